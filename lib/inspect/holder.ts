@@ -1,0 +1,242 @@
+/**
+ * Who holds a lock, and who waits for it.
+ *
+ * @module
+ */
+
+import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
+import { CMDLINE_UNAVAILABLE } from "../proc/cmdline.ts";
+import { readText } from "../sys/file.ts";
+import { readCommandLine, readStartTimeMs, readUser } from "../sys/process.ts";
+import {
+  type DescriptorScan,
+  scanLockedDescriptors,
+} from "./descriptor_scan.ts";
+import { formatNeedle, type Needle, needleFromPath } from "./needle.ts";
+
+/**
+ * How a holder is known. `taker`: its pid stands in /proc/locks.
+ * `descriptor`: one of its descriptors carries the lock, which also finds
+ * children that inherited it.
+ */
+export type HolderSource = "taker" | "descriptor";
+
+/** A process that holds a lock, or waits for one. */
+export interface HolderInfo {
+  /** Its process id here; `undefined` when the kernel doesn't tell. */
+  pid: number | undefined;
+  /** Its command line, printable, at most 100 characters and `…`. */
+  command: string;
+  /** The user it runs as. */
+  user: string | undefined;
+  /** When it started, in milliseconds since 1970. */
+  startTimeMs: number | undefined;
+  /** The kind of lock: `FLOCK`, `POSIX`, `OFDLCK`, `LEASE` and so on. */
+  type: string;
+  /** `READ` (shared), `WRITE` (exclusive) and so on. */
+  mode: string;
+  /** First byte of the range. */
+  startByte: bigint;
+  /** Last byte of the range; `undefined` for the largest possible offset. */
+  endByte: bigint | undefined;
+  /** How it is known; empty for a waiter. */
+  sources: HolderSource[];
+}
+
+/** Everyone who has to do with the locks of one file. */
+export interface LockParties {
+  /** Those that hold a lock. */
+  holders: HolderInfo[];
+  /** Those asleep in the kernel until they can. */
+  waiters: HolderInfo[];
+  /** Processes that may hold it too, but may not be looked into. */
+  unreadableProcesses: number;
+}
+
+/** What {@linkcode formatHolderList} says of an empty list. */
+export const NO_HOLDERS_RECORDED = "(no holders recorded)";
+
+/**
+ * The processes that hold a lock on a file.
+ *
+ * A taker that has died or has closed the file is left out when the processes
+ * that share its descriptor are seen.
+ *
+ * Permissions: `--allow-ffi`; processes of other users need root. See
+ * proc_locks(5), proc_pid_fdinfo(5).
+ *
+ * @param path The file; it is neither created nor opened for access.
+ * @returns The holders, by pid; none when there is no such file.
+ * @throws {SyscallError} when the path or /proc can't be read.
+ *
+ * @example
+ * ```ts
+ * import { formatHolderList, readHolders } from "@holdfast/holdfast";
+ *
+ * console.log(formatHolderList(readHolders("/tmp/holdfast-example.lock")));
+ * ```
+ */
+export function readHolders(path: string): HolderInfo[] {
+  return readLockParties(path).holders;
+}
+
+/**
+ * The holders and waiters of a file's locks.
+ *
+ * Permissions and errors as for {@linkcode readHolders}.
+ *
+ * @param path The file.
+ */
+export function readLockParties(path: string): LockParties {
+  const needle = needleFromPath(path);
+  if (needle === undefined) {
+    return { holders: [], waiters: [], unreadableProcesses: 0 };
+  }
+  return readLockPartiesForNeedles([needle])[0]!;
+}
+
+/**
+ * The processes that hold a lock on the file with a needle.
+ *
+ * Permissions and errors as for {@linkcode readHolders}.
+ *
+ * @param needle The key from `needleFromPath` or `needleFromFd`.
+ */
+export function readHoldersForNeedle(needle: Needle): HolderInfo[] {
+  return readLockPartiesForNeedles([needle])[0]!.holders;
+}
+
+/**
+ * The holders and waiters of many files, with one read of /proc/locks and one
+ * pass over the descriptors.
+ *
+ * Permissions and errors as for {@linkcode readHolders}.
+ *
+ * @param needles The files.
+ * @returns One entry a needle, in the same order.
+ */
+export function readLockPartiesForNeedles(
+  needles: readonly Needle[],
+): LockParties[] {
+  // The descriptors are read first: a lock released in between then leaves a
+  // holder of a moment ago, and never a taker whose descriptors are unknown.
+  const scan = scanLockedDescriptors();
+  const linesByKey = new Map<string, ProcLock[]>();
+  for (const line of parseProcLocks(readText("/proc/locks"))) {
+    const key = lockKey(line);
+    if (key === undefined) continue;
+    const lines = linesByKey.get(key);
+    if (lines === undefined) linesByKey.set(key, [line]);
+    else lines.push(line);
+  }
+  const describe = memoizedDescription();
+  return needles.map((needle) => {
+    const key = formatNeedle(needle);
+    const lines = linesByKey.get(key) ?? [];
+    return {
+      holders: joinHolders(key, lines, scan, describe),
+      waiters: lines.filter((line) => line.blocked)
+        .map((line) => describe(waiterPid(line), line, [])),
+      unreadableProcesses: scan.unreadable.size,
+    };
+  });
+}
+
+function lockKey(lock: ProcLock): string | undefined {
+  const { device, inode } = lock;
+  return device && formatNeedle({ ...device, inode });
+}
+
+function waiterPid(line: ProcLock): number | undefined {
+  return line.pid > 0 ? line.pid : undefined;
+}
+
+type Describe = (
+  pid: number | undefined,
+  lock: ProcLock,
+  sources: HolderSource[],
+) => HolderInfo;
+
+function joinHolders(
+  key: string,
+  lines: readonly ProcLock[],
+  scan: DescriptorScan,
+  describe: Describe,
+): HolderInfo[] {
+  const holders = new Map<string, HolderInfo>();
+  const seenOnDescriptor = new Set<string>();
+  for (const { pid, locks } of scan.descriptors) {
+    for (const lock of locks) {
+      if (lockKey(lock) !== key) continue;
+      seenOnDescriptor.add(sameLock(lock));
+      const id = `${pid} ${sameLock(lock)}`;
+      if (!holders.has(id)) {
+        holders.set(id, describe(pid, lock, ["descriptor"]));
+      }
+    }
+  }
+  for (const line of lines) {
+    if (line.blocked) continue;
+    const known = holders.get(`${line.pid} ${sameLock(line)}`);
+    if (known !== undefined) {
+      if (!known.sources.includes("taker")) known.sources.unshift("taker");
+      continue;
+    }
+    // Its pid may be dead or reused: processes seen to share the very lock
+    // are the holders then.
+    const shared = seenOnDescriptor.has(sameLock(line));
+    if (shared && (line.pid <= 0 || !scan.unreadable.has(line.pid))) continue;
+    const pid = line.pid > 0 ? line.pid : undefined;
+    const id = `${pid} ${sameLock(line)}`;
+    if (!holders.has(id)) holders.set(id, describe(pid, line, ["taker"]));
+  }
+  return [...holders.values()].sort((a, b) => (a.pid ?? 0) - (b.pid ?? 0));
+}
+
+/** What tells two locks of one file apart. */
+function sameLock(lock: ProcLock): string {
+  const { type, access, pid, startByte, endByte } = lock;
+  return `${type} ${access} ${pid} ${startByte} ${endByte ?? "EOF"}`;
+}
+
+function memoizedDescription(): Describe {
+  const processes = new Map<
+    number,
+    Pick<HolderInfo, "command" | "user" | "startTimeMs">
+  >();
+  return (pid, lock, sources) => {
+    let process = pid === undefined ? UNKNOWN_PROCESS : processes.get(pid);
+    if (process === undefined) {
+      process = {
+        command: readCommandLine(pid!),
+        user: readUser(pid!),
+        startTimeMs: readStartTimeMs(pid!),
+      };
+      processes.set(pid!, process);
+    }
+    const { type, access: mode, startByte, endByte } = lock;
+    return { pid, ...process, type, mode, startByte, endByte, sources };
+  };
+}
+
+const UNKNOWN_PROCESS = {
+  command: CMDLINE_UNAVAILABLE,
+  user: undefined,
+  startTimeMs: undefined,
+};
+
+/**
+ * The holders as text, one indented `pid=N cmd=…` line each.
+ *
+ * @param holders From {@linkcode readHolders}.
+ * @returns The lines, or {@linkcode NO_HOLDERS_RECORDED} for none.
+ */
+export function formatHolderList(holders: readonly HolderInfo[]): string {
+  if (holders.length === 0) return `  ${NO_HOLDERS_RECORDED}`;
+  return holders.map((holder) => `  ${formatHolder(holder)}`).join("\n");
+}
+
+/** One holder or waiter as text: `pid=N cmd=…`. */
+export function formatHolder(holder: HolderInfo): string {
+  return `pid=${holder.pid ?? "?"} cmd=${holder.command}`;
+}

@@ -1,0 +1,365 @@
+/**
+ * Whole-file locks by flock(2).
+ *
+ * @module
+ */
+
+import { callLibc, callLibcOnce } from "../sys/call.ts";
+import { EAGAIN, EBADF, EINTR, ENOLCK, EOPNOTSUPP } from "../sys/errno.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
+import { closeFile, isStillNamed } from "../sys/file.ts";
+import { withInterruptTimer } from "../sys/interrupt_timer.ts";
+import { libc } from "../sys/libc.ts";
+import { quotePath } from "../proc/printable.ts";
+import type { HeldLock } from "./held_lock.ts";
+import {
+  type OpenedLockFile,
+  openLockFile,
+  type OpenLockFileOptions,
+} from "./lock_file.ts";
+
+/**
+ * `exclusive`: one holder. `shared`: any number of shared holders, and no
+ * exclusive one meanwhile.
+ */
+export type LockMode = "exclusive" | "shared";
+
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const LOCK_UN = 8;
+
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+
+/** A name whose file is replaced this often in one attempt is being abused. */
+const MAX_REPLACEMENTS = 1000;
+
+/**
+ * A held flock(2). `using` releases it at the end of the block; so does the
+ * end of the process, however it ends.
+ *
+ * The lock belongs to the open file description: it lasts until it is released
+ * here or every descriptor of that description is closed.
+ */
+export class FlockHandle implements HeldLock {
+  /** The path it was taken by. */
+  readonly path: string;
+  /** The descriptor that carries the lock. Don't close it. */
+  readonly fd: number;
+  readonly #mode: LockMode;
+  #held = true;
+
+  /** Made by `tryFlock`, `blockFlock` and `acquire`, which hold the lock. */
+  constructor(path: string, fd: number, mode: LockMode) {
+    this.path = path;
+    this.fd = fd;
+    this.#mode = mode;
+  }
+
+  /** Whether it was taken shared or exclusive. */
+  get mode(): LockMode {
+    return this.#mode;
+  }
+
+  /** Whether it has not been released yet. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /**
+   * Lets commands started from now on inherit the descriptor, or not. While
+   * such a command or its children live, they keep the lock alive even if
+   * this process dies; {@linkcode FlockHandle.release} ends it for all.
+   *
+   * @throws {SyscallError} when the descriptor is closed.
+   */
+  setInheritable(inheritable: boolean): void {
+    const flags = inheritable ? 0 : FD_CLOEXEC;
+    const result = callLibc(() => libc.fcntl_int(this.fd, F_SETFD, flags));
+    if (result < 0) {
+      throw new SyscallError("change the inheritance of lock", {
+        syscall: "fcntl",
+        errno: -result,
+        path: this.path,
+      });
+    }
+  }
+
+  /**
+   * Releases the lock and closes the descriptor; the lock file stays, since a
+   * waiter may already have it open. A second call does nothing.
+   */
+  release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    // Unlocking first ends the lock even where a child has inherited it.
+    libc.flock(this.fd, LOCK_UN);
+    closeFile(this.fd);
+  }
+
+  /** Releases the lock; see {@linkcode FlockHandle.release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/**
+ * flock(2) on a descriptor, without waiting.
+ *
+ * Permissions: `--allow-ffi`.
+ *
+ * @param fd An open descriptor; it stays open.
+ * @param mode Shared or exclusive. A lock held through the same description is
+ * converted, which is not atomic: it may be lost to another in between.
+ * @param path Names the file in errors.
+ * @returns Whether the lock is held now.
+ * @throws {SyscallError} when the kernel can't lock it at all.
+ */
+export function tryFlockFd(
+  fd: number,
+  mode: LockMode,
+  path?: string,
+): boolean {
+  const operation = (mode === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  const result = callLibc(() => libc.flock(fd, operation));
+  if (result === -EAGAIN) return false;
+  if (result < 0) throw flockError(fd, mode, path, -result);
+  return true;
+}
+
+/**
+ * flock(2) on a descriptor, asleep in the kernel until the lock is free. The
+ * whole thread sleeps, with its event loop.
+ *
+ * @param fd An open descriptor; it stays open.
+ * @param mode Shared or exclusive.
+ * @param options When to give up and what to do meanwhile.
+ * @returns Whether the lock is held now; `false` only after `timeoutMs`.
+ * @throws {SyscallError} when the kernel can't lock it at all.
+ */
+export function blockFlockFd(
+  fd: number,
+  mode: LockMode,
+  options: BlockOptions & { path?: string } = {},
+): boolean {
+  const { timeoutMs = Infinity, onTick, tickMs } = options;
+  const operation = mode === "shared" ? LOCK_SH : LOCK_EX;
+  const result = withInterruptTimer(
+    () => callLibcOnce(() => libc.flock(fd, operation)),
+    { timeoutMs, tickMs, onTick },
+  );
+  if (result === -EINTR) return false;
+  if (result < 0) throw flockError(fd, mode, options.path, -result);
+  return true;
+}
+
+/**
+ * Gives up a flock(2) lock of a descriptor, which stays open.
+ *
+ * @throws {SyscallError} when the descriptor isn't open.
+ */
+export function unlockFlockFd(fd: number, path?: string): void {
+  const result = callLibc(() => libc.flock(fd, LOCK_UN));
+  if (result >= 0) return;
+  throw new SyscallError(`unlock${path === undefined ? ` ${fd}` : ""}`, {
+    syscall: "flock",
+    errno: -result,
+    path,
+  });
+}
+
+function flockError(
+  fd: number,
+  mode: LockMode,
+  path: string | undefined,
+  errno: number,
+): SyscallError {
+  const target = path === undefined ? ` file descriptor ${fd}` : "";
+  return new SyscallError(`lock${target}`, {
+    syscall: "flock",
+    errno,
+    path,
+    advice: flockAdvice(mode, errno),
+  });
+}
+
+function flockAdvice(mode: LockMode, errno: number): string | undefined {
+  switch (errno) {
+    case EBADF:
+      return mode === "exclusive"
+        ? "the descriptor isn't open, or this is NFS, where an exclusive " +
+          "lock needs a file that may be written"
+        : "the descriptor isn't open";
+    case ENOLCK:
+      return "the kernel or the file server is out of locks, " +
+        "or the server runs no lock service";
+    case EOPNOTSUPP:
+      return "the filesystem has no flock, choose a local path";
+    default:
+      return undefined;
+  }
+}
+
+/** How a lock file is opened and checked before it is locked. */
+export interface FlockOptions extends OpenLockFileOptions {
+  /**
+   * Called with each newly opened descriptor before it is locked; throws to
+   * refuse the file.
+   */
+  checkFd?: ((fd: number, path: string) => void) | undefined;
+}
+
+/** How a thread that sleeps in the kernel gives up. */
+export interface BlockOptions {
+  /** Give up after so many milliseconds; never, unless set. */
+  timeoutMs?: number | undefined;
+  /** Called about every `tickMs` while waiting, such as to show progress. */
+  onTick?: (() => void) | undefined;
+  /** Milliseconds between ticks; 1000 unless set. */
+  tickMs?: number | undefined;
+}
+
+/**
+ * One lock file on its way to being locked. It stays open between attempts,
+ * and is opened anew when the name has come to mean another file.
+ */
+export class FlockAttempt implements Disposable {
+  readonly #path: string;
+  readonly #mode: LockMode;
+  readonly #options: FlockOptions;
+  #file: OpenedLockFile | undefined;
+
+  /** Opens nothing yet. */
+  constructor(path: string, mode: LockMode, options: FlockOptions) {
+    this.#path = path;
+    this.#mode = mode;
+    this.#options = options;
+  }
+
+  /** The open descriptor; opens the file if need be. */
+  get fd(): number {
+    if (this.#file === undefined) {
+      const file = openLockFile(this.#path, this.#options);
+      try {
+        this.#options.checkFd?.(file.fd, this.#path);
+      } catch (error) {
+        closeFile(file.fd);
+        throw error;
+      }
+      this.#file = file;
+    }
+    return this.#file.fd;
+  }
+
+  /** Takes the lock if it is free; the handle then owns the descriptor. */
+  try(): FlockHandle | undefined {
+    return this.#lock((fd) => tryFlockFd(fd, this.#mode, this.#path));
+  }
+
+  /** Waits in the kernel for the lock; `undefined` after the timeout. */
+  block(options: BlockOptions): FlockHandle | undefined {
+    const { timeoutMs = Infinity } = options;
+    const deadline = performance.now() + timeoutMs;
+    return this.#lock((fd) =>
+      blockFlockFd(fd, this.#mode, {
+        ...options,
+        timeoutMs: Math.max(0, deadline - performance.now()),
+        path: this.#path,
+      })
+    );
+  }
+
+  /**
+   * A lock on a file that has been removed or replaced excludes nobody: the
+   * name is looked up again once the lock is held.
+   */
+  #lock(lockFd: (fd: number) => boolean): FlockHandle | undefined {
+    for (let replaced = 0; replaced < MAX_REPLACEMENTS; replaced++) {
+      const fd = this.fd;
+      if (!lockFd(fd)) return undefined;
+      if (isStillNamed(this.#path, this.#file!.stat)) {
+        this.#file = undefined;
+        return new FlockHandle(this.#path, fd, this.#mode);
+      }
+      this[Symbol.dispose]();
+    }
+    throw new LockError(
+      `Cannot lock ${quotePath(this.#path)}: the file was replaced ` +
+        `${MAX_REPLACEMENTS} times while it was being locked; ` +
+        "find the program that removes or renames it",
+    );
+  }
+
+  /** Closes the descriptor, if no handle has taken it over. */
+  [Symbol.dispose](): void {
+    if (this.#file === undefined) return;
+    closeFile(this.#file.fd);
+    this.#file = undefined;
+  }
+}
+
+/**
+ * Takes a flock(2) on a file if it is free: the bare primitive.
+ *
+ * Creates the file if need be. Doesn't look at the filesystem: `tryAcquire`
+ * also refuses those where flock can't be relied on.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param path The lock file.
+ * @param mode Shared or exclusive.
+ * @param options How to open it.
+ * @returns The held lock, or `undefined` when somebody else holds it.
+ * @throws {SyscallError} when it can't be opened or locked.
+ *
+ * @example
+ * ```ts
+ * import { tryFlock } from "@holdfast/holdfast";
+ *
+ * using lock = tryFlock("/tmp/holdfast-example.lock");
+ * console.log(lock ? "got it" : "busy");
+ * ```
+ */
+export function tryFlock(
+  path: string,
+  mode: LockMode = "exclusive",
+  options: FlockOptions = {},
+): FlockHandle | undefined {
+  using attempt = new FlockAttempt(path, mode, options);
+  return attempt.try();
+}
+
+/**
+ * Takes a flock(2) on a file, asleep in the kernel until it is free.
+ *
+ * The whole thread sleeps: no timer, promise or signal listener of this
+ * process runs meanwhile. That makes it the fastest wait for a program that
+ * has nothing else to do; others want `acquire`.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param path The lock file.
+ * @param mode Shared or exclusive.
+ * @param options How to open it, and `timeoutMs` to give up.
+ * @returns The held lock, or `undefined` when the time was up.
+ * @throws {SyscallError} when it can't be opened or locked.
+ *
+ * @example
+ * ```ts
+ * import { blockFlock } from "@holdfast/holdfast";
+ *
+ * using lock = blockFlock("/tmp/holdfast-example.lock", "exclusive", {
+ *   timeoutMs: 5000,
+ * });
+ * if (lock === undefined) console.log("still busy after 5 s");
+ * ```
+ */
+export function blockFlock(
+  path: string,
+  mode: LockMode = "exclusive",
+  options: FlockOptions & BlockOptions = {},
+): FlockHandle | undefined {
+  using attempt = new FlockAttempt(path, mode, options);
+  return attempt.block(options);
+}

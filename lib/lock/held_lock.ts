@@ -1,0 +1,21 @@
+/**
+ * What every lock of holdfast is once it is held, whatever its kind.
+ *
+ * `using` releases it at the end of the block; so does the end of the process,
+ * unless its kind says otherwise.
+ */
+export interface HeldLock extends Disposable {
+  /** The path or name it was taken by. */
+  readonly path: string;
+  /** Whether it has not been released yet, nor lost. */
+  readonly held: boolean;
+  /** Releases it; a second call does nothing. */
+  release(): void;
+  /**
+   * Lets commands started from now on inherit the lock, or not. Absent where
+   * a lock can't be inherited (POSIX record locks, link locks).
+   */
+  setInheritable?(inheritable: boolean): void;
+  /** Aborts when the lock is lost before its release; absent where it can't. */
+  readonly lost?: AbortSignal | undefined;
+}

@@ -1,0 +1,286 @@
+/**
+ * Opening a file to lock it, whatever stands at its path.
+ *
+ * @module
+ */
+
+import { dirname } from "./path_parts.ts";
+import {
+  EACCES,
+  EEXIST,
+  EISDIR,
+  ELOOP,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOTDIR,
+  ENXIO,
+  EPERM,
+  EROFS,
+  ETXTBSY,
+} from "../sys/errno.ts";
+import { callLibc, cString } from "../sys/call.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
+import {
+  closeFile,
+  type FileStat,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  openFile,
+  statFd,
+  statPath,
+} from "../sys/file.ts";
+import { libc } from "../sys/libc.ts";
+import { quotePath } from "../proc/printable.ts";
+
+/** How a lock file is opened. */
+export interface OpenLockFileOptions {
+  /** Create the file if it isn't there; `true` unless said otherwise. */
+  create?: boolean | undefined;
+  /** Create missing parent directories too (mode 0777 less the umask). */
+  createParents?: boolean | undefined;
+  /**
+   * Open for reading only, which asks for less permission but can't hold an
+   * exclusive lock on NFS. A file that may not be written is opened so anyway.
+   */
+  readOnly?: boolean | undefined;
+}
+
+const COMMON = O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
+
+/** A file opened to be locked. */
+export interface OpenedLockFile {
+  /** The descriptor, close-on-exec. */
+  fd: number;
+  /** What it was when it was opened. */
+  stat: FileStat;
+}
+
+/**
+ * Opens a file to lock it, creating it (mode 0666 less the umask) if it isn't
+ * there. The descriptor is close-on-exec.
+ *
+ * A file that may not be written, a directory, a running program and a
+ * block device are opened for reading only, which suffices to flock them. A
+ * symbolic link is followed, unless it stands in a sticky directory that
+ * others can write to and belongs to someone else, whatever
+ * fs.protected_symlinks says. FIFOs, sockets and character devices are refused.
+ *
+ * Permissions: `--allow-ffi`. See open(2), and proc_sys_fs(5) for
+ * protected_regular and protected_symlinks.
+ *
+ * @param path The lock file.
+ * @param options What to create and how to open.
+ * @returns The descriptor, which the caller closes, and what it refers to.
+ * @throws {SyscallError} when it can't be opened or created.
+ * @throws {LockError} when what stands there can't be a lock file.
+ */
+export function openLockFile(
+  path: string,
+  options: OpenLockFileOptions = {},
+): OpenedLockFile {
+  const { create = true, createParents = false, readOnly = false } = options;
+  const access = readOnly ? O_RDONLY | O_NONBLOCK : O_RDWR;
+  let fd = openFile(path, COMMON | access | (create ? O_CREAT : 0));
+  if (fd === -ENOENT && create && createParents) {
+    makeDirectories(dirname(path));
+    fd = openFile(path, COMMON | access | O_CREAT);
+  }
+  if (fd < 0) fd = openFallback(path, -fd, create);
+  return checkFileType(fd, path);
+}
+
+/** The ways left after the first open(2) failed with `errno`. */
+function openFallback(path: string, errno: number, create: boolean): number {
+  let nofollow = O_NOFOLLOW;
+  if (errno === ELOOP) {
+    rejectForeignSymlink(path);
+    nofollow = 0;
+    const fd = openFile(
+      path,
+      O_CLOEXEC | O_NOCTTY | O_RDWR | (create ? O_CREAT : 0),
+    );
+    if (fd >= 0) return fd;
+    errno = -fd;
+  }
+  const base = O_CLOEXEC | O_NOCTTY | nofollow;
+  let fd = -errno;
+  // fs.protected_regular answers O_CREAT on somebody else's file in a sticky
+  // directory with EACCES, even to root; the file itself may be writable.
+  if (fd === -EACCES && create) fd = openFile(path, base | O_RDWR);
+  // To flock a file it is enough to read it.
+  if (
+    fd === -EACCES || fd === -EROFS || fd === -EPERM || fd === -ETXTBSY ||
+    fd === -EISDIR
+  ) {
+    const readFd = openFile(path, base | O_RDONLY | O_NONBLOCK);
+    // "Read-only filesystem" explains a missing file better than ENOENT.
+    if (readFd !== -ENOENT) fd = readFd;
+  }
+  if (fd >= 0) return fd;
+  throw openError(path, -fd);
+}
+
+function openError(path: string, errno: number): SyscallError {
+  return new SyscallError("open lock file", {
+    syscall: "open",
+    errno,
+    path,
+    advice: openAdvice(path, errno),
+  });
+}
+
+function openAdvice(path: string, errno: number): string | undefined {
+  switch (errno) {
+    case ENOENT: {
+      if (path === "") return "the path is empty";
+      const parent = dirname(path);
+      return parentExists(parent)
+        ? "there is no such file"
+        : `the directory ${quotePath(parent)} does not exist, create it first`;
+    }
+    case ENOTDIR:
+      return "a part of the path before the last is not a directory";
+    case EACCES:
+      return "check the permissions of the file and of its directories, " +
+        "or choose a path of your own";
+    case EROFS:
+      return "choose a lock file on a writable filesystem";
+    case ENAMETOOLONG:
+      return "a name may have 255 bytes and a path 4095";
+    case ELOOP:
+      return "its symbolic links form a loop";
+    case ENXIO:
+      return "it is a socket or a device without a driver, " +
+        "choose a regular file";
+    default:
+      return undefined;
+  }
+}
+
+function parentExists(parent: string): boolean {
+  try {
+    return statPath(parent) !== undefined;
+  } catch (error) {
+    if (error instanceof SyscallError) return true;
+    throw error;
+  }
+}
+
+function checkFileType(fd: number, path: string): OpenedLockFile {
+  let stat: FileStat;
+  try {
+    stat = statFd(fd);
+  } catch (error) {
+    closeFile(fd);
+    throw error;
+  }
+  switch (stat.type) {
+    case "file":
+    case "directory":
+      return { fd, stat };
+    case "block device":
+      // Closing a writable descriptor of a block device makes udev probe it.
+      return { fd: reopenReadOnly(fd, path), stat };
+    default:
+      closeFile(fd);
+      throw new LockError(
+        `Cannot lock ${quotePath(path)}: it is a ${stat.type}; ` +
+          "a lock file must be a regular file, a directory or a block device",
+      );
+  }
+}
+
+function reopenReadOnly(fd: number, path: string): number {
+  const readFd = openFile(
+    `/proc/self/fd/${fd}`,
+    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+  );
+  closeFile(fd);
+  if (readFd < 0) throw openError(path, -readFd);
+  return readFd;
+}
+
+/**
+ * Refuses a symbolic link that someone else has put into a shared sticky
+ * directory: following it would create or lock a file of their choice.
+ */
+function rejectForeignSymlink(path: string): void {
+  const link = statPath(path, { followSymlink: false });
+  const parent = statPath(dirname(path));
+  if (link?.type !== "symlink" || parent === undefined) return;
+  const sharedSticky = (parent.permissions & 0o1002) === 0o1002;
+  if (!sharedSticky || link.uid === parent.uid || link.uid === libc.geteuid()) {
+    return;
+  }
+  throw new LockError(
+    `Cannot lock ${quotePath(path)}: it is a symbolic link that user ` +
+      `${link.uid} has put into a directory open to everyone; ` +
+      "remove the link or choose a directory of your own",
+  );
+}
+
+/**
+ * Creates a directory and its missing parents, mode 0777 less the umask.
+ *
+ * @throws {SyscallError} when one can't be created.
+ */
+export function makeDirectories(path: string): void {
+  if (statPath(path)?.type === "directory") return;
+  const parent = dirname(path);
+  if (parent !== path) makeDirectories(parent);
+  const name = cString(path);
+  const result = callLibc(() => libc.mkdir(name, 0o777));
+  if (result >= 0 || result === -EEXIST) return;
+  throw new SyscallError("create directory", {
+    syscall: "mkdir",
+    errno: -result,
+    path,
+  });
+}
+
+/**
+ * Creates a lock file if it isn't there, and does nothing else: it isn't
+ * locked, emptied or opened any longer than that takes.
+ *
+ * Permissions: `--allow-ffi`. See open(2).
+ *
+ * @param path The lock file.
+ * @param options `createParents` creates missing directories.
+ * @throws {SyscallError} when it can't be created.
+ *
+ * @example
+ * ```ts
+ * import { materialize } from "@holdfast/holdfast";
+ *
+ * materialize("/tmp/holdfast-example.lock");
+ * ```
+ */
+export function materialize(
+  path: string,
+  options: Pick<OpenLockFileOptions, "createParents"> = {},
+): void {
+  closeFile(openLockFile(path, { ...options, create: true }).fd);
+}
+
+/**
+ * Opens an existing lock file to look at it: never creates, never writes.
+ *
+ * @returns The open file, or `undefined` when there is no such file.
+ * @throws {SyscallError} when it exists and can't be opened.
+ */
+export function probeLockFile(path: string): OpenedLockFile | undefined {
+  if (statPath(path) === undefined) return undefined;
+  try {
+    return openLockFile(path, { create: false, readOnly: true });
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) {
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Untrusted text made safe to show: file names, command lines and file
+ * contents come from other users and may carry terminal escapes.
+ *
+ * @module
+ */
+
+/**
+ * What a terminal would act on or hide: C0, DEL and C1 controls, line and
+ * paragraph separators, surrogates without a partner, and the characters that
+ * reorder text ("Trojan Source", CVE-2021-42574).
+ */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu;
+const UNQUOTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}"\\]/gu;
+
+const SHORT_ESCAPES: Readonly<Record<string, string>> = {
+  "\b": "\\b",
+  "\t": "\\t",
+  "\n": "\\n",
+  "\v": "\\v",
+  "\f": "\\f",
+  "\r": "\\r",
+  '"': '\\"',
+  "\\": "\\\\",
+};
+
+/**
+ * Makes the characters visible that a terminal would obey or hide.
+ *
+ * Control characters become `\n`, `\t`, … or `\x1b`; bidirectional overrides,
+ * line separators and lone surrogates become `\u{202e}`. All other text,
+ * backslashes included, stays as it is, so the result is for reading and not
+ * for parsing back. Needs no permission.
+ *
+ * @param text Any text.
+ * @returns The text on one line; the same string when nothing had to change.
+ *
+ * @example
+ * ```ts
+ * import { printable } from "./printable.ts";
+ * console.log(printable("red \x1b[31m\n")); // red \x1b[31m\n
+ * ```
+ */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, escapeCharacter);
+}
+
+/**
+ * Puts a path between double quotes for a message.
+ *
+ * Escapes what {@linkcode printable} escapes, and also `"` and `\`, so that
+ * two different paths never look alike. Needs no permission.
+ *
+ * @param path Any text, usually a path.
+ * @returns The quoted text.
+ *
+ * @example
+ * ```ts
+ * import { quotePath } from "./printable.ts";
+ * console.log(quotePath('/tmp/a "b"')); // "/tmp/a \"b\""
+ * ```
+ */
+export function quotePath(path: string): string {
+  return `"${path.replace(UNQUOTABLE, escapeCharacter)}"`;
+}
+
+function escapeCharacter(character: string): string {
+  const short = SHORT_ESCAPES[character];
+  if (short !== undefined) return short;
+  const hex = character.codePointAt(0)!.toString(16);
+  return hex.length <= 2 ? `\\x${hex.padStart(2, "0")}` : `\\u{${hex}}`;
+}

@@ -1,0 +1,343 @@
+/**
+ * Files through libc: enough to open, identify and read them with nothing but
+ * `--allow-ffi`. Deno's own file API would ask for `--allow-all` to read what
+ * is under /proc.
+ *
+ * @module
+ */
+
+import { callLibc, cString } from "./call.ts";
+import { ENOENT, ENOTDIR, ESRCH } from "./errno.ts";
+import { SyscallError } from "./error.ts";
+import { libc } from "./libc.ts";
+
+const isArm = Deno.build.arch === "aarch64";
+
+/** Open for reading only. */
+export const O_RDONLY = 0;
+/** Open for writing only. */
+export const O_WRONLY = 1;
+/** Open for reading and writing. */
+export const O_RDWR = 2;
+/** Create the file if it doesn't exist. */
+export const O_CREAT = 0o100;
+/** Fail if the file exists. */
+export const O_EXCL = 0o200;
+/** Don't let a terminal become the controlling one. */
+export const O_NOCTTY = 0o400;
+/** Empty the file. */
+export const O_TRUNC = 0o1000;
+/** Write at the end. */
+export const O_APPEND = 0o2000;
+/** Don't block on open. */
+export const O_NONBLOCK = 0o4000;
+/** Fail unless it is a directory. */
+export const O_DIRECTORY: number = isArm ? 0o40000 : 0o200000;
+/** Fail with ELOOP if the last component is a symbolic link. */
+export const O_NOFOLLOW: number = isArm ? 0o100000 : 0o400000;
+/** Close on exec. */
+export const O_CLOEXEC = 0o2000000;
+/** Only a handle on the name: no access to content, no side effect. */
+export const O_PATH = 0o10000000;
+
+/**
+ * open(2).
+ *
+ * @param path The file.
+ * @param flags `O_` flags.
+ * @param mode Permission bits of a created file, before the umask.
+ * @returns The descriptor, or minus the error number.
+ */
+export function openFile(path: string, flags: number, mode = 0o666): number {
+  const name = cString(path);
+  return callLibc(() => libc.open(name, flags, mode));
+}
+
+/**
+ * close(2), once: after an interrupted close the descriptor is gone on Linux
+ * all the same, and closing its number again might hit another thread's file.
+ */
+export function closeFile(fd: number): void {
+  libc.close(fd);
+}
+
+/** What a file is, from the type bits of st_mode. */
+export type FileType =
+  | "file"
+  | "directory"
+  | "symlink"
+  | "fifo"
+  | "socket"
+  | "character device"
+  | "block device"
+  | "unknown";
+
+const FILE_TYPES: Readonly<Record<number, FileType>> = {
+  0o01: "fifo",
+  0o02: "character device",
+  0o04: "directory",
+  0o06: "block device",
+  0o10: "file",
+  0o12: "symlink",
+  0o14: "socket",
+};
+
+/** What statx(2) says of a file. */
+export interface FileStat {
+  /** What it is. */
+  type: FileType;
+  /** Permission bits, 0 to 0o7777. */
+  permissions: number;
+  /** Number of hard links. */
+  links: number;
+  /** Owner. */
+  uid: number;
+  /** Owning group. */
+  gid: number;
+  /** st_ino. On btrfs and overlay it doesn't identify the file in /proc. */
+  inode: bigint;
+  /** Size in bytes. */
+  size: bigint;
+  /** Last change of content, in milliseconds since 1970. */
+  modifiedMs: number;
+  /** Device number of st_dev; see {@linkcode FileStat.inode} for its limits. */
+  deviceMajor: number;
+  /** Device number of st_dev, minor part. */
+  deviceMinor: number;
+}
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_BASIC_STATS = 0x7ff;
+const EMPTY_PATH = new Uint8Array(1);
+
+/* The layout of struct statx is the same on every architecture. One buffer
+ * serves all calls: it is decoded before anything else can run. */
+const statxBuffer = new Uint8Array(256);
+const statxView = new DataView(statxBuffer.buffer);
+
+function statx(dirFd: number, path: Uint8Array, flags: number): number {
+  return callLibc(() =>
+    libc.statx(
+      dirFd,
+      path as Uint8Array<ArrayBuffer>,
+      flags,
+      STATX_BASIC_STATS,
+      statxBuffer,
+    )
+  );
+}
+
+function decodeStatx(): FileStat {
+  const view = statxView;
+  const mode = view.getUint16(28, true);
+  return {
+    type: FILE_TYPES[mode >> 12] ?? "unknown",
+    permissions: mode & 0o7777,
+    links: view.getUint32(16, true),
+    uid: view.getUint32(20, true),
+    gid: view.getUint32(24, true),
+    inode: view.getBigUint64(32, true),
+    size: view.getBigUint64(40, true),
+    modifiedMs: Number(view.getBigInt64(112, true)) * 1000 +
+      view.getUint32(120, true) / 1e6,
+    deviceMajor: view.getUint32(136, true),
+    deviceMinor: view.getUint32(140, true),
+  };
+}
+
+/**
+ * What an open descriptor refers to.
+ *
+ * @throws {SyscallError} when the descriptor isn't open.
+ */
+export function statFd(fd: number): FileStat {
+  const result = statx(fd, EMPTY_PATH, AT_EMPTY_PATH);
+  if (result < 0) {
+    throw new SyscallError(`examine file descriptor ${fd}`, {
+      syscall: "statx",
+      errno: -result,
+    });
+  }
+  return decodeStatx();
+}
+
+/**
+ * What a path refers to.
+ *
+ * @param path The file.
+ * @param options `followSymlink: false` examines a final symbolic link itself.
+ * @returns The facts, or `undefined` when nothing has that name.
+ * @throws {SyscallError} when the path can't be looked up.
+ */
+export function statPath(
+  path: string,
+  options: { followSymlink?: boolean } = {},
+): FileStat | undefined {
+  const flags = options.followSymlink === false ? AT_SYMLINK_NOFOLLOW : 0;
+  const result = statx(AT_FDCWD, cString(path), flags);
+  if (result === -ENOENT || result === -ENOTDIR) return undefined;
+  if (result < 0) {
+    throw new SyscallError("examine", {
+      syscall: "statx",
+      errno: -result,
+      path,
+    });
+  }
+  return decodeStatx();
+}
+
+/**
+ * Whether a path still names a file examined before, by st_dev and st_ino.
+ *
+ * @throws {SyscallError} when the path can't be looked up.
+ */
+export function isStillNamed(path: string, file: FileStat): boolean {
+  const named = statPath(path);
+  return named !== undefined && named.inode === file.inode &&
+    named.deviceMajor === file.deviceMajor &&
+    named.deviceMinor === file.deviceMinor;
+}
+
+const decoder = new TextDecoder();
+
+/**
+ * Reads from a descriptor's present offset to its end.
+ *
+ * @returns The bytes, or minus the error number.
+ */
+export function readToEnd(
+  fd: number,
+  maxBytes: number = Infinity,
+): Uint8Array<ArrayBuffer> | number {
+  // A large read matters for /proc/locks: each read(2) walks the lists anew.
+  let buffer = new Uint8Array(Math.min(maxBytes, 64 * 1024));
+  let length = 0;
+  for (;;) {
+    if (length === buffer.length) {
+      if (length >= maxBytes) return buffer;
+      const larger = new Uint8Array(Math.min(maxBytes, length * 4));
+      larger.set(buffer);
+      buffer = larger;
+    }
+    const rest = buffer.subarray(length);
+    const count = callLibc(() => libc.read(fd, rest, BigInt(rest.length)));
+    if (count < 0) return count;
+    if (count === 0) return buffer.subarray(0, length);
+    length += count;
+  }
+}
+
+/**
+ * The bytes of a file, as far as it can be read.
+ *
+ * @param path The file, typically under /proc.
+ * @returns The bytes, or minus the error number.
+ */
+export function readBytes(path: string): Uint8Array<ArrayBuffer> | number {
+  const fd = openFile(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  if (fd < 0) return fd;
+  try {
+    return readToEnd(fd);
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/**
+ * The text of a file that may go away at any time, such as one under
+ * /proc/PID.
+ *
+ * @returns The text decoded as UTF-8 with replacement characters, or
+ * `undefined` when the file is gone or may not be read.
+ */
+export function readTextIfAny(path: string): string | undefined {
+  const bytes = readBytes(path);
+  return typeof bytes === "number" ? undefined : decoder.decode(bytes);
+}
+
+/**
+ * The text of a file that must be there, such as /proc/locks.
+ *
+ * @throws {SyscallError} when it can't be read.
+ */
+export function readText(path: string): string {
+  const bytes = readBytes(path);
+  if (typeof bytes === "number") {
+    throw new SyscallError("read", {
+      syscall: "open",
+      errno: -bytes,
+      path,
+      advice: path.startsWith("/proc/")
+        ? "is /proc mounted and visible here?"
+        : undefined,
+    });
+  }
+  return decoder.decode(bytes);
+}
+
+/**
+ * The target of a symbolic link, such as /proc/PID/fd/N.
+ *
+ * @returns The target, or `undefined` when there is no such link.
+ */
+export function readLink(path: string): string | undefined {
+  const buffer = new Uint8Array(4096);
+  const name = cString(path);
+  const length = callLibc(() =>
+    libc.readlink(name, buffer, BigInt(buffer.length))
+  );
+  return length < 0 ? undefined : decoder.decode(buffer.subarray(0, length));
+}
+
+/**
+ * The names in a directory, without `.` and `..`, in the kernel's order.
+ *
+ * @returns The names, or minus the error number: for /proc/PID, `-ESRCH` or
+ * `-ENOENT` when the process is gone and `-EACCES` when it is someone else's.
+ */
+export function listDirectory(path: string): string[] | number {
+  const fd = openFile(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fd;
+  const names: string[] = [];
+  // struct linux_dirent64: u64 ino, s64 off, u16 reclen, u8 type, char name[]
+  const buffer = new Uint8Array(32 * 1024);
+  const view = new DataView(buffer.buffer);
+  try {
+    for (;;) {
+      const length = callLibc(() =>
+        libc.getdents64(fd, buffer, BigInt(buffer.length))
+      );
+      if (length < 0) return length;
+      if (length === 0) return names;
+      for (let at = 0; at < length;) {
+        const recordLength = view.getUint16(at + 16, true);
+        const start = at + 19;
+        const end = buffer.indexOf(0, start);
+        const name = decoder.decode(buffer.subarray(start, end));
+        if (name !== "." && name !== "..") names.push(name);
+        at += recordLength;
+      }
+    }
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** Whether an error number means that a /proc entry's process has ended. */
+export function isGone(errno: number): boolean {
+  return errno === ENOENT || errno === ESRCH;
+}
+
+/**
+ * The absolute path with every symbolic link resolved, by realpath(3).
+ *
+ * @returns The path, or `undefined` when some part of it can't be resolved.
+ */
+export function realPath(path: string): string | undefined {
+  // PATH_MAX bytes are what realpath(3) may write.
+  const buffer = new Uint8Array(4096);
+  if (libc.realpath(cString(path), buffer) === null) return undefined;
+  return decoder.decode(buffer.subarray(0, buffer.indexOf(0)));
+}

@@ -1,0 +1,138 @@
+/**
+ * A deadline for a thread that sleeps in a system call.
+ *
+ * @module
+ */
+
+import { EINTR } from "./errno.ts";
+import { callLibc, cString } from "./call.ts";
+import { SyscallError } from "./error.ts";
+import { libc } from "./libc.ts";
+
+const SIGALRM = 14;
+const SIG_UNBLOCK = 1;
+const SIG_SETMASK = 2;
+const CLOCK_MONOTONIC = 1;
+const SIGEV_THREAD_ID = 4;
+
+/* struct sigaction of glibc on x86-64 and aarch64: handler (8 bytes), mask
+ * (128), flags (4), padding (4), restorer (8). Zero flags: no SA_RESTART, so
+ * that the sleeping call returns EINTR. */
+const SIGACTION_SIZE = 152;
+
+/** When a sleeping call gives up, and what runs meanwhile. */
+export interface InterruptTimerOptions {
+  /** Milliseconds until the wait is over; Infinity for no end. */
+  timeoutMs: number;
+  /** Milliseconds between calls of `onTick`; 1000 unless set. */
+  tickMs?: number | undefined;
+  /** Called between two sleeps. */
+  onTick?: (() => void) | undefined;
+}
+
+/**
+ * Makes a call that sleeps in the kernel, wakes it by SIGALRM for ticks and
+ * the deadline, and makes it again until it succeeds, fails or is too late.
+ *
+ * The signal is caught by a C function without effect, for a JavaScript one
+ * can't run inside a signal handler. The timer repeats, so a signal that
+ * arrives just before the call falls asleep delays the wait's end and doesn't
+ * miss it. It is aimed at this thread, which in a Worker isn't the main one.
+ * The signal's disposition and mask are put back as they were.
+ *
+ * @param call Makes the system call once and returns `-EINTR` when a signal
+ * ended it.
+ * @returns What `call` returned; `-EINTR` only when the time was up.
+ */
+export function withInterruptTimer(
+  call: () => number,
+  options: InterruptTimerOptions,
+): number {
+  const { timeoutMs, tickMs = 1000, onTick } = options;
+  if (timeoutMs === Infinity && onTick === undefined) {
+    for (;;) {
+      const result = call();
+      if (result !== -EINTR) return result;
+    }
+  }
+  const deadline = performance.now() + timeoutMs;
+  const saved = new Uint8Array(SIGACTION_SIZE);
+  checkCall("sigaction", () => libc.sigaction(SIGALRM, noopAction(), saved));
+  const mask = new Uint8Array(128);
+  new DataView(mask.buffer).setUint32(0, 1 << (SIGALRM - 1), true);
+  const savedMask = new Uint8Array(128);
+  libc.sigprocmask(SIG_UNBLOCK, mask, savedMask);
+  const timer = createTimer();
+  try {
+    let nextTick = performance.now() + tickMs;
+    for (;;) {
+      const now = performance.now();
+      if (now >= deadline) return -EINTR;
+      const wakeAt = onTick === undefined
+        ? deadline
+        : Math.min(deadline, nextTick);
+      setTimer(timer, Math.max(0, wakeAt - now));
+      const result = call();
+      if (result !== -EINTR) return result;
+      if (onTick !== undefined && performance.now() >= nextTick) {
+        onTick();
+        nextTick = performance.now() + tickMs;
+      }
+    }
+  } finally {
+    libc.timer_delete(timer);
+    libc.sigaction(SIGALRM, saved, null);
+    libc.sigprocmask(SIG_SETMASK, savedMask, null);
+  }
+}
+
+let noop: Uint8Array<ArrayBuffer> | undefined;
+
+function noopAction(): Uint8Array<ArrayBuffer> {
+  if (noop === undefined) {
+    noop = new Uint8Array(SIGACTION_SIZE);
+    // abs(3) takes an int, as a handler does, and touches nothing.
+    const address = libc.dlsym(null, cString("abs"));
+    new DataView(noop.buffer).setBigUint64(
+      0,
+      Deno.UnsafePointer.value(address),
+      true,
+    );
+  }
+  return noop;
+}
+
+/** A timer that sends SIGALRM to the calling thread. */
+function createTimer(): Deno.PointerValue {
+  // struct sigevent: value (8 bytes), signo (4), notify (4), thread id (4)
+  const event = new Uint8Array(64);
+  const view = new DataView(event.buffer);
+  view.setInt32(8, SIGALRM, true);
+  view.setInt32(12, SIGEV_THREAD_ID, true);
+  view.setInt32(16, libc.gettid(), true);
+  const timer = new BigUint64Array(1);
+  checkCall(
+    "timer_create",
+    () => libc.timer_create(CLOCK_MONOTONIC, event, timer),
+  );
+  return Deno.UnsafePointer.create(timer[0]!);
+}
+
+/** Fires after `delayMs`, and every 20 ms from then on. */
+function setTimer(timer: Deno.PointerValue, delayMs: number): void {
+  // struct itimerspec: it_interval then it_value, seconds and nanoseconds each
+  const spec = new BigInt64Array(4);
+  spec[1] = 20_000_000n;
+  // A zero it_value would disarm the timer; a year is as good as for ever.
+  const delayNs = BigInt(Math.round(Math.min(delayMs, 3.15e10) * 1e6)) || 1n;
+  spec[2] = delayNs / 1_000_000_000n;
+  spec[3] = delayNs % 1_000_000_000n;
+  checkCall("timer_settime", () => libc.timer_settime(timer, 0, spec, null));
+}
+
+function checkCall(syscall: string, call: () => number): void {
+  const result = callLibc(call);
+  if (result < 0) {
+    throw new SyscallError("set a timer", { syscall, errno: -result });
+  }
+}

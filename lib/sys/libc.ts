@@ -1,0 +1,224 @@
+/**
+ * The one place that talks to the C library.
+ *
+ * Every symbol is bound by itself, on first use: binding one costs about
+ * 0.15 ms, so a process that takes a lock and runs a command pays for the five
+ * it calls and not for the fifty it might. Importing this module binds
+ * nothing.
+ *
+ * `--allow-ffi` lets this process call any function of any library as itself:
+ * it is as strong as `--allow-all`, and is asked for because the kernel's lock
+ * calls can't be had another way.
+ */
+
+/* The C declaration stands above each entry; parameter types follow it.
+ * Functions with variable arguments (open, fcntl, prctl, ioctl) are declared
+ * with the arguments holdfast passes: on x86-64 and aarch64 Linux, integer and
+ * pointer variadic arguments travel in the same registers as fixed ones. */
+const SYMBOLS = {
+  // int *__errno_location(void)
+  __errno_location: { parameters: [], result: "pointer" },
+  // char *strerror(int errnum)
+  strerror: { parameters: ["i32"], result: "pointer" },
+  // void *dlsym(void *handle, const char *symbol)
+  dlsym: { parameters: ["pointer", "buffer"], result: "pointer" },
+
+  // int open(const char *pathname, int flags, mode_t mode)
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  // int close(int fd)
+  close: { parameters: ["i32"], result: "i32" },
+  // ssize_t read(int fd, void *buf, size_t count)
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
+  // ssize_t write(int fd, const void *buf, size_t count)
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset)
+  pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
+  // off_t lseek(int fd, off_t offset, int whence)
+  lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+  // int ftruncate(int fd, off_t length)
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  // int fsync(int fd)
+  fsync: { parameters: ["i32"], result: "i32" },
+  // int fchmod(int fd, mode_t mode)
+  fchmod: { parameters: ["i32", "u32"], result: "i32" },
+  // int fchown(int fd, uid_t owner, gid_t group)
+  fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
+  // int futimens(int fd, const struct timespec times[2])
+  futimens: { parameters: ["i32", "buffer"], result: "i32" },
+  // int flock(int fd, int operation)
+  flock: { parameters: ["i32", "i32"], result: "i32" },
+  // int fcntl(int fd, int op, struct flock *arg)
+  fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  // int fcntl(int fd, int op, int arg)
+  fcntl_int: {
+    name: "fcntl",
+    parameters: ["i32", "i32", "i32"],
+    result: "i32",
+  },
+  // int dup2(int oldfd, int newfd)
+  dup2: { parameters: ["i32", "i32"], result: "i32" },
+  // int statx(int dirfd, const char *pathname, int flags, unsigned int mask,
+  //           struct statx *statxbuf)
+  statx: {
+    parameters: ["i32", "buffer", "i32", "u32", "buffer"],
+    result: "i32",
+  },
+  // int fstatfs(int fd, struct statfs *buf)
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
+  // int statfs(const char *path, struct statfs *buf)
+  statfs: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int access(const char *pathname, int mode)
+  access: { parameters: ["buffer", "i32"], result: "i32" },
+  // ssize_t getdents64(int fd, void *dirp, size_t count)
+  getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t readlink(const char *pathname, char *buf, size_t bufsiz)
+  readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
+  // char *realpath(const char *path, char *resolved_path)
+  realpath: { parameters: ["buffer", "buffer"], result: "pointer" },
+  // int mkdir(const char *pathname, mode_t mode)
+  mkdir: { parameters: ["buffer", "u32"], result: "i32" },
+  // int link(const char *oldpath, const char *newpath)
+  link: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int rename(const char *oldpath, const char *newpath)
+  rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int unlink(const char *pathname)
+  unlink: { parameters: ["buffer"], result: "i32" },
+
+  // pid_t getpid(void)
+  getpid: { parameters: [], result: "i32" },
+  // pid_t gettid(void)
+  gettid: { parameters: [], result: "i32" },
+  // pid_t getppid(void)
+  getppid: { parameters: [], result: "i32" },
+  // pid_t getpgrp(void)
+  getpgrp: { parameters: [], result: "i32" },
+  // pid_t tcgetpgrp(int fd)
+  tcgetpgrp: { parameters: ["i32"], result: "i32" },
+  // uid_t geteuid(void)
+  geteuid: { parameters: [], result: "u32" },
+  // struct passwd *getpwuid(uid_t uid)
+  getpwuid: { parameters: ["u32"], result: "pointer" },
+  // int gethostname(char *name, size_t len)
+  gethostname: { parameters: ["buffer", "usize"], result: "i32" },
+  // int kill(pid_t pid, int sig)
+  kill: { parameters: ["i32", "i32"], result: "i32" },
+  // int sigaction(int signum, const struct sigaction *act,
+  //               struct sigaction *oldact)
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset)
+  sigprocmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int timer_create(clockid_t clockid, struct sigevent *sevp,
+  //                  timer_t *timerid)
+  timer_create: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int timer_settime(timer_t timerid, int flags,
+  //                   const struct itimerspec *new_value,
+  //                   struct itimerspec *old_value)
+  timer_settime: {
+    parameters: ["pointer", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
+  // int timer_delete(timer_t timerid)
+  timer_delete: { parameters: ["pointer"], result: "i32" },
+  // int prctl(int op, unsigned long arg2)
+  prctl: { parameters: ["i32", "u64"], result: "i32" },
+  // int getrlimit(int resource, struct rlimit *rlim)
+  getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+  // int setrlimit(int resource, const struct rlimit *rlim)
+  setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+  // int execvp(const char *file, char *const argv[])
+  execvp: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int execve(const char *pathname, char *const argv[], char *const envp[])
+  execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
+  // int chdir(const char *path)
+  chdir: { parameters: ["buffer"], result: "i32" },
+  // int sched_setaffinity(pid_t pid, size_t cpusetsize, const cpu_set_t *mask)
+  sched_setaffinity: {
+    parameters: ["i32", "usize", "buffer"],
+    result: "i32",
+  },
+  // int sched_getaffinity(pid_t pid, size_t cpusetsize, cpu_set_t *mask)
+  sched_getaffinity: {
+    parameters: ["i32", "usize", "buffer"],
+    result: "i32",
+  },
+  // int getloadavg(double loadavg[], int nelem)
+  getloadavg: { parameters: ["buffer", "i32"], result: "i32" },
+
+  // int inotify_init1(int flags)
+  inotify_init1: { parameters: ["i32"], result: "i32" },
+  // int inotify_add_watch(int fd, const char *pathname, uint32_t mask)
+  inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int inotify_rm_watch(int fd, int wd)
+  inotify_rm_watch: { parameters: ["i32", "i32"], result: "i32" },
+  // int eventfd(unsigned int initval, int flags)
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  // int poll(struct pollfd *fds, nfds_t nfds, int timeout)
+  poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
+  // The same, parked on a helper thread; its errno is lost.
+  poll_async: {
+    name: "poll",
+    parameters: ["buffer", "usize", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The bound C functions, each typed from its entry in the table. */
+export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+type SymbolName = keyof typeof SYMBOLS;
+
+function bind(name: SymbolName): unknown {
+  if (Deno.build.os !== "linux") {
+    throw new Error(
+      `holdfast needs Linux: this is ${Deno.build.os}, where its system calls differ`,
+    );
+  }
+  // Before glibc 2.34 the timers are in librt, which still is there and leads
+  // to libc since.
+  const soname = name.startsWith("timer_") ? "librt.so.1" : "libc.so.6";
+  const library = Deno.dlopen(soname, { [name]: SYMBOLS[name] });
+  return library.symbols[name];
+}
+
+/**
+ * The C library, bound lazily one symbol at a time.
+ *
+ * A call reports failure as the C function does; go through
+ * `callLibc` of `call.ts` to have EINTR and errno dealt with.
+ *
+ * Permissions: `--allow-ffi` on the first use of each symbol.
+ */
+export const libc: Libc = {} as Libc;
+
+for (const name of Object.keys(SYMBOLS) as SymbolName[]) {
+  Object.defineProperty(libc, name, {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const value = bind(name);
+      Object.defineProperty(libc, name, { value, enumerable: true });
+      return value;
+    },
+  });
+}
+
+let errnoView: Deno.UnsafePointerView | undefined;
+
+/**
+ * The calling thread's errno. True only when read right after a synchronous
+ * call that failed, with nothing in between, and once this function has been
+ * called before: the first call binds `__errno_location`, which may itself
+ * change errno.
+ *
+ * The address belongs to the thread, and every isolate keeps to its own.
+ *
+ * @returns The number, or `undefined` on the first call.
+ */
+export function lastErrno(): number | undefined {
+  if (errnoView !== undefined) return errnoView.getInt32();
+  errnoView = new Deno.UnsafePointerView(libc.__errno_location()!);
+  return undefined;
+}

@@ -1,0 +1,77 @@
+import { type Clock, systemClock } from "./clock.ts";
+import type { WakeSource } from "./wake.ts";
+
+/** When a wait for a lock ends without the lock. */
+export interface WaitOptions {
+  /**
+   * Give up after so many milliseconds. 0 tries once; unless set, the wait
+   * has no end.
+   */
+  timeoutMs?: number | undefined;
+  /** Give up when it aborts; the wait then rejects with its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** How {@linkcode attemptUntil} waits. */
+export interface AttemptLoopOptions extends WaitOptions {
+  /** Says when to try again; asked for only when the first attempt fails. */
+  wake: () => WakeSource;
+  /** Called once, when the first attempt has failed and a wait begins. */
+  onBusy?: (() => void) | undefined;
+  /** Measures the deadline. */
+  clock?: Clock | undefined;
+}
+
+/** How a loop of attempts ended. */
+export interface AttemptResult<T> {
+  /** What the attempt gave, or `undefined` when the time was up. */
+  value: T | undefined;
+  /** Milliseconds from the first attempt to the end. */
+  waitedMs: number;
+}
+
+/**
+ * Checks a timeout given by a caller.
+ *
+ * @throws {RangeError} when it is negative or not a number.
+ */
+export function checkTimeout(timeoutMs: number): void {
+  if (!(timeoutMs >= 0)) {
+    throw new RangeError(
+      `timeoutMs must be 0 or more milliseconds, got ${timeoutMs}`,
+    );
+  }
+}
+
+/**
+ * Attempts something until it succeeds, the time is up or the signal aborts;
+ * the last attempt is made at the deadline itself.
+ *
+ * @param attempt Gives a value when it succeeds, and `undefined` when busy.
+ * What it throws ends the loop.
+ * @throws {RangeError} when `timeoutMs` is negative or not a number.
+ * @throws `signal.reason` when the signal aborts.
+ */
+export async function attemptUntil<T>(
+  attempt: () => T | undefined,
+  options: AttemptLoopOptions,
+): Promise<AttemptResult<T>> {
+  const { timeoutMs = Infinity, signal, onBusy, clock = systemClock } = options;
+  checkTimeout(timeoutMs);
+  signal?.throwIfAborted();
+  const start = clock.now();
+  let value = attempt();
+  if (value !== undefined || timeoutMs === 0) {
+    return { value, waitedMs: clock.now() - start };
+  }
+  onBusy?.();
+  using wake = options.wake();
+  while (value === undefined) {
+    const restMs = start + timeoutMs - clock.now();
+    if (restMs <= 0) break;
+    await wake.wait(restMs, signal);
+    signal?.throwIfAborted();
+    value = attempt();
+  }
+  return { value, waitedMs: clock.now() - start };
+}

@@ -1,0 +1,30 @@
+/** Time as the waiting loops see it, so that tests can bring their own. */
+export interface Clock {
+  /** Milliseconds on a clock that never steps back. */
+  now(): number;
+  /**
+   * Resolves after `ms` milliseconds, or earlier when `signal` aborts; never
+   * rejects.
+   */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** setTimeout takes a signed 32-bit number of milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The real clock. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  sleep(ms, signal) {
+    if (signal?.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", finish);
+        resolve();
+      };
+      const timer = setTimeout(finish, Math.min(ms, MAX_TIMER_MS));
+      signal?.addEventListener("abort", finish);
+    });
+  },
+};

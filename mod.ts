@@ -1,0 +1,74 @@
+/**
+ * Advisory file locks on Linux that a script can trust and explain.
+ *
+ * ```ts
+ * import { acquire } from "@holdfast/holdfast";
+ *
+ * using lock = await acquire("/tmp/nightly-job.lock", { timeoutMs: 5000 });
+ * console.log(`holding ${lock.path}`);
+ * ```
+ *
+ * Every function here that touches a file needs `--allow-ffi` and nothing
+ * else. That permission lets a program call any function of any C library: it
+ * is as strong as `--allow-all`. Importing this module does nothing by itself.
+ *
+ * @module
+ */
+
+export {
+  LockError,
+  SyscallError,
+  type SyscallErrorInit,
+} from "./lib/sys/error.ts";
+export { errnoName } from "./lib/sys/errno.ts";
+export { ProcParseError } from "./lib/proc/error.ts";
+export {
+  materialize,
+  type OpenedLockFile,
+  openLockFile,
+  type OpenLockFileOptions,
+  probeLockFile,
+} from "./lib/lock/lock_file.ts";
+export type { HeldLock } from "./lib/lock/held_lock.ts";
+export {
+  blockFlock,
+  blockFlockFd,
+  type BlockOptions,
+  FlockHandle,
+  type FlockOptions,
+  type LockMode,
+  tryFlock,
+  tryFlockFd,
+  unlockFlockFd,
+} from "./lib/lock/flock.ts";
+export {
+  formatNeedle,
+  type Needle,
+  needleFromFd,
+  needleFromPath,
+} from "./lib/inspect/needle.ts";
+export {
+  rejectRemoteFs,
+  UnsupportedFilesystemError,
+} from "./lib/inspect/fs_filter.ts";
+export {
+  formatHolderList,
+  type HolderInfo,
+  type HolderSource,
+  type LockParties,
+  NO_HOLDERS_RECORDED,
+  readHolders,
+  readHoldersForNeedle,
+  readLockParties,
+  readLockPartiesForNeedles,
+} from "./lib/inspect/holder.ts";
+export { LockTimeoutError } from "./lib/wait/lock_timeout_error.ts";
+export type { WaitOptions } from "./lib/wait/attempt_loop.ts";
+export {
+  acquire,
+  type AcquireOptions,
+  tryAcquire,
+  type TryAcquireOptions,
+  type WaitInfo,
+  withLock,
+} from "./lib/wait/acquire.ts";

@@ -1,0 +1,120 @@
+/** A child that says "ready" on stdout once it is where a test wants it. */
+export class HelperProcess implements AsyncDisposable {
+  readonly pid: number;
+  readonly #child: Deno.ChildProcess;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+  #status: Promise<Deno.CommandStatus>;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.pid = child.pid;
+    this.#stdin = child.stdin.getWriter();
+    this.#lines = child.stdout.pipeThrough(new TextDecoderStream())
+      .pipeThrough(lineSplitter()).getReader();
+    this.#status = child.status;
+  }
+
+  /** Starts a command and waits for its line "ready". */
+  static async start(
+    command: string,
+    args: string[],
+    options: { env?: Record<string, string>; cwd?: string } = {},
+  ): Promise<HelperProcess> {
+    const helper = HelperProcess.spawn(command, args, options);
+    const line = await helper.nextLine();
+    if (line !== "ready") {
+      await helper[Symbol.asyncDispose]();
+      throw new Error(`${command} said ${JSON.stringify(line)}, not "ready"`);
+    }
+    return helper;
+  }
+
+  /** Starts a command without waiting for it. */
+  static spawn(
+    command: string,
+    args: string[],
+    options: { env?: Record<string, string>; cwd?: string } = {},
+  ): HelperProcess {
+    return new HelperProcess(
+      new Deno.Command(command, {
+        args,
+        ...options,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "inherit",
+      }).spawn(),
+    );
+  }
+
+  /** The next line it prints, or `undefined` at the end of its output. */
+  async nextLine(): Promise<string | undefined> {
+    return (await this.#lines.read()).value;
+  }
+
+  /** Writes a line to its stdin. */
+  async writeLine(line: string): Promise<void> {
+    await this.#stdin.write(new TextEncoder().encode(line + "\n"));
+  }
+
+  /** Ends its stdin, which tells it to finish, and waits for it. */
+  async finish(): Promise<Deno.CommandStatus> {
+    await this.#stdin.close().catch(() => {});
+    return await this.#status;
+  }
+
+  /** Waits for it to end by itself. */
+  get status(): Promise<Deno.CommandStatus> {
+    return this.#status;
+  }
+
+  /** Sends it a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.#stdin.close().catch(() => {});
+    await this.#status;
+    while ((await this.#lines.read()).value !== undefined);
+  }
+}
+
+function lineSplitter(): TransformStream<string, string> {
+  let rest = "";
+  return new TransformStream({
+    transform(chunk, controller) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) controller.enqueue(line);
+    },
+    flush(controller) {
+      if (rest !== "") controller.enqueue(rest);
+    },
+  });
+}
+
+/**
+ * A process that holds a flock by the system's flock(1) until its stdin ends.
+ * Its pid is that of a shell which shares the lock's descriptor; the process
+ * that took the lock has become that shell.
+ */
+export function holdWithFlock1(
+  path: string,
+  mode: "exclusive" | "shared" = "exclusive",
+): Promise<HelperProcess> {
+  const flag = mode === "shared" ? "-s" : "-x";
+  return HelperProcess.start("flock", [
+    "-F",
+    flag,
+    path,
+    "sh",
+    "-c",
+    "echo ready; read -r _",
+  ]);
+}

@@ -1,0 +1,57 @@
+import { HelperProcess } from "./helper_process.ts";
+
+/** Whether this user may make mounts of his own here. */
+export const canMount: boolean = Deno.uid() === 0 &&
+  new Deno.Command("unshare", { args: ["-m", "true"] }).outputSync().success;
+
+/**
+ * A mount namespace of its own, prepared by a shell script and gone with the
+ * process that keeps it.
+ */
+export class PrivateMounts implements AsyncDisposable {
+  readonly #keeper: HelperProcess;
+
+  private constructor(keeper: HelperProcess) {
+    this.#keeper = keeper;
+  }
+
+  /**
+   * Runs a `sh -eu` script in a new mount namespace, in `directory`.
+   * Nothing that it mounts is seen outside.
+   */
+  static async create(
+    directory: string,
+    script: string,
+  ): Promise<PrivateMounts> {
+    return new PrivateMounts(
+      await HelperProcess.start("unshare", [
+        "-m",
+        "--propagation",
+        "private",
+        "sh",
+        "-euc",
+        `${script}\necho ready\nread -r _ || :`,
+      ], { cwd: directory }),
+    );
+  }
+
+  /** The arguments that run a command inside, to be given to `nsenter`. */
+  enter(...command: string[]): string[] {
+    return ["-m", "-t", String(this.#keeper.pid), ...command];
+  }
+
+  /** Starts a helper inside, which must say "ready". */
+  start(command: string, args: string[]): Promise<HelperProcess> {
+    return HelperProcess.start("nsenter", this.enter(command, ...args));
+  }
+
+  /** Runs a command inside to its end. */
+  output(command: string, args: string[]): Promise<Deno.CommandOutput> {
+    return new Deno.Command("nsenter", { args: this.enter(command, ...args) })
+      .output();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#keeper[Symbol.asyncDispose]();
+  }
+}
