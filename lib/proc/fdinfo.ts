@@ -123,6 +123,6 @@ function keyAndValue(line: string): [string, string] | undefined {
   if (trimmed === "") return undefined;
   // A key may have blanks ("settime flags: 01"), but then a blank or nothing
   // follows its colon, unlike in "inotify wd:1 ino:2".
-  const match = /^([^:]*):(?=\s|$)|^(\S+)/.exec(trimmed)!;
-  return [match[1] ?? match[2], trimmed.slice(match[0].length).trim()];
+  const [whole, key, word] = /^([^:]*):(?=\s|$)|^(\S+)/.exec(trimmed)!;
+  return [key ?? word!, trimmed.slice(whole.length).trim()];
 }
