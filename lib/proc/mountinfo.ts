@@ -154,7 +154,7 @@ function splitOptions(text: string): string[] {
   const options: string[] = [];
   const parts = text.split(",");
   for (let i = 0; i < parts.length; i++) {
-    let option = parts[i];
+    let option = parts[i]!;
     if (/="[^"]*$/.test(option)) {
       const close = parts.findIndex((part, at) =>
         at > i && /^[^"]*"$/.test(part)

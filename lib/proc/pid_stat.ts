@@ -104,8 +104,8 @@ export function parsePidStat(
   const fields = text.slice(close + 1).trim().split(" ");
   if (fields.length < STAT_FIELDS) return fail("24 fields or more");
   const big = (index: number): bigint =>
-    /^-?\d{1,20}$/.test(fields[index])
-      ? BigInt(fields[index])
+    /^-?\d{1,20}$/.test(fields[index] ?? "")
+      ? BigInt(fields[index]!)
       : fail(`a number as field ${index + 3}`);
   const number = (index: number): number => {
     const value = Number(big(index));
@@ -114,11 +114,12 @@ export function parsePidStat(
       : fail(`a smaller number as field ${index + 3}`);
   };
   if (!/^\d{1,15} $/.test(text.slice(0, open))) return fail("a process id");
-  if (!/^\S$/.test(fields[0])) return fail("a letter as field 3");
+  const [state] = fields;
+  if (state?.length !== 1) return fail("a letter as field 3");
   return {
     pid: Number(text.slice(0, open - 1)),
     comm: text.slice(open + 1, close),
-    state: fields[0],
+    state,
     ppid: number(1),
     pgrp: number(2),
     session: number(3),
@@ -211,7 +212,7 @@ export function parseStatus(
     throw new ProcParseError(`numbers after "${key}:"`, {
       source,
       line,
-      text: lines[line - 1],
+      text: lines[line - 1]!,
     });
   };
   const name = fields.get("Name");
