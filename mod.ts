@@ -62,6 +62,20 @@ export {
   readLockParties,
   readLockPartiesForNeedles,
 } from "./lib/inspect/holder.ts";
+export {
+  diagnose,
+  type Diagnosis,
+  type DoctorWarning,
+} from "./lib/inspect/doctor.ts";
+export {
+  judgeFilesystem,
+  LOCK_KINDS,
+  type LockKind,
+  type LockParty,
+  type Trust,
+  type TrustEntry,
+  type TrustTable,
+} from "./lib/inspect/fs_trust.ts";
 export { LockTimeoutError } from "./lib/wait/lock_timeout_error.ts";
 export type { WaitOptions } from "./lib/wait/attempt_loop.ts";
 export {
