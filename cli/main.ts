@@ -1,0 +1,120 @@
+/**
+ * The command line tool `holdfast`.
+ *
+ * It imports nothing before it knows which command is asked for, and then only
+ * that: starting up is most of what a short command under a lock costs.
+ *
+ * @module
+ */
+
+import type { CommandSpec } from "./spec.ts";
+
+/** How a command is loaded: its table and its implementation apart. */
+export interface CommandEntry {
+  /** Loads its table. */
+  spec: () => Promise<CommandSpec>;
+  /** Loads what runs it. */
+  load: () => Promise<(args: string[]) => Promise<number>>;
+}
+
+/** Every command, in the order that help lists them. */
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  run: {
+    spec: async () => (await import("./run_spec.ts")).RUN_SPEC,
+    load: async () => (await import("./run.ts")).runCommand,
+  },
+  who: {
+    spec: async () => (await import("./who_spec.ts")).WHO_SPEC,
+    load: async () => (await import("./who.ts")).whoCommand,
+  },
+  locks: {
+    spec: async () => (await import("./locks_spec.ts")).LOCKS_SPEC,
+    load: async () => (await import("./locks.ts")).locksCommand,
+  },
+  doctor: {
+    spec: async () => (await import("./doctor_spec.ts")).DOCTOR_SPEC,
+    load: async () => (await import("./doctor.ts")).doctorCommand,
+  },
+};
+
+/**
+ * Runs the tool: everything it has to say is written when this returns.
+ *
+ * @param args The arguments after the program's name.
+ * @returns The exit code.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  let program = "holdfast";
+  try {
+    const command = name === undefined ? undefined : findCommand(name);
+    if (command === undefined) return await runGeneral(name, rest);
+    program = `holdfast ${name}`;
+    const run = await command.load();
+    return await run(rest);
+  } catch (error) {
+    if (error instanceof Error && error.name === "HelpRequest") {
+      return await printHelp(program.slice("holdfast ".length));
+    }
+    const { reportError } = await import("./report_error.ts");
+    return await reportError(program, error);
+  }
+}
+
+/** `constructor` and the like are not commands. */
+function findCommand(name: string): CommandEntry | undefined {
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+}
+
+/** What doesn't belong to a command: help, the version, mistakes. */
+async function runGeneral(
+  name: string | undefined,
+  rest: readonly string[],
+): Promise<number> {
+  const { UsageError } = await import("./options.ts");
+  switch (name) {
+    case undefined:
+      throw new UsageError("missing command", {
+        hint: `Commands: ${Object.keys(COMMANDS).join(", ")}`,
+      });
+    case "-h":
+    case "--help":
+    case "help":
+      return await printHelp(rest[0]);
+    case "-V":
+    case "--version": {
+      const { VERSION } = await import("./version.ts");
+      const { writeOut } = await import("./output.ts");
+      writeOut(`holdfast ${VERSION}\n`);
+      return 0;
+    }
+  }
+  throw name.startsWith("-")
+    ? new UsageError(`unrecognized option '${name}'`, {
+      unknown: name,
+      candidates: ["--help", "--version"],
+    })
+    : new UsageError(`unknown command '${name}'`, {
+      unknown: name,
+      candidates: [...Object.keys(COMMANDS), "help"],
+    });
+}
+
+/** Prints the help of one command, or the list of all. */
+async function printHelp(name: string | undefined): Promise<number> {
+  const { writeOut } = await import("./output.ts");
+  const { terminalSize } = await import("./terminal.ts");
+  const { formatCommandList, formatHelp } = await import("./help.ts");
+  const width = terminalSize("stdout").columns;
+  if (name === undefined) {
+    const specs = Object.values(COMMANDS).map((command) => command.spec());
+    writeOut(formatCommandList(await Promise.all(specs), width));
+    return 0;
+  }
+  const command = findCommand(name);
+  if (command === undefined) return await runGeneral(name, []);
+  writeOut(formatHelp(await command.spec(), width));
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,168 @@
+import { printable } from "../lib/proc/printable.ts";
+import { readWish } from "./environment.ts";
+import { EXIT } from "./exit_codes.ts";
+import { UsageError } from "./options.ts";
+import { writeError } from "./output.ts";
+
+/** A failed system call, as far as an exit code depends on it. */
+interface FailedCall {
+  syscall: string;
+  code: string;
+}
+
+/**
+ * Says on stderr what went wrong, and gives the exit code for it.
+ *
+ * Errors of the library are told by name and shape, so that none of its
+ * modules is loaded for this.
+ *
+ * @param program What the message starts with, such as `holdfast run`.
+ * @param error What was thrown.
+ */
+export async function reportError(
+  program: string,
+  error: unknown,
+): Promise<number> {
+  if (error instanceof Deno.errors.BrokenPipe) return SIGPIPE_EXIT;
+  if (error instanceof UsageError) return await reportUsage(program, error);
+  const exitCode = exitCodeOf(error);
+  if (exitCode !== undefined) {
+    complain(program, describe(error));
+  } else {
+    complain(program, `internal error: ${describe(error)}`);
+  }
+  if (readWish("HOLDFAST_DEBUG") !== undefined && error instanceof Error) {
+    writeError(`${printableLines(Deno.inspect(error, { colors: false }))}\n`);
+  }
+  return exitCode ?? EXIT.SOFTWARE;
+}
+
+/** What a shell says of a program that wrote into a closed pipe. */
+const SIGPIPE_EXIT = EXIT.SIGNAL_BASE + 13;
+
+async function reportUsage(
+  program: string,
+  error: UsageError,
+): Promise<number> {
+  const suggestion = await suggest(error);
+  complain(
+    program,
+    error.message +
+      (suggestion === undefined ? "" : `; did you mean '${suggestion}'?`),
+  );
+  const hint = error.hint === undefined
+    ? ""
+    : `${printableLines(error.hint)}\n`;
+  writeError(`${hint}Try '${program} --help' for more information.\n`);
+  return EXIT.USAGE;
+}
+
+/** The candidate that is nearest, if any is near enough to be meant. */
+async function suggest(error: UsageError): Promise<string | undefined> {
+  const { unknown, candidates } = error;
+  if (unknown === undefined || candidates.length === 0) return undefined;
+  const { closestString } = await import("@std/text/closest-string");
+  const { levenshteinDistance } = await import(
+    "@std/text/levenshtein-distance"
+  );
+  const nearest = closestString(unknown, [...candidates]);
+  const letters = unknown.replace(/^-+/, "").length;
+  const distance = levenshteinDistance(unknown, nearest);
+  return distance <= Math.max(1, letters / 3) ? nearest : undefined;
+}
+
+/** The exit code for a failure that can happen, `undefined` for a bug. */
+function exitCodeOf(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof Deno.errors.NotCapable) return EXIT.NO_PERMISSION;
+  const call = failedCall(error);
+  if (call !== undefined) return exitCodeOfCall(call);
+  switch (error.name) {
+    case "LockTimeoutError":
+      return EXIT.TEMP_FAIL;
+    case "UnsupportedFilesystemError":
+      return EXIT.UNAVAILABLE;
+    case "ProcParseError":
+      return EXIT.SOFTWARE;
+    case "LockError":
+    case "LockCompromisedError":
+      return EXIT.DATA;
+    case "NotFound":
+    case "PermissionDenied":
+    case "IsADirectory":
+    case "NotADirectory":
+    case "FilesystemLoop":
+      return EXIT.NO_INPUT;
+  }
+  // Deno has no class for some error numbers, such as that of a full disk.
+  return error.name in Deno.errors || /\(os error \d+\)/.test(error.message)
+    ? EXIT.OS_ERROR
+    : undefined;
+}
+
+function failedCall(error: Error): FailedCall | undefined {
+  return "syscall" in error && typeof error.syscall === "string" &&
+      "code" in error && typeof error.code === "string"
+    ? { syscall: error.syscall, code: error.code }
+    : undefined;
+}
+
+const OPENING_CALLS = [
+  "open",
+  "openat",
+  "mkdir",
+  "stat",
+  "statx",
+  "link",
+  "rename",
+];
+const RESOURCE_CALLS = [
+  "fork",
+  "vfork",
+  "clone",
+  "posix_spawn",
+  "timer_create",
+];
+
+function exitCodeOfCall({ syscall, code }: FailedCall): number {
+  switch (code) {
+    case "EMFILE":
+    case "ENFILE":
+    case "ENOMEM":
+    case "ENOLCK":
+      return EXIT.OS_ERROR;
+  }
+  if (syscall.startsWith("exec")) {
+    return code === "ENOENT" ? EXIT.NOT_FOUND : EXIT.NOT_EXECUTABLE;
+  }
+  if (RESOURCE_CALLS.includes(syscall)) return EXIT.OS_ERROR;
+  if (!OPENING_CALLS.includes(syscall)) return EXIT.DATA;
+  switch (code) {
+    case "EROFS":
+    case "ENOSPC":
+    case "EDQUOT":
+      return EXIT.CANT_CREATE;
+  }
+  return EXIT.NO_INPUT;
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof Deno.errors.NotCapable) {
+    const flag = /--allow-[a-z]+/.exec(error.message)?.[0];
+    const what = error.message.split(", run again")[0];
+    return flag === undefined
+      ? error.message
+      : `Deno did not permit it (${what}): run holdfast with ${flag}`;
+  }
+  return error.message === "" ? error.name : error.message;
+}
+
+function complain(program: string, message: string): void {
+  writeError(`${program}: ${printableLines(message)}\n`);
+}
+
+/** Keeps the line breaks that a message has, and no other control character. */
+function printableLines(text: string): string {
+  return text.split("\n").map(printable).join("\n");
+}

@@ -1,0 +1,1 @@
+export function unicodeWidth(str: string): number;

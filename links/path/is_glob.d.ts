@@ -1,0 +1,1 @@
+export function isGlob(str: string): boolean;

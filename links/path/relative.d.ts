@@ -1,0 +1,1 @@
+export function relative(from: string, to: string): string;
