@@ -30,7 +30,7 @@ export class PrivateMounts implements AsyncDisposable {
         "private",
         "sh",
         "-euc",
-        `${script}\necho ready\nread -r _ || :`,
+        `{\n${script}\n} >/dev/null\necho ready\nread -r _ || :`,
       ], { cwd: directory }),
     );
   }
