@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Diagnosis, diagnose } from "../lib/inspect/doctor.ts";
+import { diagnose, type Diagnosis } from "../lib/inspect/doctor.ts";
 import {
   LOCK_KINDS,
   type LockKind,
@@ -128,7 +128,10 @@ function toText(report: Report): string {
   }
   for (const { message } of warnings) lines.push(`  note: ${message}`);
   if (holders.length > 0) {
-    lines.push("  held now by:", formatHolderList(holders).replace(/^/gm, "  "));
+    lines.push(
+      "  held now by:",
+      formatHolderList(holders).replace(/^/gm, "  "),
+    );
   }
   if (probe !== undefined) lines.push(...probeLines(probe));
   const command = commandFor(diagnosis);
