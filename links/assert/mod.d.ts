@@ -56,7 +56,11 @@ export function assertArrayIncludes<T>(
   expected: ArrayLike<T>,
   msg?: string,
 ): void;
-export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
+export function assertMatch(
+  actual: string,
+  expected: RegExp,
+  msg?: string,
+): void;
 export function assertNotMatch(
   actual: string,
   expected: RegExp,
