@@ -21,7 +21,7 @@ export const EXIT = {
   CANT_CREATE: 73,
   /** EX_TEMPFAIL: the lock stayed busy; try again later. */
   TEMP_FAIL: 75,
-  /** Permission to use a resource of the system is missing (EX_NOPERM). */
+  /** EX_NOPERM: Deno was not given a permission that this takes. */
   NO_PERMISSION: 77,
   /** The command was found and can't be executed, as in a shell. */
   NOT_EXECUTABLE: 126,

@@ -54,7 +54,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await run(rest);
   } catch (error) {
     if (error instanceof Error && error.name === "HelpRequest") {
-      return await printHelp(program.slice("holdfast ".length));
+      return await printHelp(name);
     }
     const { reportError } = await import("./report_error.ts");
     return await reportError(program, error);

@@ -1,5 +1,5 @@
 import { printable } from "../lib/proc/printable.ts";
-import { readWish } from "./environment.ts";
+import { readEnv } from "./environment.ts";
 import { EXIT } from "./exit_codes.ts";
 import { UsageError } from "./options.ts";
 import { writeError } from "./output.ts";
@@ -10,11 +10,19 @@ interface FailedCall {
   code: string;
 }
 
+/** What to say about an error, and the exit code for it. */
+export interface ErrorReport {
+  /** Whole lines; empty when nothing is to be said. */
+  text: string;
+  exitCode: number;
+}
+
+/** What a shell says of a program that wrote into a closed pipe. */
+const SIGPIPE_EXIT = EXIT.SIGNAL_BASE + 13;
+
 /**
- * Says on stderr what went wrong, and gives the exit code for it.
- *
- * Errors of the library are told by name and shape, so that none of its
- * modules is loaded for this.
+ * Says on stderr what went wrong, and gives the exit code for it. With
+ * `HOLDFAST_DEBUG` set, the stack is shown too.
  *
  * @param program What the message starts with, such as `holdfast run`.
  * @param error What was thrown.
@@ -23,38 +31,54 @@ export async function reportError(
   program: string,
   error: unknown,
 ): Promise<number> {
-  if (error instanceof Deno.errors.BrokenPipe) return SIGPIPE_EXIT;
-  if (error instanceof UsageError) return await reportUsage(program, error);
-  const exitCode = exitCodeOf(error);
-  if (exitCode !== undefined) {
-    complain(program, describe(error));
-  } else {
-    complain(program, `internal error: ${describe(error)}`);
-  }
-  if (readWish("HOLDFAST_DEBUG") !== undefined && error instanceof Error) {
-    writeError(`${printableLines(Deno.inspect(error, { colors: false }))}\n`);
-  }
-  return exitCode ?? EXIT.SOFTWARE;
+  const { text, exitCode } = await explainError(program, error);
+  const stack = readEnv("HOLDFAST_DEBUG") === undefined
+    ? ""
+    : `${printableLines(Deno.inspect(error, { colors: false }))}\n`;
+  writeError(text + stack);
+  return exitCode;
 }
 
-/** What a shell says of a program that wrote into a closed pipe. */
-const SIGPIPE_EXIT = EXIT.SIGNAL_BASE + 13;
+/**
+ * Words and the exit code for an error.
+ *
+ * Errors of the library are told by name and shape, so that none of its
+ * modules is loaded for this.
+ *
+ * @param program What the message starts with, such as `holdfast run`.
+ * @param error What was thrown.
+ */
+export async function explainError(
+  program: string,
+  error: unknown,
+): Promise<ErrorReport> {
+  if (error instanceof Deno.errors.BrokenPipe) {
+    return { text: "", exitCode: SIGPIPE_EXIT };
+  }
+  if (error instanceof UsageError) return await explainUsage(program, error);
+  const exitCode = exitCodeOf(error);
+  const bug = exitCode === undefined ? "internal error: " : "";
+  return {
+    text: `${program}: ${bug}${printableLines(describe(error))}\n`,
+    exitCode: exitCode ?? EXIT.SOFTWARE,
+  };
+}
 
-async function reportUsage(
+async function explainUsage(
   program: string,
   error: UsageError,
-): Promise<number> {
+): Promise<ErrorReport> {
   const suggestion = await suggest(error);
-  complain(
-    program,
-    error.message +
-      (suggestion === undefined ? "" : `; did you mean '${suggestion}'?`),
-  );
-  const hint = error.hint === undefined
-    ? ""
-    : `${printableLines(error.hint)}\n`;
-  writeError(`${hint}Try '${program} --help' for more information.\n`);
-  return EXIT.USAGE;
+  const lines = [
+    `${program}: ${error.message}` +
+    (suggestion === undefined ? "" : `; did you mean '${suggestion}'?`),
+    ...(error.hint === undefined ? [] : [error.hint]),
+    `Try '${program} --help' for more information.`,
+  ];
+  return {
+    text: lines.map((line) => `${printable(line)}\n`).join(""),
+    exitCode: EXIT.USAGE,
+  };
 }
 
 /** The candidate that is nearest, if any is near enough to be meant. */
@@ -156,10 +180,6 @@ function describe(error: unknown): string {
       : `Deno did not permit it (${what}): run holdfast with ${flag}`;
   }
   return error.message === "" ? error.name : error.message;
-}
-
-function complain(program: string, message: string): void {
-  writeError(`${program}: ${printableLines(message)}\n`);
 }
 
 /** Keeps the line breaks that a message has, and no other control character. */

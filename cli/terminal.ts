@@ -5,7 +5,7 @@
  */
 
 import { printable } from "../lib/proc/printable.ts";
-import { readWish } from "./environment.ts";
+import { readEnv } from "./environment.ts";
 import { writeError } from "./output.ts";
 
 /** A standard stream. */
@@ -53,10 +53,10 @@ export type Styles = Readonly<
  * them.
  */
 export function wantsColor(stream: "stdout" | "stderr"): boolean {
-  if (readWish("NO_COLOR") !== undefined) return false;
-  if ((readWish("CLICOLOR_FORCE") ?? "0") !== "0") return true;
-  return isTerminal(stream) && readWish("TERM") !== "dumb" &&
-    readWish("CLICOLOR") !== "0";
+  if (readEnv("NO_COLOR") !== undefined) return false;
+  if ((readEnv("CLICOLOR_FORCE") ?? "0") !== "0") return true;
+  return isTerminal(stream) && readEnv("TERM") !== "dumb" &&
+    readEnv("CLICOLOR") !== "0";
 }
 
 /** The styles for a stream. */
@@ -130,7 +130,7 @@ export class StatusLine {
     const { columns, rows } = terminalSize("stderr");
     let shown = lines.length === 0 ? [] : [first, ...others];
     // The cursor can't go up to lines that have scrolled away.
-    const most = Math.max(rows - 2, 1);
+    const most = Math.max(rows - 1, 1);
     if (shown.length > most) {
       const hidden = shown.length - most + 1;
       shown = [...shown.slice(0, most - 1), `… and ${hidden} more lines`];

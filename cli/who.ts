@@ -19,6 +19,7 @@ import {
 import { quotePath } from "../lib/proc/printable.ts";
 import { EXIT } from "./exit_codes.ts";
 import { parseOptions, UsageError } from "./options.ts";
+import { writeOut } from "./output.ts";
 import { WHO_SPEC } from "./who_spec.ts";
 
 /** Exit code when somebody holds a lock, as a test command's "no". */
@@ -42,9 +43,9 @@ export function whoCommand(args: string[]): Promise<number> {
   if (paths.length === 0) throw new UsageError("missing lock file");
   const files = readFiles(paths);
   if (options.flag("json")) {
-    console.log(JSON.stringify({ schema: 1, files: files.map(toJson) }));
+    writeOut(JSON.stringify({ schema: 1, files: files.map(toJson) }) + "\n");
   } else {
-    for (const file of files) console.log(toText(file));
+    writeOut(files.map((file) => toText(file) + "\n").join(""));
   }
   const held = files.some(({ holders }) => holders.length > 0);
   return Promise.resolve(held ? HELD : EXIT.OK);

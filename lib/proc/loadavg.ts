@@ -43,11 +43,10 @@ export function parseLoadavg(
   if (match === null) {
     throw new ProcParseError(
       "three averages, running/total and a process id",
-      { source, line: 1, text: text.split("\n", 1)[0] },
+      { source, line: 1, text: text.split("\n", 1)[0]! },
     );
   }
-  const [one, five, fifteen, running, total, lastPid] = match.slice(1).map(
-    Number,
-  );
+  const [one, five, fifteen, running, total, lastPid] = match.slice(1)
+    .map(Number) as [number, number, number, number, number, number];
   return { one, five, fifteen, running, total, lastPid };
 }

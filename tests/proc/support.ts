@@ -42,7 +42,7 @@ export class Random {
   }
 
   pick<T>(values: readonly T[]): T {
-    return values[this.int(values.length)];
+    return values[this.int(values.length)]!;
   }
 
   /** A list of up to `most` made values. */
@@ -87,7 +87,7 @@ export class Random {
       const other = this.int(result.length + 1);
       switch (this.int(4)) {
         case 0:
-          if (at < result.length) result[at] ^= 1 << this.int(8);
+          if (at < result.length) result[at]! ^= 1 << this.int(8);
           break;
         case 1:
           if (at < result.length) {

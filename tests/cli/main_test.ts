@@ -1,0 +1,170 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { formatHelp } from "../../cli/help.ts";
+import { COMMANDS } from "../../cli/main.ts";
+import { VERSION } from "../../cli/version.ts";
+import { cliArgs, runCli } from "../support/cli.ts";
+
+const TRY = "Try 'holdfast --help' for more information.\n";
+
+Deno.test("VERSION is that of deno.json", async () => {
+  const url = new URL("../../deno.json", import.meta.url);
+  const { version } = JSON.parse(await Deno.readTextFile(url));
+  assertEquals(VERSION, version);
+});
+
+Deno.test("holdfast --version, -V", async () => {
+  for (const option of ["--version", "-V"]) {
+    assertEquals(await runCli([option]), {
+      code: 0,
+      stdout: `holdfast ${VERSION}\n`,
+      stderr: "",
+    });
+  }
+});
+
+Deno.test("holdfast --help lists every command", async () => {
+  const { code, stdout, stderr } = await runCli(["--help"]);
+  assertEquals([code, stderr], [0, ""]);
+  for (const name of Object.keys(COMMANDS)) {
+    assertMatch(stdout, new RegExp(`^  ${name}  `, "m"));
+  }
+  assertEquals((await runCli(["help"])).stdout, stdout);
+});
+
+Deno.test("holdfast help CMD and CMD --help print the table", async () => {
+  const stdout = formatHelp(await COMMANDS["who"]!.spec());
+  for (const args of [["help", "who"], ["who", "--help"], ["who", "-h"]]) {
+    assertEquals(await runCli(args), { code: 0, stdout, stderr: "" });
+  }
+});
+
+Deno.test("holdfast without or with an unknown command", async () => {
+  const names = Object.keys(COMMANDS).join(", ");
+  assertEquals(await runCli([]), {
+    code: 64,
+    stdout: "",
+    stderr: `holdfast: missing command\nCommands: ${names}\n${TRY}`,
+  });
+  assertEquals(await runCli(["whoo"]), {
+    code: 64,
+    stdout: "",
+    stderr: "holdfast: unknown command 'whoo'; did you mean 'who'?\n" + TRY,
+  });
+  assertEquals(await runCli(["help", "constructor"]), {
+    code: 64,
+    stdout: "",
+    stderr: `holdfast: unknown command 'constructor'\n${TRY}`,
+  });
+  assertEquals(await runCli(["--vresion"]), {
+    code: 64,
+    stdout: "",
+    stderr: "holdfast: unrecognized option '--vresion'; " +
+      `did you mean '--version'?\n${TRY}`,
+  });
+});
+
+Deno.test("holdfast CMD with an unknown option", async () => {
+  assertEquals(await runCli(["who", "--jsn", "/tmp"]), {
+    code: 64,
+    stdout: "",
+    stderr: "holdfast who: unrecognized option '--jsn'; " +
+      "did you mean '--json'?\n" +
+      "Try 'holdfast who --help' for more information.\n",
+  });
+});
+
+Deno.test("holdfast without permissions says which are missing", async () => {
+  const { code, stdout, stderr } = await runCli(["who", "/tmp"], {
+    permissions: [],
+  });
+  assertEquals([code, stdout], [77, ""]);
+  assertMatch(
+    stderr,
+    /^holdfast who: Deno did not permit it .*: run holdfast with --allow-ffi\n$/,
+  );
+});
+
+Deno.test("help and mistakes need no permission", async () => {
+  const options = { permissions: [] };
+  assertEquals((await runCli(["--help"], options)).code, 0);
+  assertEquals((await runCli(["whoo"], options)).code, 64);
+});
+
+Deno.test("HOLDFAST_DEBUG adds the stack", async () => {
+  const env = { HOLDFAST_DEBUG: "1" };
+  const { stderr } = await runCli(["nonsense"], { env });
+  assertStringIncludes(stderr, "    at ");
+  const denied = await runCli(["nonsense"], { env, permissions: [] });
+  assertEquals(denied.stderr, `holdfast: unknown command 'nonsense'\n${TRY}`);
+});
+
+Deno.test("a reader of stdout that goes away is no error", async () => {
+  // The shell closes its end of the pipe before the tool has started.
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
+    args: [
+      "-c",
+      'exec 3> >(exec true); wait $!; "$@" >&3; echo $?',
+      "bash",
+      Deno.execPath(),
+      ...cliArgs(["--help"]),
+    ],
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals(
+    [code, decoder.decode(stdout), decoder.decode(stderr)],
+    [0, "141\n", ""],
+  );
+});
+
+Deno.test("a full disk under stdout is said in one line", async () => {
+  const { code, stderr } = await new Deno.Command("bash", {
+    args: [
+      "-c",
+      '"$@" >/dev/full',
+      "bash",
+      Deno.execPath(),
+      ...cliArgs(["--help"]),
+    ],
+    stdin: "null",
+  }).output();
+  assertEquals(code, 71);
+  assertEquals(
+    new TextDecoder().decode(stderr),
+    "holdfast: No space left on device (os error 28)\n",
+  );
+});
+
+Deno.test("the hot path loads few modules", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "info",
+      "--json",
+      new URL("../../cli/main.ts", import.meta.url).href,
+    ],
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+  const graph = new Map<string, string[]>();
+  for (const { specifier, dependencies = [] } of modules) {
+    graph.set(
+      specifier,
+      dependencies.filter((found: { code?: unknown; isDynamic?: boolean }) =>
+        found.code !== undefined && !found.isDynamic
+      ).map((found: { code: { specifier: string } }) => found.code.specifier),
+    );
+  }
+  const reached = (name: string) => {
+    const seen = new Set([new URL(`../../cli/${name}`, import.meta.url).href]);
+    for (const specifier of seen) {
+      for (const next of graph.get(specifier) ?? []) seen.add(next);
+    }
+    return [...seen].map((specifier) => specifier.replace(/^.*\//, ""));
+  };
+  assertEquals(reached("main.ts"), ["main.ts"]);
+  assertEquals(reached("options.ts"), ["options.ts"]);
+  assertEquals(reached("run_spec.ts"), ["run_spec.ts"]);
+  const run = reached("run.ts");
+  for (const lazy of ["help.ts", "report_error.ts", "terminal.ts"]) {
+    assertEquals(run.includes(lazy), false, lazy);
+  }
+});
