@@ -1,0 +1,171 @@
+/** The rules of the house: who may import whom, and who may do what. */
+import { assertEquals } from "@std/assert";
+import { type Import, importsOf, stripTexts } from "./support/module_graph.ts";
+
+const ROOT = new URL("../", import.meta.url);
+
+/** From the lowest up: each may import itself and those before it. */
+const LAYERS = [
+  "lib/proc/",
+  "lib/sys/",
+  "lib/lock/",
+  "lib/inspect/",
+  "lib/wait/",
+  "lib/coord/",
+  "lib/remote/",
+  "cli/",
+];
+
+type Sources = Record<string, string>;
+
+function readSources(): Sources {
+  const sources: Sources = {};
+  const walk = (directory: string) => {
+    for (const entry of Deno.readDirSync(new URL(directory, ROOT))) {
+      const path = `${directory}${entry.name}`;
+      if (entry.isDirectory) walk(`${path}/`);
+      else if (path.endsWith(".ts")) {
+        sources[path] = Deno.readTextFileSync(new URL(path, ROOT));
+      }
+    }
+  };
+  walk("lib/");
+  walk("cli/");
+  sources["mod.ts"] = Deno.readTextFileSync(new URL("mod.ts", ROOT));
+  return sources;
+}
+
+function layerOf(path: string): number {
+  return LAYERS.findIndex((layer) => path.startsWith(layer));
+}
+
+/** Every breach of the rules, as a sentence. */
+function findBreaches(sources: Sources): string[] {
+  const breaches: string[] = [];
+  const imports: Import[] = [];
+  for (const [path, source] of Object.entries(sources)) {
+    imports.push(...importsOf(path, source));
+    breaches.push(...fileBreaches(path, source));
+  }
+  for (const { from, to } of imports) {
+    if (from === "mod.ts" || !(to in sources)) continue;
+    if (layerOf(to) > layerOf(from) || to === "mod.ts") {
+      breaches.push(`${from} imports ${to}, which is above it`);
+    }
+  }
+  for (
+    const ring of findRings(imports.filter((i) => !i.typeOnly && !i.dynamic))
+  ) {
+    breaches.push(`import ring: ${ring.join(" → ")}`);
+  }
+  return breaches;
+}
+
+function fileBreaches(path: string, source: string): string[] {
+  const code = stripTexts(source);
+  const breaches: string[] = [];
+  const forbid = (pattern: RegExp, what: string) => {
+    if (pattern.test(code)) breaches.push(`${path} ${what}`);
+  };
+  if (!/^[a-z0-9_]+\.ts$/.test(path.split("/").at(-1)!)) {
+    breaches.push(`${path} is not in snake_case`);
+  }
+  if (path === "mod.ts") {
+    const rest = code.replace(/export (type )?(\{[^}]*\}|\*) from "";/g, "");
+    if (rest.trim() !== "") breaches.push("mod.ts does more than re-export");
+  }
+  if (path.startsWith("lib/proc/")) {
+    forbid(/\bDeno\./, "uses Deno");
+    for (const { to } of importsOf(path, source)) {
+      if (!to.startsWith("lib/proc/")) breaches.push(`${path} imports ${to}`);
+    }
+  }
+  if (path !== "lib/sys/libc.ts") forbid(/\bDeno\.dlopen\b/, "opens a library");
+  if (!path.startsWith("cli/")) {
+    forbid(/\bconsole\./, "writes to the console");
+    forbid(/\bDeno\.args\b/, "reads Deno.args");
+    forbid(/\bDeno\.exit\b/, "exits");
+  }
+  return breaches;
+}
+
+/** One ring a starting point from which one can be reached. */
+function findRings(imports: readonly Import[]): string[][] {
+  const targets = new Map<string, string[]>();
+  for (const { from, to } of imports) {
+    targets.set(from, [...targets.get(from) ?? [], to]);
+  }
+  const rings: string[][] = [];
+  const done = new Set<string>();
+  const visit = (path: string, trail: string[]) => {
+    const at = trail.indexOf(path);
+    if (at >= 0) {
+      rings.push([...trail.slice(at), path]);
+      return;
+    }
+    if (done.has(path)) return;
+    for (const target of targets.get(path) ?? []) {
+      visit(target, [...trail, path]);
+    }
+    done.add(path);
+  };
+  for (const path of targets.keys()) visit(path, []);
+  return rings;
+}
+
+Deno.test("the layers hold", () => {
+  assertEquals(findBreaches(readSources()), []);
+});
+
+Deno.test("breaches of the layers are found", () => {
+  assertEquals(
+    findBreaches({
+      "mod.ts": 'export { a } from "./lib/proc/a.ts";\nconst x = 1;',
+      "lib/proc/a.ts":
+        'import type { B } from "../sys/b.ts";\nDeno.readTextFileSync("x");',
+      "lib/proc/fine.ts": '// Deno.exit\nconst text = "console.log";',
+      "lib/sys/b.ts": 'import { c } from "./c.ts";\nconsole.log(1);',
+      "lib/sys/c.ts": 'export * from "./b.ts";\nDeno.dlopen(x, {});',
+      "lib/sys/lazy.ts": 'await import("../lock/d.ts"); Deno.exit(1);',
+      "lib/lock/d.ts": "Deno.args[0];",
+      "cli/BadName.ts": "console.log(Deno.args);",
+    }),
+    [
+      "mod.ts does more than re-export",
+      "lib/proc/a.ts uses Deno",
+      "lib/proc/a.ts imports lib/sys/b.ts",
+      "lib/sys/b.ts writes to the console",
+      "lib/sys/c.ts opens a library",
+      "lib/sys/lazy.ts exits",
+      "lib/lock/d.ts reads Deno.args",
+      "cli/BadName.ts is not in snake_case",
+      "lib/proc/a.ts imports lib/sys/b.ts, which is above it",
+      "lib/sys/lazy.ts imports lib/lock/d.ts, which is above it",
+      "import ring: lib/sys/b.ts → lib/sys/c.ts → lib/sys/b.ts",
+    ],
+  );
+});
+
+Deno.test("importing an entry has no effect: it needs no permission", async () => {
+  const { exports } = JSON.parse(
+    Deno.readTextFileSync(new URL("deno.json", ROOT)),
+  ) as { exports: Record<string, string> };
+  const entries = Object.entries(exports)
+    .filter(([name]) => name !== "./cli")
+    .map(([, file]) => new URL(file, ROOT).href);
+  using file = tempScript(
+    entries.map((url) => `await import(${JSON.stringify(url)});`).join("\n") +
+      "\nconsole.log('imported');",
+  );
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--quiet", "--no-check", file.path],
+    stderr: "inherit",
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stdout)], [0, "imported\n"]);
+});
+
+function tempScript(text: string): { path: string } & Disposable {
+  const path = Deno.makeTempFileSync({ suffix: ".ts" });
+  Deno.writeTextFileSync(path, text);
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path) };
+}
