@@ -21,6 +21,7 @@ export {
   type SyscallErrorInit,
 } from "./lib/sys/error.ts";
 export { errnoName } from "./lib/sys/errno.ts";
+export type { FileStat, FileType } from "./lib/sys/file.ts";
 export { ProcParseError } from "./lib/proc/error.ts";
 export {
   materialize,

@@ -75,6 +75,7 @@ const UNRELIABLE: ReadonlyMap<number, UnreliableFs> = new Map([
 
 /** The lock file is on a filesystem where flock can't be relied on. */
 export class UnsupportedFilesystemError extends LockError {
+  /** The name of the class. */
   override name = "UnsupportedFilesystemError";
   /** The lock file. */
   readonly path: string;

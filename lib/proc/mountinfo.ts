@@ -7,6 +7,12 @@
  * @module
  */
 import { ProcParseError, type ProcParseOptions, reportLine } from "./error.ts";
+
+export {
+  ProcParseError,
+  type ProcParseErrorInit,
+  type ProcParseOptions,
+} from "./error.ts";
 import { decodeOctal } from "./octal.ts";
 
 /** One mount, a line of mountinfo; paths and options are decoded. */
@@ -58,7 +64,7 @@ const SOURCE = "/proc/self/mountinfo";
  *
  * @example
  * ```ts
- * import { parseMountinfo } from "./mountinfo.ts";
+ * import { parseMountinfo } from "@holdfast/holdfast/mountinfo";
  * const text = "36 35 98:0 / /my\\040disk rw shared:1 - ext4 /dev/sda1 rw\n";
  * console.log(parseMountinfo(text)[0].mountPoint); // /my disk
  * ```
@@ -185,7 +191,7 @@ function splitOptions(text: string): string[] {
  *
  * @example
  * ```ts
- * import { findMount, parseMountinfo } from "./mountinfo.ts";
+ * import { findMount, parseMountinfo } from "@holdfast/holdfast/mountinfo";
  * const mounts = parseMountinfo(
  *   "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /tmp rw - tmpfs tmpfs rw\n",
  * );

@@ -8,6 +8,12 @@
  */
 import { ProcParseError, type ProcParseOptions, reportLine } from "./error.ts";
 
+export {
+  ProcParseError,
+  type ProcParseErrorInit,
+  type ProcParseOptions,
+} from "./error.ts";
+
 /** A kind of lock; a word of a future kernel is kept as it is. */
 export type LockType =
   | "FLOCK"
@@ -105,7 +111,7 @@ const EXACT_DIGITS = 15;
  *
  * @example
  * ```ts
- * import { parseProcLocks } from "./proc_locks.ts";
+ * import { parseProcLocks } from "@holdfast/holdfast/proc-locks";
  * const text = "1: FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF\n";
  * const [lock] = parseProcLocks(text);
  * console.log(lock.pid, lock.inode); // 359 11691n
@@ -150,7 +156,7 @@ export function parseProcLocks(
  *
  * @example
  * ```ts
- * import { parseProcLockLine } from "./proc_locks.ts";
+ * import { parseProcLockLine } from "@holdfast/holdfast/proc-locks";
  * const line = "7:  -> POSIX  ADVISORY  READ 12 08:01:99 0 9";
  * console.log(parseProcLockLine(line).depth); // 2
  * ```

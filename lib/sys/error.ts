@@ -9,6 +9,7 @@ import { libc } from "./libc.ts";
  * the signal's own reason.
  */
 export class LockError extends Error {
+  /** The name of the class. */
   override name = "LockError";
 }
 
@@ -32,6 +33,7 @@ export interface SyscallErrorInit {
  * available`.
  */
 export class SyscallError extends LockError {
+  /** The name of the class. */
   override name = "SyscallError";
   /** The C function that failed, such as `flock`. */
   readonly syscall: string;
@@ -43,6 +45,8 @@ export class SyscallError extends LockError {
   readonly path: string | undefined;
 
   /**
+   * Makes the error and its message.
+   *
    * @param action What was tried, such as `lock`: the text after "Cannot".
    * @param init The call, its error number, path and advice.
    */

@@ -4,6 +4,7 @@ import { LockError } from "../sys/error.ts";
 
 /** A lock stayed busy until the deadline. */
 export class LockTimeoutError extends LockError {
+  /** The name of the class. */
   override name = "LockTimeoutError";
   /** The lock file. */
   readonly path: string;
