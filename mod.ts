@@ -55,7 +55,6 @@ export {
 export {
   formatHolderList,
   type HolderInfo,
-  type HolderSource,
   type LockParties,
   NO_HOLDERS_RECORDED,
   readHolders,
@@ -63,6 +62,24 @@ export {
   readLockParties,
   readLockPartiesForNeedles,
 } from "./lib/inspect/holder.ts";
+export type { HolderSource } from "./lib/inspect/lock_holders.ts";
+export type { LockedFile, PathStatus } from "./lib/inspect/locked_path.ts";
+export {
+  type LockTable,
+  readLockTable,
+  type TableHolder,
+  type TableLock,
+  type TableRange,
+  type TableWaiter,
+} from "./lib/inspect/lock_table.ts";
+export {
+  type WaitEdge,
+  waitGraph,
+  type WaitGraph,
+  type WaitNode,
+} from "./lib/inspect/wait_graph.ts";
+export { type Deadlock, findDeadlocks } from "./lib/inspect/deadlock.ts";
+export type { ProcessInfo } from "./lib/sys/process_info.ts";
 export {
   diagnose,
   type Diagnosis,

@@ -1,8 +1,20 @@
+import { ProcParseError } from "../proc/error.ts";
 import { parseFdinfo } from "../proc/fdinfo.ts";
 import type { ProcLock } from "../proc/proc_locks.ts";
+import { callLibc } from "../sys/call.ts";
 import { EACCES, EPERM } from "../sys/errno.ts";
-import { isGone, listDirectory, readBytes } from "../sys/file.ts";
 import { SyscallError } from "../sys/error.ts";
+import {
+  closeFile,
+  isGone,
+  listDirectory,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+  openFile,
+  readToEnd,
+} from "../sys/file.ts";
+import { libc } from "../sys/libc.ts";
 
 /** A descriptor through which a process holds locks. */
 export interface LockedDescriptor {
@@ -24,9 +36,9 @@ export interface DescriptorScan {
   readable: Set<number>;
   /** Processes whose descriptors may not be read: another user's. */
   unreadable: Set<number>;
+  /** Lines about locks that could not be understood. */
+  unparsedLines: number;
 }
-
-const LOCK_KEY = new TextEncoder().encode("\nlock:");
 
 /**
  * Reads the `lock:` lines of every descriptor of every process it may read, in
@@ -42,13 +54,18 @@ export function scanLockedDescriptors(): DescriptorScan {
     descriptors: [],
     readable: new Set(),
     unreadable: new Set(),
+    unparsedLines: 0,
   };
   for (const pid of listPids()) scanProcess(pid, scan);
   return scan;
 }
 
-/** The process ids in /proc. */
-function listPids(): number[] {
+/**
+ * The process ids in /proc.
+ *
+ * @throws {SyscallError} when /proc can't be listed.
+ */
+export function listPids(): number[] {
   const names = listDirectory("/proc");
   if (typeof names === "number") {
     throw new SyscallError("list processes in", {
@@ -61,35 +78,112 @@ function listPids(): number[] {
   return names.filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
-const decoder = new TextDecoder();
+/**
+ * The locks of one descriptor, read anew.
+ *
+ * @returns Its locks; none when it is closed or may not be read.
+ */
+export function readDescriptorLocks(pid: number, fd: number): ProcLock[] {
+  const scan: DescriptorScan = {
+    descriptors: [],
+    readable: new Set(),
+    unreadable: new Set(),
+    unparsedLines: 0,
+  };
+  const directoryFd = openFdinfo(pid);
+  if (directoryFd < 0) return [];
+  try {
+    scanDescriptor(directoryFd, pid, String(fd), scan);
+  } finally {
+    closeFile(directoryFd);
+  }
+  return scan.descriptors[0]?.locks ?? [];
+}
+
+function openFdinfo(pid: number): number {
+  return openFile(
+    `/proc/${pid}/fdinfo`,
+    O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+  );
+}
 
 function scanProcess(pid: number, scan: DescriptorScan): void {
-  const directory = `/proc/${pid}/fdinfo`;
-  const names = listDirectory(directory);
-  if (typeof names === "number") {
-    if (!isGone(-names)) scan.unreadable.add(pid);
-    return;
-  }
-  for (const name of names) {
-    const bytes = readBytes(`${directory}/${name}`);
-    if (typeof bytes === "number") {
-      if (bytes === -EACCES || bytes === -EPERM) {
+  const directoryFd = openFdinfo(pid);
+  const names = directoryFd < 0
+    ? directoryFd
+    : listDirectory(`/proc/${pid}/fdinfo`);
+  try {
+    if (typeof names === "number") {
+      if (!isGone(-names)) scan.unreadable.add(pid);
+      return;
+    }
+    for (const name of names) {
+      const errno = scanDescriptor(directoryFd, pid, name, scan);
+      if (errno === EACCES || errno === EPERM) {
         // The directory may be listed although what is in it may not be read.
         scan.unreadable.add(pid);
         return;
       }
-      continue;
     }
-    if (!includesBytes(bytes, LOCK_KEY)) continue;
-    const info = parseFdinfo(decoder.decode(bytes));
-    scan.descriptors.push({
-      pid,
-      fd: Number(name),
-      mountId: info.mountId,
-      locks: info.locks,
-    });
+    scan.readable.add(pid);
+  } finally {
+    if (directoryFd >= 0) closeFile(directoryFd);
   }
-  scan.readable.add(pid);
+}
+
+/* A server has a hundred thousand descriptors, nearly all without a lock: the
+ * buffers are made once, and only what carries a lock is decoded. */
+const LOCK_KEY = new TextEncoder().encode("\nlock:");
+const nameBuffer = new Uint8Array(24);
+const contentBuffer = new Uint8Array(4096);
+const contentSize = BigInt(contentBuffer.length);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Adds a descriptor to the scan if it carries locks; returns the errno. */
+function scanDescriptor(
+  directoryFd: number,
+  pid: number,
+  name: string,
+  scan: DescriptorScan,
+): number {
+  const { written } = encoder.encodeInto(name, nameBuffer);
+  nameBuffer[written] = 0;
+  const fd = callLibc(() =>
+    libc.openat(directoryFd, nameBuffer, O_RDONLY | O_CLOEXEC)
+  );
+  if (fd < 0) return -fd;
+  try {
+    const count = callLibc(() => libc.read(fd, contentBuffer, contentSize));
+    if (count < 0) return -count;
+    let bytes = contentBuffer.subarray(0, count);
+    if (!includesBytes(bytes, LOCK_KEY)) {
+      // The kernel gives all of a short text in one read, and puts the lock
+      // lines before what a driver adds (seq_show in fs/proc/fd.c).
+      return 0;
+    }
+    if (count === contentBuffer.length) {
+      const rest = readToEnd(fd);
+      if (typeof rest === "number") return -rest;
+      const whole = new Uint8Array(count + rest.length);
+      whole.set(bytes);
+      whole.set(rest, count);
+      bytes = whole;
+    }
+    try {
+      const { mountId, locks } = parseFdinfo(decoder.decode(bytes), {
+        source: `/proc/${pid}/fdinfo/${name}`,
+        onError: () => scan.unparsedLines++,
+      });
+      scan.descriptors.push({ pid, fd: Number(name), mountId, locks });
+    } catch (error) {
+      if (!(error instanceof ProcParseError)) throw error;
+      scan.unparsedLines++;
+    }
+    return 0;
+  } finally {
+    closeFile(fd);
+  }
 }
 
 function includesBytes(haystack: Uint8Array, needle: Uint8Array): boolean {

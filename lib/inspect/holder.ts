@@ -10,16 +10,12 @@ import { readText } from "../sys/file.ts";
 import { readCommandLine, readStartTimeMs, readUser } from "../sys/process.ts";
 import {
   type DescriptorScan,
+  type LockedDescriptor,
   scanLockedDescriptors,
 } from "./descriptor_scan.ts";
+import { holdersOf, type HolderSource } from "./lock_holders.ts";
+import { type JoinedLock, joinLocks } from "./lock_join.ts";
 import { formatNeedle, type Needle, needleFromPath } from "./needle.ts";
-
-/**
- * How a holder is known. `taker`: its pid stands in /proc/locks.
- * `descriptor`: one of its descriptors carries the lock, which also finds
- * children that inherited it.
- */
-export type HolderSource = "taker" | "descriptor";
 
 /** A process that holds a lock, or waits for one. */
 export interface HolderInfo {
@@ -121,33 +117,47 @@ export function readLockPartiesForNeedles(
   // The descriptors are read first: a lock released in between then leaves a
   // holder of a moment ago, and never a taker whose descriptors are unknown.
   const scan = scanLockedDescriptors();
-  const linesByKey = new Map<string, ProcLock[]>();
-  for (const line of parseProcLocks(readText("/proc/locks"))) {
-    const key = lockKey(line);
-    if (key === undefined) continue;
-    const lines = linesByKey.get(key);
-    if (lines === undefined) linesByKey.set(key, [line]);
-    else lines.push(line);
-  }
+  const descriptorsByKey = descriptorsByFile(scan.descriptors);
+  const linesByKey = Map.groupBy(
+    parseProcLocks(readText("/proc/locks"), { onError: () => {} }),
+    lockKey,
+  );
   const describe = memoizedDescription();
   return needles.map((needle) => {
     const key = formatNeedle(needle);
     const lines = linesByKey.get(key) ?? [];
+    const { locks } = joinLocks(lines, descriptorsByKey.get(key) ?? []);
     return {
-      holders: joinHolders(key, lines, scan, describe),
+      holders: describeHolders(locks, scan, describe),
       waiters: lines.filter((line) => line.blocked)
-        .map((line) => describe(waiterPid(line), line, [])),
+        .map((line) => describe(visiblePid(line), line, [])),
       unreadableProcesses: scan.unreadable.size,
     };
   });
 }
 
-function lockKey(lock: ProcLock): string | undefined {
-  const { device, inode } = lock;
+function lockKey({ device, inode }: ProcLock): string | undefined {
   return device && formatNeedle({ ...device, inode });
 }
 
-function waiterPid(line: ProcLock): number | undefined {
+/** The descriptors of each file, each with its locks on that file only. */
+function descriptorsByFile(
+  descriptors: readonly LockedDescriptor[],
+): Map<string | undefined, LockedDescriptor[]> {
+  const byKey = new Map<string | undefined, LockedDescriptor[]>();
+  for (const descriptor of descriptors) {
+    // All locks of an open file description are on its one file.
+    const [lock] = descriptor.locks;
+    if (lock === undefined) continue;
+    const key = lockKey(lock);
+    const known = byKey.get(key);
+    if (known === undefined) byKey.set(key, [descriptor]);
+    else known.push(descriptor);
+  }
+  return byKey;
+}
+
+function visiblePid(line: ProcLock): number | undefined {
   return line.pid > 0 ? line.pid : undefined;
 }
 
@@ -157,46 +167,23 @@ type Describe = (
   sources: HolderSource[],
 ) => HolderInfo;
 
-function joinHolders(
-  key: string,
-  lines: readonly ProcLock[],
+/** Each process once a kind of lock, however many look alike. */
+function describeHolders(
+  locks: readonly JoinedLock[],
   scan: DescriptorScan,
   describe: Describe,
 ): HolderInfo[] {
   const holders = new Map<string, HolderInfo>();
-  const seenOnDescriptor = new Set<string>();
-  for (const { pid, locks } of scan.descriptors) {
-    for (const lock of locks) {
-      if (lockKey(lock) !== key) continue;
-      seenOnDescriptor.add(sameLock(lock));
-      const id = `${pid} ${sameLock(lock)}`;
+  for (const lock of locks) {
+    for (const { pid, sources } of holdersOf(lock, scan)) {
+      const { type, access, startByte, endByte } = lock.line;
+      const id = `${pid} ${type} ${access} ${startByte} ${endByte}`;
       if (!holders.has(id)) {
-        holders.set(id, describe(pid, lock, ["descriptor"]));
+        holders.set(id, describe(pid, lock.line, sources));
       }
     }
   }
-  for (const line of lines) {
-    if (line.blocked) continue;
-    const known = holders.get(`${line.pid} ${sameLock(line)}`);
-    if (known !== undefined) {
-      if (!known.sources.includes("taker")) known.sources.unshift("taker");
-      continue;
-    }
-    // Its pid may be dead or reused: processes seen to share the very lock
-    // are the holders then.
-    const shared = seenOnDescriptor.has(sameLock(line));
-    if (shared && (line.pid <= 0 || !scan.unreadable.has(line.pid))) continue;
-    const pid = line.pid > 0 ? line.pid : undefined;
-    const id = `${pid} ${sameLock(line)}`;
-    if (!holders.has(id)) holders.set(id, describe(pid, line, ["taker"]));
-  }
   return [...holders.values()].sort((a, b) => (a.pid ?? 0) - (b.pid ?? 0));
-}
-
-/** What tells two locks of one file apart. */
-function sameLock(lock: ProcLock): string {
-  const { type, access, pid, startByte, endByte } = lock;
-  return `${type} ${access} ${pid} ${startByte} ${endByte ?? "EOF"}`;
 }
 
 function memoizedDescription(): Describe {

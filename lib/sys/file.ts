@@ -109,6 +109,8 @@ export interface FileStat {
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
+const AT_NO_AUTOMOUNT = 0x800;
+const AT_STATX_DONT_SYNC = 0x4000;
 const STATX_BASIC_STATS = 0x7ff;
 const EMPTY_PATH = new Uint8Array(1);
 
@@ -167,15 +169,17 @@ export function statFd(fd: number): FileStat {
  * What a path refers to.
  *
  * @param path The file.
- * @param options `followSymlink: false` examines a final symbolic link itself.
+ * @param options `followSymlink: false` examines a final symbolic link itself;
+ * `cached: true` neither asks a server nor mounts anything.
  * @returns The facts, or `undefined` when nothing has that name.
  * @throws {SyscallError} when the path can't be looked up.
  */
 export function statPath(
   path: string,
-  options: { followSymlink?: boolean } = {},
+  options: { followSymlink?: boolean; cached?: boolean } = {},
 ): FileStat | undefined {
-  const flags = options.followSymlink === false ? AT_SYMLINK_NOFOLLOW : 0;
+  const flags = (options.followSymlink === false ? AT_SYMLINK_NOFOLLOW : 0) |
+    (options.cached ? AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC : 0);
   const result = statx(AT_FDCWD, cString(path), flags);
   if (result === -ENOENT || result === -ENOTDIR) return undefined;
   if (result < 0) {

@@ -25,6 +25,8 @@ const SYMBOLS = {
 
   // int open(const char *pathname, int flags, mode_t mode)
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  // int openat(int dirfd, const char *pathname, int flags)
+  openat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
   // ssize_t read(int fd, void *buf, size_t count)
@@ -131,6 +133,13 @@ const SYMBOLS = {
   execvp: { parameters: ["buffer", "buffer"], result: "i32" },
   // int execve(const char *pathname, char *const argv[], char *const envp[])
   execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
+  // long syscall(long number, pid_t pid1, pid_t pid2, int type,
+  //              unsigned long idx1, unsigned long idx2), for kcmp(2)
+  syscall_kcmp: {
+    name: "syscall",
+    parameters: ["i64", "i32", "i32", "i32", "u64", "u64"],
+    result: "i64",
+  },
   // int chdir(const char *path)
   chdir: { parameters: ["buffer"], result: "i32" },
   // int sched_setaffinity(pid_t pid, size_t cpusetsize, const cpu_set_t *mask)

@@ -1,0 +1,94 @@
+/**
+ * Lock calls that sleep in the kernel, seen from the process's side. An OFD
+ * waiter has pid -1 in /proc/locks; this is the only way to its process.
+ *
+ * @module
+ */
+
+import { parseFdinfo } from "../proc/fdinfo.ts";
+import {
+  closeFile,
+  listDirectory,
+  O_CLOEXEC,
+  O_RDONLY,
+  openFile,
+  readTextIfAny,
+} from "../sys/file.ts";
+import { callLibc } from "../sys/call.ts";
+import { libc } from "../sys/libc.ts";
+import { listPids } from "./descriptor_scan.ts";
+
+/** A thread asleep in fcntl(F_OFD_SETLKW). */
+export interface BlockedCall {
+  /** The process. */
+  pid: number;
+  /** The descriptor it called with. */
+  fd: number;
+  /** The inode of the file behind it. */
+  inode: bigint | undefined;
+  /** Whether it asks for a read or a write lock, when that can be read. */
+  access: "READ" | "WRITE" | undefined;
+  /** The first byte it asks for, where it counts from the file's start. */
+  startByte: bigint | undefined;
+}
+
+const SYS_FCNTL = Deno.build.arch === "aarch64" ? 25 : 72;
+const F_OFD_SETLKW = 38;
+
+/**
+ * Finds the threads of this pid namespace that sleep in F_OFD_SETLKW.
+ *
+ * Permissions: `--allow-ffi`; processes that ptrace(2) could not attach to are
+ * passed over. See proc_pid_syscall(5).
+ */
+export function findBlockedOfdCalls(): BlockedCall[] {
+  const found: BlockedCall[] = [];
+  for (const pid of listPids()) {
+    const threads = listDirectory(`/proc/${pid}/task`);
+    if (typeof threads === "number") continue;
+    for (const thread of threads) {
+      const call = readTextIfAny(`/proc/${pid}/task/${thread}/syscall`);
+      const [number, fd, command, address] = call?.split(" ") ?? [];
+      if (Number(number) !== SYS_FCNTL || Number(command) !== F_OFD_SETLKW) {
+        continue;
+      }
+      // The register's upper half may hold anything.
+      const descriptor = Number(BigInt.asIntN(32, BigInt(fd!)));
+      found.push({
+        pid,
+        fd: descriptor,
+        inode: readInode(pid, descriptor),
+        ...readStructFlock(pid, BigInt(address!)),
+      });
+    }
+  }
+  return found;
+}
+
+function readInode(pid: number, fd: number): bigint | undefined {
+  const text = readTextIfAny(`/proc/${pid}/fdinfo/${fd}`);
+  return text === undefined
+    ? undefined
+    : parseFdinfo(text, { onError: () => {} }).inode;
+}
+
+const UNKNOWN = { access: undefined, startByte: undefined };
+
+/** struct flock: short type, short whence, (4 bytes), off_t start, len, … */
+function readStructFlock(
+  pid: number,
+  address: bigint,
+): Pick<BlockedCall, "access" | "startByte"> {
+  const fd = openFile(`/proc/${pid}/mem`, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return UNKNOWN;
+  const buffer = new Uint8Array(32);
+  const count = callLibc(() => libc.pread(fd, buffer, 32n, address));
+  closeFile(fd);
+  if (count !== buffer.length) return UNKNOWN;
+  const view = new DataView(buffer.buffer);
+  const isFromStart = view.getInt16(2, true) === 0;
+  return {
+    access: view.getInt16(0, true) === 0 ? "READ" : "WRITE",
+    startByte: isFromStart ? view.getBigInt64(8, true) : undefined,
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * The name of a locked file, as far as it can be known.
+ *
+ * @module
+ */
+
+import type { MountInfo } from "../proc/mountinfo.ts";
+import { type FileStat, readLink, statPath } from "../sys/file.ts";
+import type { DescriptorRef } from "./lock_join.ts";
+
+/**
+ * What the path of a locked file is worth. `here`: opening it here gives this
+ * file. `deleted`: the name was removed, and may be another file's by now.
+ * `other-namespace`: it is so named in the holder's mount namespace only.
+ * `unreachable`: something is mounted over it, it is unmounted, it never had a
+ * place among the directories, or its name is not UTF-8. `unknown`: there is no path; no
+ * descriptor that carries the lock may be looked into.
+ */
+export type PathStatus =
+  | "here"
+  | "deleted"
+  | "other-namespace"
+  | "unreachable"
+  | "unknown";
+
+/** A file with locks. */
+export interface LockedFile {
+  /** Major number of its superblock's device; `undefined` when not told. */
+  major: number | undefined;
+  /** Minor number of its superblock's device; `undefined` when not told. */
+  minor: number | undefined;
+  /** Inode number inside the kernel. */
+  inode: bigint;
+  /** Its path; untrusted. */
+  path: string | undefined;
+  /** What the path is worth. */
+  pathStatus: PathStatus;
+  /** Its size in bytes. */
+  sizeBytes: bigint | undefined;
+  /** The type of its filesystem, when that is mounted here. */
+  fsType: string | undefined;
+  /** Where its filesystem is mounted here. */
+  mountPoint: string | undefined;
+}
+
+/** What a descriptor shows of its file. */
+export type NamedFile = Pick<LockedFile, "path" | "pathStatus" | "sizeBytes">;
+
+const DELETED = " (deleted)";
+
+/** Nothing is known. */
+export const UNNAMED_FILE: NamedFile = {
+  path: undefined,
+  pathStatus: "unknown",
+  sizeBytes: undefined,
+};
+
+/** Finds the names of files through descriptors, one after another. */
+export class FileNamer {
+  readonly #ownNamespace = readLink("/proc/self/ns/mnt");
+  readonly #namespaces = new Map<number, string | undefined>();
+
+  /**
+   * The name of the file behind a descriptor.
+   *
+   * The kernel adds ` (deleted)` to a name that was removed, which a file may
+   * also really be called: the name counts if it leads to the file.
+   */
+  nameOf({ pid, fd }: DescriptorRef): NamedFile {
+    const link = `/proc/${pid}/fd/${fd}`;
+    const target = readLink(link);
+    const file = statIfAny(link);
+    if (target === undefined) return UNNAMED_FILE;
+    const sizeBytes = file?.size;
+    if (!target.startsWith("/")) {
+      return { path: target, pathStatus: "unreachable", sizeBytes };
+    }
+    if (file !== undefined && isSameFile(statIfAny(target), file)) {
+      return { path: target, pathStatus: "here", sizeBytes };
+    }
+    const isElsewhere = this.#isElsewhere(pid);
+    if (target.endsWith(DELETED)) {
+      const isReallyNamedSo = isElsewhere && file !== undefined &&
+        isSameFile(statIfAny(`/proc/${pid}/root${target}`), file);
+      if (!isReallyNamedSo) {
+        const path = target.slice(0, -DELETED.length);
+        return { path, pathStatus: "deleted", sizeBytes };
+      }
+    }
+    return {
+      path: target,
+      pathStatus: isElsewhere ? "other-namespace" : "unreachable",
+      sizeBytes,
+    };
+  }
+
+  #isElsewhere(pid: number): boolean {
+    if (!this.#namespaces.has(pid)) {
+      this.#namespaces.set(pid, readLink(`/proc/${pid}/ns/mnt`));
+    }
+    const namespace = this.#namespaces.get(pid);
+    return namespace !== undefined && namespace !== this.#ownNamespace;
+  }
+}
+
+function statIfAny(path: string): FileStat | undefined {
+  try {
+    // A path with a NUL can't come from the kernel; one that can't be looked
+    // up is as good as none.
+    return statPath(path, { cached: true });
+  } catch {
+    return undefined;
+  }
+}
+
+function isSameFile(a: FileStat | undefined, b: FileStat): boolean {
+  return a !== undefined && a.inode === b.inode &&
+    a.deviceMajor === b.deviceMajor && a.deviceMinor === b.deviceMinor;
+}
+
+/** The mounts by device, the first of each: where most would look. */
+export function mountsByDevice(
+  mounts: readonly MountInfo[],
+): Map<string, MountInfo> {
+  const found = new Map<string, MountInfo>();
+  for (const mount of mounts) {
+    const key = `${mount.major}:${mount.minor}`;
+    if (!found.has(key)) found.set(key, mount);
+  }
+  return found;
+}
