@@ -4,74 +4,123 @@
  * @module
  */
 
-import type { FlockHandle, LockMode } from "../lib/lock/flock.ts";
-import { tryAcquire } from "../lib/wait/acquire.ts";
-import { parseDuration } from "./duration.ts";
+import type { LockMode } from "../lib/lock/flock.ts";
 import { EXIT } from "./exit_codes.ts";
 import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
-import { runCommandLine } from "./command_line.ts";
+import type { RunLog } from "./run_log.ts";
 import { RUN_SPEC } from "./run_spec.ts";
+import { takeLock } from "./take_lock.ts";
 
 /** What the user asked `run` for. */
 export interface RunRequest {
-  /** The lock file. */
-  lockPath: string;
+  /** The lock files, or the names that other kinds go by, as given. */
+  readonly lockPaths: readonly string[];
   /** The command and its arguments. */
-  command: string[];
+  readonly command: readonly string[];
   /** Shared or exclusive. */
-  mode: LockMode;
+  readonly mode: LockMode;
   /** How long to wait for the lock; 0 doesn't wait. */
-  timeoutMs: number;
+  readonly timeoutMs: number;
   /** Exit code when the lock is not to be had in time. */
-  conflictExitCode: number;
-  /** Lock even where flock can't be relied on. */
-  allowRemote: boolean;
+  readonly conflictExitCode: number;
+  /** Lock even where this kind of lock can't be relied on. */
+  readonly allowRemote: boolean;
   /** How much to say: `quiet` only errors. */
-  verbosity: "quiet" | "normal" | "verbose";
+  readonly verbosity: "quiet" | "normal" | "verbose";
+  /** The whole command line, for what concerns one kind alone. */
+  readonly options: ParsedOptions;
+  /** Where to write what happens. */
+  readonly log: RunLog | undefined;
 }
 
 /** Runs the subcommand and gives the exit code. */
 export async function runCommand(args: string[]): Promise<number> {
-  const request = readRequest(parseOptions(RUN_SPEC, args));
-  const lock = tryAcquire(request.lockPath, request) ??
-    await waitForLock(request);
-  if (lock === undefined) return request.conflictExitCode;
-  try {
-    return await runCommandLine(request.command, lock);
-  } finally {
-    lock.release();
+  const options = parseOptions(RUN_SPEC, args);
+  const guard = options.value("guard");
+  if (guard !== undefined) {
+    const { becomeGuarded } = await import("./become_command.ts");
+    return becomeGuarded(Number(guard), options.afterDashes ?? []);
   }
+  const request = await readRequest(options);
+  const { command, log } = request;
+  const taken = await takeLock(request);
+  if (taken === undefined) {
+    log?.gaveUp();
+    return request.conflictExitCode;
+  }
+  using lock = taken.lock;
+  log?.acquired();
+  await prepare(options, taken.env);
+  if (options.flag("exec")) {
+    const { becomeCommand } = await import("./become_command.ts");
+    return becomeCommand(command, lock);
+  }
+  const killAfter = options.value("kill-after");
+  const { supervise } = await import("./supervise.ts");
+  const ending = await supervise(command, lock, {
+    onDeath: options.value("on-supervisor-death") as OnDeath,
+    killAfterMs: killAfter === undefined ? undefined : await readMs(killAfter),
+    onStart: log && ((pid) => log.started(pid)),
+  });
+  lock.release();
+  log?.exited(ending);
+  return ending.exitCode;
 }
 
-function readRequest(options: ParsedOptions): RunRequest {
-  const [lockPath, ...rest] = options.operands;
-  if (lockPath === undefined) throw new UsageError("missing lock file");
-  const command = options.afterDashes ?? rest;
-  if (command.length === 0) throw new UsageError("missing command");
-  if (options.afterDashes !== undefined && rest.length > 0) {
-    throw new UsageError(`unexpected operand before "--": ${rest[0]}`);
-  }
-  const mode = options.last("shared", "exclusive") === "shared"
-    ? "shared"
-    : "exclusive";
+type OnDeath = "keep" | "kill" | undefined;
+
+async function readRequest(options: ParsedOptions): Promise<RunRequest> {
+  if (options.operands.length === 0) throw new UsageError("missing lock file");
   const timeout = options.value("timeout");
+  const quiet = options.flag("quiet");
+  const verbose = options.flag("verbose") && !quiet;
+  if (options.flag("exec")) checkExec(options);
   return {
-    lockPath,
-    command,
-    mode,
+    lockPaths: options.operands,
+    command: readCommand(options),
+    mode: options.last("shared", "exclusive") === "shared"
+      ? "shared"
+      : "exclusive",
     timeoutMs: options.flag("nonblock")
       ? 0
       : timeout === undefined
       ? Infinity
-      : parseDuration(timeout),
+      : await readMs(timeout),
     conflictExitCode: readExitCode(options.value("conflict-exit-code")),
     allowRemote: options.flag("allow-remote"),
-    verbosity: options.flag("quiet")
-      ? "quiet"
-      : options.flag("verbose")
-      ? "verbose"
-      : "normal",
+    verbosity: quiet ? "quiet" : verbose ? "verbose" : "normal",
+    options,
+    log: await openLog(options, verbose),
   };
+}
+
+function readCommand(options: ParsedOptions): readonly string[] {
+  const text = options.value("command");
+  const { operands, afterDashes = [] } = options;
+  if (text !== undefined) {
+    const shell = options.value("shell") ?? "/bin/sh";
+    return [shell, "-c", text, shell, ...afterDashes];
+  }
+  if (options.flag("shell")) throw new UsageError("--shell goes with -c");
+  if (afterDashes.length > 0) return afterDashes;
+  throw new UsageError("missing command", {
+    hint: operands.length > 1
+      ? "Write -- between the lock files and the command"
+      : "Write the command after the lock file and --",
+  });
+}
+
+/** Options about what holdfast does while the command runs. */
+const SUPERVISOR_OPTIONS = ["on-supervisor-death", "kill-after", "report"];
+
+function checkExec(options: ParsedOptions): void {
+  for (const name of SUPERVISOR_OPTIONS) {
+    if (options.flag(name)) {
+      throw new UsageError(
+        `--${name} can't go with --exec, which leaves nobody to do it`,
+      );
+    }
+  }
 }
 
 function readExitCode(text: string | undefined): number {
@@ -83,9 +132,36 @@ function readExitCode(text: string | undefined): number {
   return code;
 }
 
-async function waitForLock(
-  request: RunRequest,
-): Promise<FlockHandle | undefined> {
-  const { waitForFlock } = await import("./wait_for_lock.ts");
-  return waitForFlock(request);
+async function readMs(text: string): Promise<number> {
+  return (await import("./duration.ts")).parseDuration(text);
+}
+
+async function openLog(
+  options: ParsedOptions,
+  verbose: boolean,
+): Promise<RunLog | undefined> {
+  const eventsTo = options.value("json-events");
+  const report = options.flag("report");
+  if (eventsTo === undefined && !report && !verbose) return undefined;
+  const { RunLog } = await import("./run_log.ts");
+  return new RunLog(options.operands, { eventsTo, report, verbose });
+}
+
+/** Environment and directory as the command is to find them. */
+async function prepare(
+  options: ParsedOptions,
+  lockEnv: Record<string, string>,
+): Promise<void> {
+  const { changeDirectory, setEnvironment } = await import(
+    "../lib/sys/exec.ts"
+  );
+  for (const [name, value] of Object.entries(lockEnv)) {
+    setEnvironment(name, value);
+  }
+  for (const assignment of options.all("env")) {
+    const at = assignment.indexOf("=");
+    setEnvironment(assignment.slice(0, at), assignment.slice(at + 1));
+  }
+  const directory = options.value("cwd");
+  if (directory !== undefined) changeDirectory(directory);
 }

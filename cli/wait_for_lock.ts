@@ -1,58 +1,73 @@
-import type { HolderInfo } from "../lib/inspect/holder.ts";
-import { readHolders } from "../lib/inspect/holder.ts";
-import { rejectRemoteFs } from "../lib/inspect/fs_filter.ts";
-import { blockFlock, type FlockHandle } from "../lib/lock/flock.ts";
+/**
+ * What is said while a lock is waited for, and when it isn't to be had.
+ *
+ * @module
+ */
+
+import {
+  formatHolder,
+  NO_HOLDERS_RECORDED,
+  readHolders,
+} from "../lib/inspect/holder.ts";
 import { quotePath } from "../lib/proc/printable.ts";
 import { LockTimeoutError } from "../lib/wait/lock_timeout_error.ts";
 import { formatDuration } from "./duration.ts";
+import { writeError } from "./output.ts";
 import type { RunRequest } from "./run.ts";
 import { StatusLine } from "./terminal.ts";
 
-/**
- * Waits for a busy flock, asleep in the kernel, and shows on stderr who holds
- * it: at once with `--verbose`, else after a second; refreshed every second on
- * a terminal, one line in a pipe.
- *
- * A signal meanwhile has its usual effect and ends the process: there is no
- * command yet that it could have to reach.
- *
- * @returns The lock, or `undefined` when the time was up, which has been said.
- */
-export function waitForFlock(request: RunRequest): FlockHandle | undefined {
-  const { lockPath, timeoutMs, verbosity } = request;
-  const start = performance.now();
-  const status = new StatusLine();
-  const show = () => {
-    const waitedMs = performance.now() - start;
-    status.show(waitingText(lockPath, waitedMs, readHolders(lockPath)));
-  };
-  if (verbosity === "verbose" && timeoutMs > 0) show();
-  let lock: FlockHandle | undefined;
-  try {
-    lock = timeoutMs === 0 ? undefined : blockFlock(lockPath, request.mode, {
-      timeoutMs,
-      checkFd: request.allowRemote ? undefined : rejectRemoteFs,
-      onTick: verbosity === "quiet" ? undefined : show,
-    });
-  } finally {
-    status.clear();
-  }
-  if (lock === undefined && verbosity !== "quiet") {
-    const waitedMs = timeoutMs === 0 ? 0 : performance.now() - start;
-    const { message } = new LockTimeoutError(
-      lockPath,
-      waitedMs,
-      readHolders(lockPath),
-    );
-    console.error(`holdfast run: ${message}`);
-  }
-  return lock;
-}
+/** What a wait needs to know of the request. */
+type NoticeRequest = Pick<RunRequest, "timeoutMs" | "verbosity" | "log">;
 
-function waitingText(
-  path: string,
-  waitedMs: number,
-  holders: readonly HolderInfo[],
-): string[] {
-  return [];
+/**
+ * Shows on stderr how long a lock has been waited for, and who holds it: at
+ * once with `--verbose`, else after a second; refreshed every second on a
+ * terminal, one line in a pipe.
+ */
+export class WaitNotice implements Disposable {
+  /** To be called every second; `undefined` when nothing is to be said. */
+  readonly onTick: (() => void) | undefined;
+  readonly #path: string;
+  readonly #request: NoticeRequest;
+  readonly #start = performance.now();
+  readonly #status = new StatusLine();
+
+  /** Begins the wait. */
+  constructor(path: string, request: NoticeRequest) {
+    this.#path = path;
+    this.#request = request;
+    const { timeoutMs, verbosity, log } = request;
+    this.onTick = verbosity === "quiet" ? undefined : () => this.#show();
+    log?.waiting(path);
+    if (verbosity === "verbose" && timeoutMs > 0) this.#show();
+  }
+
+  #show(): void {
+    const waited = formatDuration(performance.now() - this.#start);
+    const holders = readHolders(this.#path).map(formatHolder);
+    if (holders.length === 0) holders.push(NO_HOLDERS_RECORDED);
+    this.#status.show([
+      `holdfast: waiting for ${quotePath(this.#path)} since ${waited}, held by`,
+      ...holders.map((line) => `  ${line}`),
+    ]);
+  }
+
+  /** Says that the time is up, and who is in the way. */
+  sayBusy(): void {
+    this.#status.clear();
+    const { timeoutMs, verbosity } = this.#request;
+    if (verbosity === "quiet") return;
+    const waitedMs = timeoutMs === 0 ? 0 : performance.now() - this.#start;
+    const { message } = new LockTimeoutError(
+      this.#path,
+      waitedMs,
+      readHolders(this.#path),
+    );
+    writeError(`holdfast run: ${message}\n`);
+  }
+
+  /** Takes the notice away. */
+  [Symbol.dispose](): void {
+    this.#status.clear();
+  }
 }

@@ -78,10 +78,14 @@ export const EINTR = 4;
 export const EIO = 5;
 /** No such device or address: a socket, or a FIFO without a reader. */
 export const ENXIO = 6;
+/** Not a program the kernel can run: a script without `#!`. */
+export const ENOEXEC = 8;
 /** Bad file descriptor, or one not open for what was asked. */
 export const EBADF = 9;
 /** Try again: the lock is taken. */
 export const EAGAIN = 11;
+/** Out of memory. */
+export const ENOMEM = 12;
 /** Permission denied. */
 export const EACCES = 13;
 /** File exists. */

@@ -133,6 +133,27 @@ const SYMBOLS = {
   execvp: { parameters: ["buffer", "buffer"], result: "i32" },
   // int execve(const char *pathname, char *const argv[], char *const envp[])
   execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
+  // int posix_spawnp(pid_t *pid, const char *file,
+  //                  const posix_spawn_file_actions_t *file_actions,
+  //                  const posix_spawnattr_t *attrp,
+  //                  char *const argv[], char *const envp[])
+  posix_spawnp: {
+    parameters: ["buffer", "buffer", "pointer", "buffer", "buffer", "pointer"],
+    result: "i32",
+  },
+  // pid_t waitpid(pid_t pid, int *wstatus, int options), parked on a helper
+  // thread; its errno is lost.
+  waitpid_async: {
+    name: "waitpid",
+    parameters: ["i32", "buffer", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  // int setenv(const char *name, const char *value, int overwrite)
+  setenv: { parameters: ["buffer", "buffer", "i32"], result: "i32" },
+  // int prlimit(pid_t pid, int resource, const struct rlimit *new_limit,
+  //             struct rlimit *old_limit)
+  prlimit: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" },
   // long syscall(long number, pid_t pid1, pid_t pid2, int type,
   //              unsigned long idx1, unsigned long idx2), for kcmp(2)
   syscall_kcmp: {

@@ -1,0 +1,211 @@
+/**
+ * Running a command while a lock is held.
+ *
+ * @module
+ */
+
+import type { HeldLock } from "../lib/lock/held_lock.ts";
+import {
+  type ChildChange,
+  spawnCommand,
+  waitForChange,
+} from "../lib/sys/exec.ts";
+import {
+  isInForeground,
+  isSignalIgnored,
+  sendSignal,
+  type SignalName,
+  signalName,
+} from "../lib/sys/signals.ts";
+import { EXIT } from "./exit_codes.ts";
+
+/** How a command is watched over. */
+export interface SuperviseOptions {
+  /**
+   * When this process is killed: `keep` leaves the command the lock, `kill`
+   * kills the command. Unless set, `keep` where the lock can be inherited.
+   */
+  onDeath?: "keep" | "kill" | undefined;
+  /** KILL follows a TERM after so many milliseconds. */
+  killAfterMs?: number | undefined;
+  /** Told of the command's process id. */
+  onStart?: ((pid: number) => void) | undefined;
+}
+
+/** How a command ended. */
+export interface Ending {
+  /** Its process id. */
+  pid: number;
+  /** Its exit code, unless a signal ended it. */
+  code: number | undefined;
+  /** The signal that ended it. */
+  signal: string | undefined;
+  /** What a shell would call its exit code: 128 and the signal's number. */
+  exitCode: number;
+}
+
+const FORWARDED = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGWINCH",
+  "SIGTSTP",
+  "SIGCONT",
+] as const satisfies readonly SignalName[];
+
+/** What a terminal sends to all processes in its foreground. */
+const FROM_TERMINAL: readonly SignalName[] = [
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTSTP",
+  "SIGWINCH",
+];
+
+/**
+ * Runs a command until it ends, and passes on to it the signals that arrive
+ * here. The lock stays held.
+ *
+ * The command inherits the lock, so that it is still protected if this process
+ * is killed. Releasing the lock here ends it for all who have inherited it.
+ *
+ * @param command The program and its arguments.
+ * @param lock What protects it.
+ * @param options What happens when it or this process is to be killed.
+ * @throws {SyscallError} when it can't be started.
+ */
+export async function supervise(
+  command: readonly string[],
+  lock: HeldLock,
+  options: SuperviseOptions = {},
+): Promise<Ending> {
+  const onDeath = options.onDeath ?? (lock.setInheritable ? "keep" : "kill");
+  const words = onDeath === "kill" ? await guarded(command) : command;
+  // Before the command starts: no signal may find nobody listening.
+  using signals = new SignalForwarder(options.killAfterMs);
+  lock.setInheritable?.(true);
+  const pid = spawnCommand(words);
+  lock.setInheritable?.(false);
+  signals.forwardTo(pid);
+  options.onStart?.(pid);
+  lock.lost?.addEventListener("abort", () => sendSignal(pid, "SIGTERM"));
+  for (;;) {
+    const change = await waitForChange(pid);
+    switch (change.state) {
+      case "exited":
+      case "killed":
+        signals[Symbol.dispose]();
+        return describeEnding(pid, change);
+    }
+    signals.onChange(change.state);
+  }
+}
+
+function describeEnding(
+  pid: number,
+  change: ChildChange & { state: "exited" | "killed" },
+): Ending {
+  if (change.state === "exited") {
+    const { code } = change;
+    return { pid, code, signal: undefined, exitCode: code };
+  }
+  return {
+    pid,
+    code: undefined,
+    signal: signalName(change.signal),
+    exitCode: EXIT.SIGNAL_BASE + change.signal,
+  };
+}
+
+/** A command line that dies with this process. */
+async function guarded(command: readonly string[]): Promise<string[]> {
+  const { selfCommand } = await import("./self_command.ts");
+  const self = selfCommand(
+    ["run", "--guard", String(Deno.pid), "--", ...command],
+    ["--allow-ffi"],
+  );
+  return [self.command, ...self.args];
+}
+
+/** Passes signals on to a command. */
+class SignalForwarder implements Disposable {
+  readonly #killAfterMs: number | undefined;
+  readonly #listeners: (readonly [SignalName & Deno.Signal, () => void])[] = [];
+  #pid: number | undefined;
+  #early: SignalName[] = [];
+  #killTimer: ReturnType<typeof setTimeout> | undefined;
+  #commandStopped = false;
+  #stopAsked = false;
+
+  /** Signals that arrive before the command is there wait for it. */
+  constructor(killAfterMs: number | undefined) {
+    this.#killAfterMs = killAfterMs;
+    for (const name of FORWARDED) {
+      // As under nohup(1): to listen would be to hear it.
+      if (isSignalIgnored(name)) continue;
+      const listener = () => this.#onSignal(name);
+      Deno.addSignalListener(name, listener);
+      this.#listeners.push([name, listener]);
+    }
+  }
+
+  /** The command is there. */
+  forwardTo(pid: number): void {
+    this.#pid = pid;
+    for (const name of this.#early.splice(0)) this.#onSignal(name);
+  }
+
+  #onSignal(name: SignalName): void {
+    const pid = this.#pid;
+    if (pid === undefined) {
+      this.#early.push(name);
+      return;
+    }
+    const sentByTerminal = FROM_TERMINAL.includes(name) && isInForeground();
+    if (!sentByTerminal) sendSignal(pid, name);
+    switch (name) {
+      case "SIGTERM":
+        this.#startKillTimer(pid);
+        break;
+      case "SIGTSTP":
+        this.#stopAsked = true;
+        this.#stopWithCommand();
+        break;
+      case "SIGCONT":
+        this.#stopAsked = false;
+    }
+  }
+
+  #startKillTimer(pid: number): void {
+    if (this.#killAfterMs === undefined) return;
+    this.#killTimer ??= setTimeout(
+      () => sendSignal(pid, "SIGKILL"),
+      this.#killAfterMs,
+    );
+  }
+
+  /** The command has stopped or goes on. */
+  onChange(state: "stopped" | "continued"): void {
+    this.#commandStopped = state === "stopped";
+    this.#stopWithCommand();
+  }
+
+  /**
+   * Ctrl-Z stops this process too, so that the shell takes its terminal back;
+   * but only when the command obeys, for it may do as it likes.
+   */
+  #stopWithCommand(): void {
+    if (!this.#commandStopped || !this.#stopAsked) return;
+    this.#stopAsked = false;
+    sendSignal(0, "SIGSTOP");
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#killTimer);
+    for (const [name, listener] of this.#listeners.splice(0)) {
+      Deno.removeSignalListener(name, listener);
+    }
+  }
+}

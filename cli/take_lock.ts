@@ -1,0 +1,26 @@
+import type { HeldLock } from "../lib/lock/held_lock.ts";
+import type { RunRequest } from "./run.ts";
+
+/** A lock as `run` holds it while the command runs. */
+export interface TakenLock {
+  /** Released when the command has ended. */
+  lock: HeldLock;
+  /** Variables that tell the command about it. */
+  env: Record<string, string>;
+}
+
+/**
+ * Takes the lock that the user asked for. Each kind is in a module of its own,
+ * loaded only for that kind.
+ *
+ * @returns The lock; `undefined` when it was busy until the deadline, which has
+ * been said on stderr.
+ */
+export async function takeLock(
+  request: RunRequest,
+): Promise<TakenLock | undefined> {
+  switch (request.options.value("kind")) {
+    default:
+      return (await import("./take_flock.ts")).take(request);
+  }
+}

@@ -1,0 +1,25 @@
+import { libc } from "./libc.ts";
+
+const RLIMIT_NOFILE = 7;
+
+/**
+ * Gives commands started from now on the limit of open descriptors that this
+ * process was started with.
+ *
+ * The runtime raises the soft limit to the hard one, and programs that use
+ * select(2) or close every possible descriptor suffer from that. What it was
+ * is lost; the parent's is taken for it, unless the hard limits differ, which
+ * shows that somebody set them in between. See prlimit(2).
+ */
+export function restoreDescriptorLimit(): void {
+  // struct rlimit: soft limit, hard limit
+  const own = new BigUint64Array(2);
+  const parent = new BigUint64Array(2);
+  // The parent may be somebody else's, or not be visible from here.
+  if (
+    libc.prlimit(0, RLIMIT_NOFILE, null, own) !== 0 ||
+    libc.prlimit(libc.getppid(), RLIMIT_NOFILE, null, parent) !== 0
+  ) return;
+  if (own[1] !== parent[1] || own[0] === parent[0]) return;
+  libc.prlimit(0, RLIMIT_NOFILE, parent, null);
+}

@@ -1,0 +1,92 @@
+/**
+ * Signals: their numbers, who ignores them, whom a terminal sends them to.
+ *
+ * @module
+ */
+
+import { closeFile, O_CLOEXEC, O_NOCTTY, O_RDWR, openFile } from "./file.ts";
+import { libc } from "./libc.ts";
+
+/** Numbers of signals as x86-64 and aarch64 have them; see signal(7). */
+export const SIGNAL_NUMBERS = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGSTKFLT: 16,
+  SIGCHLD: 17,
+  SIGCONT: 18,
+  SIGSTOP: 19,
+  SIGTSTP: 20,
+  SIGTTIN: 21,
+  SIGTTOU: 22,
+  SIGURG: 23,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGVTALRM: 26,
+  SIGPROF: 27,
+  SIGWINCH: 28,
+  SIGIO: 29,
+  SIGPWR: 30,
+  SIGSYS: 31,
+} as const;
+
+/** The name of a signal. */
+export type SignalName = keyof typeof SIGNAL_NUMBERS;
+
+/** The name of a signal by its number: `SIGTERM`, or `SIG34`. */
+export function signalName(number: number): string {
+  for (const [name, value] of Object.entries(SIGNAL_NUMBERS)) {
+    if (value === number) return name;
+  }
+  return `SIG${number}`;
+}
+
+/* struct sigaction of glibc on x86-64 and aarch64, which starts with the
+ * handler. Zero is SIG_DFL with an empty mask and no flags. */
+const SIGACTION_SIZE = 152;
+const SIG_IGN = 1n;
+
+/** Whether this process ignores a signal. See sigaction(2). */
+export function isSignalIgnored(name: SignalName): boolean {
+  const action = new Uint8Array(SIGACTION_SIZE);
+  libc.sigaction(SIGNAL_NUMBERS[name], null, action);
+  return new DataView(action.buffer).getBigUint64(0, true) === SIG_IGN;
+}
+
+/** Gives a signal its default action. */
+export function resetSignal(name: SignalName): void {
+  libc.sigaction(SIGNAL_NUMBERS[name], new Uint8Array(SIGACTION_SIZE), null);
+}
+
+/**
+ * Sends a signal to a process. One that is gone doesn't get it.
+ *
+ * @param pid A process id; 0 for this very process.
+ */
+export function sendSignal(pid: number, name: SignalName): void {
+  libc.kill(pid === 0 ? libc.getpid() : pid, SIGNAL_NUMBERS[name]);
+}
+
+/**
+ * Whether this process is in the foreground of its terminal: what is typed
+ * there (Ctrl-C, Ctrl-Z) signals it and all others of its process group.
+ */
+export function isInForeground(): boolean {
+  const terminal = openFile("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0) return false;
+  const foreground = libc.tcgetpgrp(terminal);
+  closeFile(terminal);
+  return foreground === libc.getpgrp();
+}
