@@ -52,36 +52,77 @@ interface Bundle {
   edges: WaitEdge[];
 }
 
-/** Lays a graph out. */
+/** Lays a graph out: parts that have nothing to do with each other in rows. */
 export function layOut(graph: WaitGraph): GraphLayout {
-  const bundles = bundle(graph.edges);
-  const layerOf = assignLayers(graph.nodes, bundles);
-  const layers = orderLayers(graph.nodes, bundles, layerOf);
-  const rows = Math.max(1, ...layers.map(({ length }) => length));
+  const layout: GraphLayout = { width: 0, height: 0, nodes: [], edges: [] };
+  for (const part of connectedParts(graph.nodes, bundle(graph.edges))) {
+    layOutPart(part, layout);
+  }
+  return layout;
+}
+
+interface Part {
+  nodes: WaitNode[];
+  bundles: Bundle[];
+}
+
+/** Adds a part below what is placed already. */
+function layOutPart({ nodes, bundles }: Part, layout: GraphLayout): void {
+  const layers = orderLayers(nodes, bundles, assignLayers(nodes, bundles));
+  const rows = Math.max(...layers.map(({ length }) => length));
   const step = NODE_HEIGHT + ROW_GAP;
   const placed = new Map<WaitNode, PlacedNode>();
+  let bottom = 0;
   for (const [layer, nodes] of layers.entries()) {
-    const top = (rows - nodes.length) * step / 2;
+    const top = layout.height + MARGIN + (rows - nodes.length) * step / 2;
     for (const [row, node] of nodes.entries()) {
-      placed.set(node, {
-        node,
-        x: MARGIN + layer * (NODE_WIDTH + LAYER_GAP),
-        y: MARGIN + top + row * step,
-      });
+      const x = MARGIN + layer * (NODE_WIDTH + LAYER_GAP);
+      const y = top + row * step;
+      placed.set(node, { node, x, y });
+      bottom = Math.max(bottom, y + NODE_HEIGHT);
     }
   }
-  const edges = bundles.map(({ from, to, edges }) => ({
-    edges,
-    ...curve(placed.get(from)!, placed.get(to)!),
-  }));
-  const lowest = Math.max(0, ...edges.map(({ labelY }) => labelY));
-  return {
-    width: 2 * MARGIN + layers.length * (NODE_WIDTH + LAYER_GAP) - LAYER_GAP +
-      (edges.some(({ edges: [edge] }) => edge!.from === edge!.to) ? 60 : 0),
-    height: Math.max(2 * MARGIN + rows * step - ROW_GAP, lowest + MARGIN),
-    nodes: [...placed.values()],
-    edges,
-  };
+  let right = MARGIN + layers.length * (NODE_WIDTH + LAYER_GAP) - LAYER_GAP;
+  for (const { from, to, edges } of bundles) {
+    const drawn = curve(placed.get(from)!, placed.get(to)!);
+    layout.edges.push({ edges, ...drawn });
+    right = Math.max(right, drawn.labelX + MARGIN);
+    bottom = Math.max(bottom, drawn.labelY);
+  }
+  layout.nodes.push(...placed.values());
+  layout.width = Math.max(layout.width, right + MARGIN);
+  layout.height = bottom + MARGIN / 2;
+}
+
+function connectedParts(
+  nodes: readonly WaitNode[],
+  bundles: readonly Bundle[],
+): Part[] {
+  const tied = new Map<WaitNode, Bundle[]>(nodes.map((node) => [node, []]));
+  for (const bundle of bundles) {
+    tied.get(bundle.from)!.push(bundle);
+    tied.get(bundle.to)!.push(bundle);
+  }
+  const parts: Part[] = [];
+  const seen = new Set<WaitNode>();
+  for (const start of nodes) {
+    if (seen.has(start)) continue;
+    seen.add(start);
+    const members = [start];
+    const ties = new Set<Bundle>();
+    for (const node of members) {
+      for (const bundle of tied.get(node)!) {
+        ties.add(bundle);
+        for (const other of [bundle.from, bundle.to]) {
+          if (seen.has(other)) continue;
+          seen.add(other);
+          members.push(other);
+        }
+      }
+    }
+    parts.push({ nodes: members, bundles: [...ties] });
+  }
+  return parts;
 }
 
 function bundle(edges: readonly WaitEdge[]): Bundle[] {

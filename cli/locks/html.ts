@@ -87,7 +87,7 @@ const COLUMN_NAMES = [
 const TABLE = `<section>
 <h2>All locks</h2>
 <div class="tools">
-<input id="search" type="search" placeholder="Search path, process, user, pid…" aria-label="Search" autofocus>
+<input id="search" type="search" placeholder="Search path, process, user, pid…" aria-label="Search">
 <select id="state" aria-label="State"><option value="">any state</option><option>held</option><option>waiting</option><option>deadlocked</option></select>
 <select id="type" aria-label="Type"><option value="">any type</option></select>
 <output id="count"></output>
