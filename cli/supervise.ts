@@ -84,7 +84,7 @@ export async function supervise(
   const onDeath = options.onDeath ?? (lock.setInheritable ? "keep" : "kill");
   const words = onDeath === "kill" ? await guarded(command) : command;
   // Before the command starts: no signal may find nobody listening.
-  using signals = new SignalForwarder(options.killAfterMs);
+  const signals = new SignalForwarder(options.killAfterMs);
   lock.setInheritable?.(true);
   const pid = spawnCommand(words);
   lock.setInheritable?.(false);
@@ -96,7 +96,7 @@ export async function supervise(
     switch (change.state) {
       case "exited":
       case "killed":
-        signals[Symbol.dispose]();
+        signals.end();
         return describeEnding(pid, change);
     }
     signals.onChange(change.state);
@@ -130,9 +130,8 @@ async function guarded(command: readonly string[]): Promise<string[]> {
 }
 
 /** Passes signals on to a command. */
-class SignalForwarder implements Disposable {
+class SignalForwarder {
   readonly #killAfterMs: number | undefined;
-  readonly #listeners: (readonly [SignalName & Deno.Signal, () => void])[] = [];
   #pid: number | undefined;
   #early: SignalName[] = [];
   #killTimer: ReturnType<typeof setTimeout> | undefined;
@@ -145,9 +144,7 @@ class SignalForwarder implements Disposable {
     for (const name of FORWARDED) {
       // As under nohup(1): to listen would be to hear it.
       if (isSignalIgnored(name)) continue;
-      const listener = () => this.#onSignal(name);
-      Deno.addSignalListener(name, listener);
-      this.#listeners.push([name, listener]);
+      Deno.addSignalListener(name, () => this.#onSignal(name));
     }
   }
 
@@ -202,10 +199,12 @@ class SignalForwarder implements Disposable {
     sendSignal(0, "SIGSTOP");
   }
 
-  [Symbol.dispose](): void {
+  /**
+   * The command has ended: its process id may soon be another's. The
+   * listeners stay, since taking them away takes 3 ms and the process ends.
+   */
+  end(): void {
     clearTimeout(this.#killTimer);
-    for (const [name, listener] of this.#listeners.splice(0)) {
-      Deno.removeSignalListener(name, listener);
-    }
+    this.#pid = undefined;
   }
 }
