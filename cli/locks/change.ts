@@ -39,10 +39,9 @@ export class LockChanges {
       waiterKey,
       readAtMs,
     );
-    const ended = new Map<string, Seen<TableWaiter>>();
-    for (const [key, seen] of this.#waiters) {
-      if (!waiters.has(key)) ended.set(waiterKey(seen.entry), seen);
-    }
+    const ended = [...this.#waiters]
+      .filter(([key]) => !waiters.has(key)).map(([, seen]) => seen);
+    const endedByKey = Map.groupBy(ended, ({ entry }) => waiterKey(entry));
 
     for (const [key, { entry, sinceMs, fromStart }] of this.#locks) {
       if (locks.has(key)) continue;
@@ -57,13 +56,13 @@ export class LockChanges {
       } else if (this.#isFirst) {
         yield `{${at},"event":"held","lock":${writer.lock(entry)}}\n`;
       } else {
-        const wish = this.#takeWish(ended, entry);
+        const wish = takeWish(endedByKey, entry);
         const waited = wish === undefined ? null : readAtMs - wish.sinceMs;
         yield `{${at},"event":"acquired","observedWaitMs":${waited},` +
           `"lock":${writer.lock(entry)}}\n`;
       }
     }
-    for (const { entry, sinceMs } of ended.values()) {
+    for (const { entry, sinceMs } of [...endedByKey.values()].flat()) {
       yield `{${at},"event":"gave-up","observedMs":${readAtMs - sinceMs},` +
         `"waiter":${writer.waiter(entry)}}\n`;
     }
@@ -97,24 +96,22 @@ export class LockChanges {
     }
     return keyed;
   }
-
-  /** The wait that ended in this lock. */
-  #takeWish(
-    ended: Map<string, Seen<TableWaiter>>,
-    lock: TableLock,
-  ): Seen<TableWaiter> | undefined {
-    for (const { process } of lock.holders) {
-      const key = `${process?.pid} ${rangeKey(lock)}`;
-      const wish = ended.get(key);
-      if (wish === undefined) continue;
-      ended.delete(key);
-      return wish;
-    }
-    return undefined;
-  }
 }
 
-function rangeKey({ type, mode, file, startByte, endByte }: TableRange) {
+/** The wait that ended in this lock. */
+function takeWish(
+  ended: ReadonlyMap<string, Seen<TableWaiter>[]>,
+  lock: TableLock,
+): Seen<TableWaiter> | undefined {
+  for (const { process } of lock.holders) {
+    const wish = ended.get(`${process?.pid} ${rangeKey(lock)}`)?.shift();
+    if (wish !== undefined) return wish;
+  }
+  return undefined;
+}
+
+function rangeKey(range: TableRange): string {
+  const { type, mode, file, startByte, endByte } = range;
   return `${type} ${mode} ${file.major}:${file.minor}:${file.inode} ` +
     `${startByte} ${endByte}`;
 }

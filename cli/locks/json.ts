@@ -46,7 +46,8 @@ export function* tableJson(table: LockTable): Generator<string> {
 
 /** Writes locks and waiters, remembering what they share. */
 export class JsonWriter {
-  readonly #files = new Map<LockedFile, string>();
+  #lastFile: LockedFile | undefined;
+  #lastFileText = "";
   readonly #processes = new Map<ProcessInfo | undefined, string>();
 
   /** A lock. */
@@ -94,9 +95,11 @@ export class JsonWriter {
 
   /** A file. */
   file(file: LockedFile): string {
-    let text = this.#files.get(file);
-    if (text === undefined) {
-      text = JSON.stringify({
+    // The locks of one file mostly follow each other; a hundred thousand
+    // files would not be remembered cheaply.
+    if (file !== this.#lastFile) {
+      this.#lastFile = file;
+      this.#lastFileText = JSON.stringify({
         path: file.path ?? null,
         pathStatus: file.pathStatus,
         device: file.major === undefined ? null : `${file.major}:${file.minor}`,
@@ -105,9 +108,8 @@ export class JsonWriter {
         fsType: file.fsType ?? null,
         mountPoint: file.mountPoint ?? null,
       });
-      this.#files.set(file, text);
     }
-    return text;
+    return this.#lastFileText;
   }
 
   #holder({ process, fds, sources }: TableHolder): string {

@@ -92,6 +92,15 @@ const ZERO = 0x30;
 const MINUS = 0x2d;
 const COLON = 0x3a;
 
+/** The words of the kernel, see `lock_get_status` in fs/locks.c. */
+const WORDS: ReadonlyMap<string, string> = new Map(
+  [
+    ..."FLOCK POSIX OFDLCK ACCESS LEASE DELEG".split(" "),
+    ..."ADVISORY MANDATORY ACTIVE BREAKING BREAKER".split(" "),
+    ..."READ WRITE UNLCK RW NONE UNKNOWN".split(" "),
+  ].map((word) => [word, word]),
+);
+
 /** Digits that a double holds exactly, whatever they are. */
 const EXACT_DIGITS = 15;
 
@@ -306,7 +315,10 @@ class LockScanner {
     while (this.#at < this.#end && !isBlank(this.#text.charCodeAt(this.#at))) {
       this.#at++;
     }
-    return this.#text.slice(start, this.#at);
+    // One copy of each word serves all lines; only the kernel's own few are
+    // kept, not what a damaged text may hold.
+    const word = this.#text.slice(start, this.#at);
+    return WORDS.get(word) ?? word;
   }
 
   /** A number without a sign that a double holds exactly. */
