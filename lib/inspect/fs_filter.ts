@@ -6,7 +6,13 @@
 
 import { callLibc } from "../sys/call.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
-import { closeFile, O_CLOEXEC, O_PATH, openFile } from "../sys/file.ts";
+import {
+  closeFile,
+  type FileStat,
+  O_CLOEXEC,
+  O_PATH,
+  openFile,
+} from "../sys/file.ts";
 import { dirname } from "../lock/path_parts.ts";
 import { libc } from "../sys/libc.ts";
 import { quotePath } from "../proc/printable.ts";
@@ -157,6 +163,26 @@ export function rejectRemoteFs(file: string | number, path?: string): void {
     unreliable.name,
     unreliable.reason,
   );
+}
+
+let reliableMount: number | undefined;
+
+/**
+ * Like {@linkcode rejectRemoteFs} for a file just opened, asking the kernel
+ * once per mount: all files of one have the same filesystem.
+ *
+ * @param fd A descriptor.
+ * @param path Names the file in errors.
+ * @param stat What the descriptor refers to.
+ */
+export function rejectRemoteFile(
+  fd: number,
+  path: string,
+  stat: FileStat,
+): void {
+  if (stat.mountId !== undefined && stat.mountId === reliableMount) return;
+  rejectRemoteFs(fd, path);
+  reliableMount = stat.mountId;
 }
 
 /** An O_PATH descriptor of the file, or of its directory. */

@@ -7,7 +7,7 @@
 import { callLibc, callLibcOnce } from "../sys/call.ts";
 import { EAGAIN, EBADF, EINTR, ENOLCK, EOPNOTSUPP } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
-import { closeFile, isStillNamed } from "../sys/file.ts";
+import { closeFile, type FileStat, isStillNamed } from "../sys/file.ts";
 import { withInterruptTimer } from "../sys/interrupt_timer.ts";
 import { libc } from "../sys/libc.ts";
 import { quotePath } from "../proc/printable.ts";
@@ -207,7 +207,9 @@ export interface FlockOptions extends OpenLockFileOptions {
    * Called with each newly opened descriptor before it is locked; throws to
    * refuse the file.
    */
-  checkFd?: ((fd: number, path: string) => void) | undefined;
+  checkFd?:
+    | ((fd: number, path: string, stat: FileStat) => void)
+    | undefined;
 }
 
 /** How a thread that sleeps in the kernel gives up. */
@@ -242,7 +244,7 @@ export class FlockAttempt implements Disposable {
     if (this.#file === undefined) {
       const file = openLockFile(this.#path, this.#options);
       try {
-        this.#options.checkFd?.(file.fd, this.#path);
+        this.#options.checkFd?.(file.fd, this.#path, file.stat);
       } catch (error) {
         closeFile(file.fd);
         throw error;
@@ -326,8 +328,13 @@ export function tryFlock(
   mode: LockMode = "exclusive",
   options: FlockOptions = {},
 ): FlockHandle | undefined {
-  using attempt = new FlockAttempt(path, mode, options);
-  return attempt.try();
+  // `using` costs as much as a system call here.
+  const attempt = new FlockAttempt(path, mode, options);
+  try {
+    return attempt.try();
+  } finally {
+    attempt[Symbol.dispose]();
+  }
 }
 
 /**

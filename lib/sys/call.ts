@@ -16,34 +16,54 @@ import { lastErrno } from "./libc.ts";
  * ```
  */
 export function callLibc(call: () => number | bigint): number {
-  for (;;) {
-    const result = callLibcOnce(call);
-    if (result !== -EINTR) return result;
+  const result = call();
+  return result !== -1 && result !== -1n ? Number(result) : explain(call);
+}
+
+/* The loops stand apart so that the compiler inlines what is left of callLibc
+ * and callLibcOnce into the hot paths. */
+function explain(call: () => number | bigint): number {
+  let errno = lastErrno();
+  while (errno === undefined || errno === EINTR) {
+    const result = call();
+    if (result !== -1 && result !== -1n) return Number(result);
+    errno = lastErrno();
   }
+  return -errno;
 }
 
 /** Like {@linkcode callLibc}, but hands EINTR back: for waits that time out. */
 export function callLibcOnce(call: () => number | bigint): number {
-  for (;;) {
-    const result = call();
-    if (result !== -1 && result !== -1n) return Number(result);
-    const errno = lastErrno();
-    // The very first failure has only made errno readable: a process that
-    // never fails doesn't pay for that. The call is made again to learn why.
-    if (errno !== undefined) return -errno;
-  }
+  const result = call();
+  return result !== -1 && result !== -1n ? Number(result) : explainOnce(call);
+}
+
+function explainOnce(call: () => number | bigint): number {
+  const errno = lastErrno();
+  // The very first failure has only made errno readable: a process that
+  // never fails doesn't pay for that. The call is made again to learn why.
+  return errno === undefined ? callLibcOnce(call) : -errno;
 }
 
 const encoder = new TextEncoder();
 
+/* To lock a file takes its path several times over, and to make bytes that a
+ * C call can see costs as much as a system call. */
+let lastPath: string | undefined;
+let lastBytes: Uint8Array<ArrayBuffer> | undefined;
+
 /**
- * A path as the C library takes it: UTF-8 bytes ended by NUL.
+ * A path as the C library takes it: UTF-8 bytes ended by NUL. The bytes may be
+ * shared with others who name the same path: they are never written to.
  *
  * @throws {TypeError} when the path is empty or contains NUL.
  */
 export function cString(path: string): Uint8Array<ArrayBuffer> {
+  if (lastBytes !== undefined && path === lastPath) return lastBytes;
   if (path.includes("\0")) {
     throw new TypeError("A path must not contain the NUL character");
   }
-  return encoder.encode(path + "\0");
+  lastBytes = encoder.encode(path + "\0");
+  lastPath = path;
+  return lastBytes;
 }

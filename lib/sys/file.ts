@@ -104,6 +104,8 @@ export interface FileStat {
   deviceMajor: number;
   /** Device number of st_dev, minor part. */
   deviceMinor: number;
+  /** The mount it is on, a number never given twice; from Linux 6.8. */
+  mountId: number | undefined;
 }
 
 const AT_FDCWD = -100;
@@ -112,6 +114,7 @@ const AT_EMPTY_PATH = 0x1000;
 const AT_NO_AUTOMOUNT = 0x800;
 const AT_STATX_DONT_SYNC = 0x4000;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_MNT_ID_UNIQUE = 0x4000;
 const EMPTY_PATH = new Uint8Array(1);
 
 /* The layout of struct statx is the same on every architecture. One buffer
@@ -125,7 +128,7 @@ function statx(dirFd: number, path: Uint8Array, flags: number): number {
       dirFd,
       path as Uint8Array<ArrayBuffer>,
       flags,
-      STATX_BASIC_STATS,
+      STATX_BASIC_STATS | STATX_MNT_ID_UNIQUE,
       statxBuffer,
     )
   );
@@ -146,6 +149,9 @@ function decodeStatx(): FileStat {
       view.getUint32(120, true) / 1e6,
     deviceMajor: view.getUint32(136, true),
     deviceMinor: view.getUint32(140, true),
+    mountId: (view.getUint32(0, true) & STATX_MNT_ID_UNIQUE) === 0
+      ? undefined
+      : view.getUint32(144, true) + view.getUint32(148, true) * 2 ** 32,
   };
 }
 
@@ -181,15 +187,18 @@ export function statPath(
   const flags = (options.followSymlink === false ? AT_SYMLINK_NOFOLLOW : 0) |
     (options.cached ? AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC : 0);
   const result = statx(AT_FDCWD, cString(path), flags);
-  if (result === -ENOENT || result === -ENOTDIR) return undefined;
-  if (result < 0) {
-    throw new SyscallError("examine", {
-      syscall: "statx",
-      errno: -result,
-      path,
-    });
-  }
-  return decodeStatx();
+  return isThere(result, path) ? decodeStatx() : undefined;
+}
+
+/** Whether statx(2) has found the file; throws when it can't tell. */
+function isThere(result: number, path: string): boolean {
+  if (result >= 0) return true;
+  if (result === -ENOENT || result === -ENOTDIR) return false;
+  throw new SyscallError("examine", {
+    syscall: "statx",
+    errno: -result,
+    path,
+  });
 }
 
 /**
@@ -198,10 +207,11 @@ export function statPath(
  * @throws {SyscallError} when the path can't be looked up.
  */
 export function isStillNamed(path: string, file: FileStat): boolean {
-  const named = statPath(path);
-  return named !== undefined && named.inode === file.inode &&
-    named.deviceMajor === file.deviceMajor &&
-    named.deviceMinor === file.deviceMinor;
+  const result = statx(AT_FDCWD, cString(path), 0);
+  return isThere(result, path) &&
+    statxView.getBigUint64(32, true) === file.inode &&
+    statxView.getUint32(136, true) === file.deviceMajor &&
+    statxView.getUint32(140, true) === file.deviceMinor;
 }
 
 const decoder = new TextDecoder();
@@ -287,13 +297,16 @@ export function readText(path: string): string {
  * @returns The target, or `undefined` when there is no such link.
  */
 export function readLink(path: string): string | undefined {
-  const buffer = new Uint8Array(4096);
   const name = cString(path);
-  const length = callLibc(() =>
-    libc.readlink(name, buffer, BigInt(buffer.length))
-  );
-  return length < 0 ? undefined : decoder.decode(buffer.subarray(0, length));
+  const length = callLibc(() => libc.readlink(name, linkBuffer, linkSize));
+  return length < 0
+    ? undefined
+    : decoder.decode(linkBuffer.subarray(0, length));
 }
+
+/* PATH_MAX; decoded before anything else can run. */
+const linkBuffer = new Uint8Array(4096);
+const linkSize = BigInt(linkBuffer.length);
 
 /**
  * The names in a directory, without `.` and `..`, in the kernel's order.

@@ -148,6 +148,8 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  // char *getenv(const char *name)
+  getenv: { parameters: ["buffer"], result: "pointer" },
   // int setenv(const char *name, const char *value, int overwrite)
   setenv: { parameters: ["buffer", "buffer", "i32"], result: "i32" },
   // int prlimit(pid_t pid, int resource, const struct rlimit *new_limit,
@@ -234,11 +236,25 @@ function bind(name: SymbolName): LibcFunction {
     if (stub !== undefined) return stub(...args);
     if (++calls <= CALLS_BEFORE_STUB) return call(...args);
     const library = Deno.dlopen(soname, { [name]: definition });
-    stub = library.symbols[name] as LibcFunction;
+    const symbol = library.symbols[name] as LibcFunction;
+    stub = OWN_CALL_SITE[name]?.(symbol) ?? symbol;
     define(name, stub);
     return stub(...args);
   };
 }
+
+/* V8 compiles a direct call into C only where it has never seen another
+ * function called. The callers have seen the pointer's: so each call of an
+ * uncontended lock goes through a place of its own, 0.1 µs faster. */
+const OWN_CALL_SITE: Readonly<
+  Partial<Record<SymbolName, (f: LibcFunction) => LibcFunction>>
+> = {
+  open: (f) => (path, flags, mode) => f(path, flags, mode),
+  close: (f) => (fd) => f(fd),
+  flock: (f) => (fd, operation) => f(fd, operation),
+  statx: (f) => (fd, path, flags, mask, buffer) =>
+    f(fd, path, flags, mask, buffer),
+};
 
 function define(name: SymbolName, value: LibcFunction): void {
   Object.defineProperty(libc, name, {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { rejectRemoteFs } from "../inspect/fs_filter.ts";
+import { rejectRemoteFile } from "../inspect/fs_filter.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
 import {
   FlockAttempt,
@@ -45,7 +45,7 @@ function flockAttempt(
   const { mode = "exclusive", createParents, allowRemote = false } = options;
   return new FlockAttempt(path, mode, {
     createParents,
-    checkFd: allowRemote ? undefined : rejectRemoteFs,
+    checkFd: allowRemote ? undefined : rejectRemoteFile,
   });
 }
 
@@ -83,8 +83,13 @@ export function tryAcquire(
   path: string,
   options: TryAcquireOptions = {},
 ): FlockHandle | undefined {
-  using attempt = flockAttempt(path, options);
-  return attempt.try();
+  // `using` costs as much as a system call here.
+  const attempt = flockAttempt(path, options);
+  try {
+    return attempt.try();
+  } finally {
+    attempt[Symbol.dispose]();
+  }
 }
 
 /**
