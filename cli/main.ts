@@ -9,6 +9,13 @@
 
 import type { CommandSpec } from "./spec.ts";
 
+export type {
+  CommandSpec,
+  Completion,
+  OperandSpec,
+  OptionSpec,
+} from "./spec.ts";
+
 /** How a command is loaded: its table and its implementation apart. */
 export interface CommandEntry {
   /** Loads its table. */
@@ -23,6 +30,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     spec: async () => (await import("./run_spec.ts")).RUN_SPEC,
     load: async () => (await import("./run.ts")).runCommand,
   },
+  flock: {
+    spec: async () => (await import("./flock_spec.ts")).FLOCK_SPEC,
+    load: async () => (await import("./flock.ts")).flockCommand,
+  },
   who: {
     spec: async () => (await import("./who_spec.ts")).WHO_SPEC,
     load: async () => (await import("./who.ts")).whoCommand,
@@ -34,6 +45,20 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   doctor: {
     spec: async () => (await import("./doctor_spec.ts")).DOCTOR_SPEC,
     load: async () => (await import("./doctor.ts")).doctorCommand,
+  },
+  completions: {
+    spec: async () => (await import("./completions_spec.ts")).COMPLETIONS_SPEC,
+    load: async () => {
+      const { completionsCommand } = await import("./completions.ts");
+      return async (args) => completionsCommand(args, await loadSpecs());
+    },
+  },
+  man: {
+    spec: async () => (await import("./man_spec.ts")).MAN_SPEC,
+    load: async () => {
+      const { manCommand } = await import("./man.ts");
+      return async (args) => manCommand(args, await loadSpecs());
+    },
   },
 };
 
@@ -59,6 +84,11 @@ export async function main(args: readonly string[]): Promise<number> {
     const { reportError } = await import("./report_error.ts");
     return await reportError(program, error);
   }
+}
+
+/** The tables of all commands, in the order that help lists them. */
+export function loadSpecs(): Promise<CommandSpec[]> {
+  return Promise.all(Object.values(COMMANDS).map(({ spec }) => spec()));
 }
 
 /** `constructor` and the like are not commands. */
@@ -107,8 +137,7 @@ async function printHelp(name: string | undefined): Promise<number> {
   const { formatCommandList, formatHelp } = await import("./help.ts");
   const width = terminalSize("stdout").columns;
   if (name === undefined) {
-    const specs = Object.values(COMMANDS).map((command) => command.spec());
-    writeOut(formatCommandList(await Promise.all(specs), width));
+    writeOut(formatCommandList(await loadSpecs(), width));
     return 0;
   }
   const command = findCommand(name);

@@ -78,7 +78,7 @@ const FROM_TERMINAL: readonly SignalName[] = [
  */
 export async function supervise(
   command: readonly string[],
-  lock: HeldLock,
+  lock: Pick<HeldLock, "setInheritable" | "lost">,
   options: SuperviseOptions = {},
 ): Promise<Ending> {
   const onDeath = options.onDeath ?? (lock.setInheritable ? "keep" : "kill");

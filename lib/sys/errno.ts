@@ -96,8 +96,14 @@ export const ENOTDIR = 20;
 export const EISDIR = 21;
 /** Invalid argument. */
 export const EINVAL = 22;
+/** Too many open files in the system. */
+export const ENFILE = 23;
+/** Too many open files in this process. */
+export const EMFILE = 24;
 /** Text file busy: the file is a program that runs now. */
 export const ETXTBSY = 26;
+/** No space left on the device. */
+export const ENOSPC = 28;
 /** Read-only filesystem. */
 export const EROFS = 30;
 /** Too many links to one file. */

@@ -1,0 +1,387 @@
+/**
+ * `holdfast flock`: flock(1) of util-linux, option by option.
+ *
+ * @module
+ */
+
+import { FlockHandle } from "../lib/lock/flock.ts";
+import {
+  EACCES,
+  EAGAIN,
+  EBADF,
+  EINTR,
+  EIO,
+  EISDIR,
+  EMFILE,
+  ENFILE,
+  ENOENT,
+  ENOLCK,
+  ENOMEM,
+  ENOSPC,
+  EROFS,
+} from "../lib/sys/errno.ts";
+import { callLibc, callLibcOnce, cString } from "../lib/sys/call.ts";
+import { SyscallError } from "../lib/sys/error.ts";
+import {
+  closeFile,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOCTTY,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  openFile,
+} from "../lib/sys/file.ts";
+import { withInterruptTimer } from "../lib/sys/interrupt_timer.ts";
+import { libc } from "../lib/sys/libc.ts";
+import { EXIT } from "./exit_codes.ts";
+import { FLOCK_SPEC } from "./flock_spec.ts";
+import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
+
+/** A failure as flock(1) tells it: a message and the exit code. */
+class FlockFailure extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+const LOCK_OPERATIONS = { shared: 1, exclusive: 2, unlock: 8 } as const;
+const LOCK_NB = 4;
+const RECORD_LOCK_TYPES = { shared: 0, exclusive: 1, unlock: 2 } as const;
+const F_GETFD = 1;
+const FD_CLOEXEC = 1;
+const F_OFD_SETLK = 37;
+const F_OFD_SETLKW = 38;
+const R_OK = 4;
+const W_OK = 2;
+
+type Operation = keyof typeof LOCK_OPERATIONS;
+
+interface FlockRequest {
+  operation: Operation;
+  timeoutMs: number;
+  conflictExitCode: number;
+  /** The range of an OFD lock; `undefined` for flock(2). */
+  range: { start: bigint; length: bigint } | undefined;
+  verbose: boolean;
+  shareWithCommand: boolean;
+  becomeCommand: boolean;
+  target: { path: string } | { fd: number };
+  command: string[] | undefined;
+}
+
+/** Runs the subcommand and gives the exit code. */
+export async function flockCommand(args: string[]): Promise<number> {
+  try {
+    if (args.length === 0) throw new UsageError("not enough arguments");
+    const options = parseOptions(FLOCK_SPEC, args);
+    if (options.flag("version")) {
+      const { VERSION } = await import("./version.ts");
+      (await import("./output.ts")).writeOut(
+        `flock from holdfast ${VERSION}\n`,
+      );
+      return EXIT.OK;
+    }
+    return await lockAndRun(readRequest(options));
+  } catch (error) {
+    return await explain(error);
+  }
+}
+
+async function explain(error: unknown): Promise<number> {
+  if (error instanceof FlockFailure) {
+    await say(error.message);
+    return error.exitCode;
+  }
+  if (error instanceof UsageError) {
+    await say(`${error.message}\nTry 'flock --help' for more information.`);
+    return EXIT.USAGE;
+  }
+  throw error;
+}
+
+/** Writes a message as the program that scripts think this is. */
+async function say(message: string): Promise<void> {
+  const { writeError } = await import("./output.ts");
+  const { printable } = await import("../lib/proc/printable.ts");
+  writeError(`flock: ${message.split("\n").map(printable).join("\n")}\n`);
+}
+
+function usageFailure(message: string): FlockFailure {
+  return new FlockFailure(EXIT.USAGE, message);
+}
+
+function readRequest(options: ParsedOptions): FlockRequest {
+  const timeout = options.value("timeout");
+  const timeoutMs = timeout === undefined ? Infinity : readSeconds(timeout);
+  const exitCode = options.value("conflict-exit-code");
+  const conflictExitCode = exitCode === undefined ? 1 : readExitCode(exitCode);
+  const range = readRange(options);
+  const close = options.flag("close");
+  const noFork = options.flag("no-fork");
+  if (close && noFork) {
+    throw usageFailure(
+      "the --no-fork and --close options are incompatible",
+    );
+  }
+  return {
+    operation: options.last("shared", "exclusive", "unlock") ?? "exclusive",
+    timeoutMs: options.flag("nonblocking") ? 0 : timeoutMs,
+    conflictExitCode,
+    range,
+    verbose: options.flag("verbose"),
+    shareWithCommand: !close,
+    becomeCommand: noFork,
+    ...readOperands(options),
+  };
+}
+
+function readOperands(
+  options: ParsedOptions,
+): Pick<FlockRequest, "target" | "command"> {
+  const fd = options.value("fd");
+  if (fd !== undefined) {
+    const target = { fd: readDescriptor(fd) };
+    const command = readCommand(options.verbatim);
+    if (command.length === 0) throw usageFailure("missing command");
+    return { target, command };
+  }
+  const [first, ...rest] = options.verbatim;
+  if (first === undefined) {
+    throw usageFailure("missing file descriptor, file or directory");
+  }
+  return rest.length === 0
+    ? { target: { fd: readDescriptor(first) }, command: undefined }
+    : { target: { path: first }, command: readCommand(rest) };
+}
+
+function readCommand(words: string[]): string[] {
+  const [first, text] = words;
+  if (first !== "-c" && first !== "--command") return words;
+  if (text === undefined || words.length > 2) {
+    throw usageFailure(`${first} requires exactly one command argument`);
+  }
+  return [readShell(), "-c", text];
+}
+
+function readShell(): string {
+  const value = libc.getenv(cString("SHELL"));
+  const shell = value && Deno.UnsafePointerView.getCString(value);
+  return shell || "/bin/sh";
+}
+
+/** Numbers as strtod(3) reads them, without signs, infinities and names. */
+const SECONDS = /^\s*\+?(?:0x[\da-f]+|(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)$/i;
+
+function readSeconds(text: string): number {
+  if (SECONDS.test(text)) return Number(text.replace("+", "")) * 1000;
+  throw usageFailure(`invalid timeout: '${text}'`);
+}
+
+function readExitCode(text: string): number {
+  const code = Number(text);
+  if (/^\s*\+?\d+$/.test(text) && code <= 255) return code;
+  throw usageFailure(`invalid exit code (allowed values: 0-255): '${text}'`);
+}
+
+function readDescriptor(text: string): number {
+  const fd = Number(text);
+  if (/^\s*[-+]?\d+$/.test(text) && Math.abs(fd) < 2 ** 31) return fd;
+  throw usageFailure(`invalid file descriptor: '${text}'`);
+}
+
+function readRange(options: ParsedOptions): FlockRequest["range"] {
+  const start = options.value("start");
+  const length = options.value("length");
+  if (!options.flag("fcntl") && start === undefined && length === undefined) {
+    return undefined;
+  }
+  return {
+    start: readSize(start ?? "0", "invalid as start offset"),
+    length: readSize(length ?? "0", "invalid as length of lock range"),
+  };
+}
+
+const SIZE = /^\s*\+?(\d+(?:\.\d+)?)([kmgtpe]?)(i?b)?$/i;
+
+/** A number of bytes: K and KiB are 1024, KB is 1000. */
+function readSize(text: string, message: string): bigint {
+  const [, digits, unit = "", suffix = ""] = SIZE.exec(text) ?? [];
+  const fraction = digits?.split(".")[1] ?? "";
+  const power = BigInt("kmgtpe".indexOf(unit.toLowerCase() || "?") + 1);
+  const isPlainWithSuffix = unit === "" && suffix !== "";
+  if (digits === undefined || isPlainWithSuffix) {
+    throw usageFailure(`${message}: '${text}'`);
+  }
+  const base = suffix.toLowerCase() === "b" ? 1000n : 1024n;
+  return BigInt(digits.replace(".", "")) * base ** power /
+    10n ** BigInt(fraction.length);
+}
+
+async function lockAndRun(request: FlockRequest): Promise<number> {
+  const { command, target } = request;
+  const start = performance.now();
+  const fd = await lock(request);
+  if (fd === undefined) return request.conflictExitCode;
+  if (request.verbose) {
+    const seconds = ((performance.now() - start) / 1000).toFixed(6);
+    const { writeOut } = await import("./output.ts");
+    writeOut(`flock: getting lock took ${seconds} seconds\n`);
+    if (command !== undefined) writeOut(`flock: executing ${command[0]}\n`);
+  }
+  if (command === undefined) return EXIT.OK;
+  // Never released here: the lock lasts as long as anybody has the descriptor.
+  const handle = new FlockHandle(
+    "path" in target ? target.path : `file descriptor ${target.fd}`,
+    fd,
+    request.operation === "shared" ? "shared" : "exclusive",
+  );
+  handle.setInheritable(request.becomeCommand);
+  try {
+    if (request.becomeCommand) {
+      const { execCommand } = await import("../lib/sys/exec.ts");
+      return execCommand(command);
+    }
+    const { supervise } = await import("./supervise.ts");
+    const { exitCode } = await supervise(
+      command,
+      request.shareWithCommand ? handle : {},
+      { onDeath: "keep" },
+    );
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw runFailure(command, error);
+  }
+}
+
+function runFailure(command: string[], error: SyscallError): FlockFailure {
+  const reason = strerror(error.errno);
+  return error.syscall === "fork"
+    ? new FlockFailure(EXIT.OS_ERROR, `fork failed: ${reason}`)
+    : new FlockFailure(
+      EXIT.UNAVAILABLE,
+      `failed to execute ${command[0]}: ${reason}`,
+    );
+}
+
+/** Locks the target and gives its descriptor; `undefined` when it is taken. */
+async function lock(request: FlockRequest): Promise<number | undefined> {
+  const { target, operation } = request;
+  const canReopen = "path" in target && operation !== "shared";
+  let fd = "path" in target
+    ? openTarget(target.path, accessFor(request))
+    : target.fd;
+  let result = isOwnDescriptor(fd, target) ? -EBADF : lockFd(fd, request);
+  // NFS asks for a descriptor that may be written.
+  if ((result === -EIO || result === -EBADF) && canReopen) {
+    const name = cString(target.path);
+    if (libc.access(name, R_OK | W_OK) === 0) {
+      closeFile(fd);
+      fd = openTarget(target.path, O_RDWR);
+      result = lockFd(fd, request);
+    }
+  }
+  switch (result) {
+    case -EAGAIN:
+    case -EACCES:
+      if (request.verbose) await say("failed to get lock");
+      return undefined;
+    case -EINTR:
+      if (request.verbose) await say("timeout while waiting to get lock");
+      return undefined;
+  }
+  if (result >= 0) return fd;
+  const name = "path" in target ? target.path : target.fd;
+  throw new FlockFailure(
+    result === -ENOLCK || result === -ENOMEM ? EXIT.OS_ERROR : EXIT.DATA,
+    `${name}: ${strerror(-result)}`,
+  );
+}
+
+/** A write lock of fcntl(2) needs a descriptor that may be written. */
+function accessFor({ range, operation }: FlockRequest): number {
+  return range !== undefined && operation === "exclusive" ? O_WRONLY : O_RDONLY;
+}
+
+/** Opens as flock(1) does: no file is refused, and a FIFO is waited for. */
+function openTarget(path: string, access: number): number {
+  const flags = access | O_NOCTTY | O_CLOEXEC;
+  let fd = path === "" ? -ENOENT : openFile(path, flags | O_CREAT);
+  if (fd === -EISDIR) fd = openFile(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd >= 0) return fd;
+  throw new FlockFailure(
+    openExitCode(-fd),
+    `cannot open lock file ${path}: ${strerror(-fd)}`,
+  );
+}
+
+function openExitCode(errno: number): number {
+  switch (errno) {
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+      return EXIT.OS_ERROR;
+    case EROFS:
+    case ENOSPC:
+      return EXIT.CANT_CREATE;
+  }
+  return EXIT.NO_INPUT;
+}
+
+/**
+ * Whether a descriptor that the user named is one of the runtime's: what has
+ * been inherited can't be close-on-exec.
+ */
+function isOwnDescriptor(fd: number, target: FlockRequest["target"]): boolean {
+  return "fd" in target &&
+    libc.fcntl_int(fd, F_GETFD, 0) === FD_CLOEXEC;
+}
+
+/** Locks a descriptor: 0, or minus an error number, EINTR when time is up. */
+function lockFd(fd: number, request: FlockRequest): number {
+  const { range, timeoutMs } = request;
+  const call = range === undefined
+    ? flockCall(fd, request.operation)
+    : fcntlCall(fd, request.operation, range);
+  // To prepare a timer takes longer than to find that there is no wait.
+  if (timeoutMs !== Infinity) {
+    const result = callLibc(() => call(false));
+    if (result !== -EAGAIN && result !== -EACCES) return result;
+    if (timeoutMs === 0) return result;
+  }
+  return withInterruptTimer(
+    () => callLibcOnce(() => call(true)),
+    { timeoutMs },
+  );
+}
+
+function flockCall(
+  fd: number,
+  operation: Operation,
+): (wait: boolean) => number {
+  const flags = LOCK_OPERATIONS[operation];
+  return (wait) => libc.flock(fd, wait ? flags : flags | LOCK_NB);
+}
+
+/** F_OFD_SETLK and F_OFD_SETLKW of fcntl(2). */
+function fcntlCall(
+  fd: number,
+  operation: Operation,
+  range: { start: bigint; length: bigint },
+): (wait: boolean) => number {
+  // struct flock: type (2 bytes), whence (2), start (8 at 8), length (8), pid
+  const lock = new DataView(new ArrayBuffer(32));
+  lock.setInt16(0, RECORD_LOCK_TYPES[operation], true);
+  lock.setBigInt64(8, range.start, true);
+  lock.setBigInt64(16, range.length, true);
+  const bytes = new Uint8Array(lock.buffer);
+  return (wait) => libc.fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, bytes);
+}
+
+function strerror(errno: number): string {
+  return Deno.UnsafePointerView.getCString(libc.strerror(errno)!);
+}
