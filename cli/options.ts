@@ -263,7 +263,8 @@ function findLong(
   return first;
 }
 
-function longNames(option: OptionSpec): readonly string[] {
+/** An option's long names, without dashes. */
+export function longNames(option: OptionSpec): readonly string[] {
   return option.aliases === undefined
     ? [option.long]
     : [option.long, ...option.aliases];

@@ -46,6 +46,8 @@ export interface OperandSpec {
   help: string;
   /** What it completes to. */
   complete: Completion;
+  /** The only words it can be. */
+  values?: readonly string[];
 }
 
 /** One command. */
