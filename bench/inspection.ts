@@ -23,19 +23,22 @@ const COUNTS = [500, 1_000, 2_000, 10_000, 100_000];
 const RUNS = 3;
 
 /**
- * How locks are spread. `ranges`: a thousand byte ranges a file; `files`: a
- * file and a descriptor each, as many as a process may have.
+ * How locks are spread. `ranges`: POSIX locks, a thousand ranges a file;
+ * `files`: flocks, each on a file and a descriptor of its own.
  */
 type Shape = "ranges" | "files";
 
-/** Takes OFD locks and waits; F_OFD_SETLK is 37. */
+/** Takes whole-file flocks, or POSIX locks on ranges, and waits. */
 const HOLDER = `
-import fcntl, os, struct, sys
+import fcntl, os, sys
 directory, first, files, ranges = sys.argv[1], *map(int, sys.argv[2:5])
 for i in range(first, first + files):
     f = os.open(f"{directory}/{i}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    for j in range(ranges):
-        fcntl.fcntl(f, 37, struct.pack("hhqqi4x", 1, 0, 2 * j, 1, 0))
+    if ranges == 1:
+        fcntl.flock(f, fcntl.LOCK_EX)
+    else:
+        for j in range(ranges):
+            fcntl.lockf(f, fcntl.LOCK_EX, 1, 2 * j)
 print("ready", flush=True)
 sys.stdin.read()
 `;

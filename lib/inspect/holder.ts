@@ -36,7 +36,7 @@ export interface HolderInfo {
   /** Last byte of the range; `undefined` for the largest possible offset. */
   endByte: bigint | undefined;
   /** How it is known; empty for a waiter. */
-  sources: HolderSource[];
+  sources: readonly HolderSource[];
 }
 
 /** Everyone who has to do with the locks of one file. */
@@ -164,7 +164,7 @@ function visiblePid(line: ProcLock): number | undefined {
 type Describe = (
   pid: number | undefined,
   lock: ProcLock,
-  sources: HolderSource[],
+  sources: readonly HolderSource[],
 ) => HolderInfo;
 
 /** Each process once a kind of lock, however many look alike. */
@@ -175,7 +175,7 @@ function describeHolders(
 ): HolderInfo[] {
   const holders = new Map<string, HolderInfo>();
   for (const lock of locks) {
-    for (const { pid, sources } of holdersOf(lock, scan)) {
+    for (const { pid, sources } of holdersOf(lock, scan.unreadable)) {
       const { type, access, startByte, endByte } = lock.line;
       const id = `${pid} ${type} ${access} ${startByte} ${endByte}`;
       if (!holders.has(id)) {

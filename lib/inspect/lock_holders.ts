@@ -1,4 +1,3 @@
-import type { DescriptorScan } from "./descriptor_scan.ts";
 import type { JoinedLock } from "./lock_join.ts";
 
 /**
@@ -15,20 +14,35 @@ export interface LockHolderRef {
   /** The descriptors it holds the lock through. */
   fds: number[];
   /** How it is known. */
-  sources: HolderSource[];
+  sources: readonly HolderSource[];
 }
+
+/** A holder that is still being put together. */
+type OpenHolder = LockHolderRef & { sources: HolderSource[] };
+
+/* Nearly every lock is held by its taker through one descriptor: that case is
+ * made as cheap as it can be. */
+const BOTH_SOURCES: HolderSource[] = ["taker", "descriptor"];
 
 /**
  * The processes that hold a lock, by pid.
  *
  * The taker's pid may be dead or another process's by now: it counts only
  * when its descriptors carry the lock, may not be read, or nobody else's do.
+ *
+ * @param unreadable Processes whose descriptors may not be read.
  */
 export function holdersOf(
   lock: JoinedLock,
-  scan: DescriptorScan,
+  unreadable: ReadonlySet<number>,
 ): LockHolderRef[] {
-  const holders = new Map<number, LockHolderRef>();
+  const [only, second] = lock.descriptors;
+  if (
+    only !== undefined && second === undefined && only.pid === lock.line.pid
+  ) {
+    return [{ pid: only.pid, fds: [only.fd], sources: BOTH_SOURCES }];
+  }
+  const holders = new Map<number, OpenHolder>();
   for (const { pid, fd } of lock.descriptors) {
     const known = holders.get(pid);
     if (known === undefined) {
@@ -43,7 +57,7 @@ export function holdersOf(
     taker.sources.unshift("taker");
   } else if (
     holders.size === 0 ||
-    (takerPid !== undefined && scan.unreadable.has(takerPid))
+    (takerPid !== undefined && unreadable.has(takerPid))
   ) {
     const known: LockHolderRef = { pid: takerPid, fds: [], sources: ["taker"] };
     return [...holders.values(), known].sort(byPid);

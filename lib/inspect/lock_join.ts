@@ -23,7 +23,7 @@ export interface JoinedLock {
   /** Whether /proc/locks has it; else only fdinfo does. */
   listed: boolean;
   /** The descriptors it is held through, as far as they can be read. */
-  descriptors: DescriptorRef[];
+  descriptors: readonly DescriptorRef[];
 }
 
 /** Somebody asleep until a lock is free. */
@@ -77,7 +77,7 @@ export function joinLocks(
 ): JoinedLocks {
   const locks: JoinedLock[] = [];
   const waiters: JoinedWaiter[] = [];
-  const alike = new Map<string, JoinedLock[]>();
+  const alike = new Map<string, LookAlikes>();
   let head: ProcLock | undefined;
   let headLock: JoinedLock | undefined;
 
@@ -92,39 +92,58 @@ export function joinLocks(
       });
       continue;
     }
-    const lock: JoinedLock = { line, listed: true, descriptors: [] };
+    const lock = { line, listed: true, descriptors: NO_DESCRIPTORS };
     locks.push(lock);
     head = line;
     headLock = lock;
-    addTo(alike, lockIdentity(line), lock);
+    lookAlikesOf(line, alike).locks.push(lock);
   }
 
-  const carriers = new Map<string, { line: ProcLock; refs: DescriptorRef[] }>();
   for (const { pid, fd, locks: carried } of descriptors) {
-    // Locks of one description that look alike are one lock that was merged.
     const ref: DescriptorRef = { pid, fd };
     for (const line of carried) {
-      const identity = lockIdentity(line);
-      const known = carriers.get(identity);
-      if (known === undefined) carriers.set(identity, { line, refs: [ref] });
-      else if (known.refs.at(-1) !== ref) known.refs.push(ref);
+      const { refs } = lookAlikesOf(line, alike);
+      // One description can't hold two that look alike.
+      if (refs.at(-1) !== ref) refs.push(ref);
     }
   }
-  for (const [identity, { line, refs }] of carriers) {
-    const candidates = alike.get(identity);
-    if (candidates === undefined) {
+  for (const { locks: listed, line, refs } of alike.values()) {
+    if (refs.length === 0) continue;
+    if (listed.length === 1) {
+      listed[0]!.descriptors = refs;
+    } else if (listed.length === 0) {
       for (const descriptors of groupOrAll(refs, group)) {
         locks.push({ line, listed: false, descriptors });
       }
-    } else if (candidates.length === 1) {
-      candidates[0]!.descriptors = refs;
     } else {
-      assignGroups(candidates, refs, group(refs));
+      assignGroups(listed, refs, group(refs));
     }
   }
 
   if (waiters.length > 0) findBlockers(locks, waiters);
   return { locks, waiters };
+}
+
+const NO_DESCRIPTORS: DescriptorRef[] = [];
+
+/** Locks that differ in nothing the kernel tells, and who carries them. */
+interface LookAlikes {
+  line: ProcLock;
+  locks: JoinedLock[];
+  refs: DescriptorRef[];
+}
+
+function lookAlikesOf(
+  line: ProcLock,
+  alike: Map<string, LookAlikes>,
+): LookAlikes {
+  const identity = lockIdentity(line);
+  let known = alike.get(identity);
+  if (known === undefined) {
+    known = { line, locks: [], refs: [] };
+    alike.set(identity, known);
+  }
+  return known;
 }
 
 /** One group of all when they can't be told apart. */

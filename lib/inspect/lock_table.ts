@@ -16,7 +16,6 @@ import {
 import { compareOpenFiles } from "../sys/same_open_file.ts";
 import { type BlockedCall, findBlockedOfdCalls } from "./blocked_call.ts";
 import {
-  type DescriptorScan,
   readDescriptorLocks,
   scanLockedDescriptors,
 } from "./descriptor_scan.ts";
@@ -29,6 +28,7 @@ import {
   type DescriptorRef,
   isSameLock,
   type JoinedLock,
+  type JoinedLocks,
   type JoinedWaiter,
   joinLocks,
 } from "./lock_join.ts";
@@ -46,7 +46,7 @@ export interface TableHolder {
   /** The descriptors it holds the lock through, if they can be read. */
   fds: number[];
   /** How it is known. */
-  sources: HolderSource[];
+  sources: readonly HolderSource[];
 }
 
 /** What a held lock and a wish for one have in common. */
@@ -134,23 +134,13 @@ export interface LockTable {
  */
 export function readLockTable(): LockTable {
   const readAtMs = Date.now();
-  // The descriptors are read first: a lock taken in between then has a taker
-  // without descriptors, and never the other way round.
-  const scan = scanLockedDescriptors();
-  let unparsedLines = scan.unparsedLines;
-  const lines = parseProcLocks(readText("/proc/locks"), {
-    onError: () => unparsedLines++,
-  });
-  const joined = joinLocks(lines, scan.descriptors, groupByOpenFile);
-  joined.locks = joined.locks.filter((lock) =>
-    lock.listed || isHidden(lock.line) || isStillThere(lock)
-  );
-  const builder = new TableBuilder(scan);
+  const { joined, unreadable, unparsedLines } = readBothViews();
+  const builder = new TableBuilder(unreadable);
   const table: LockTable = {
     readAtMs,
     locks: [],
     waiters: [],
-    unreadableProcesses: scan.unreadable.size,
+    unreadableProcesses: unreadable.size,
     unnamedFiles: 0,
     unparsedLines,
   };
@@ -172,6 +162,28 @@ export function readLockTable(): LockTable {
   }
   table.unnamedFiles = builder.countUnnamed();
   return table;
+}
+
+interface BothViews {
+  joined: JoinedLocks;
+  unreadable: ReadonlySet<number>;
+  unparsedLines: number;
+}
+
+/** What it has read is garbage, megabytes of it, when this returns. */
+function readBothViews(): BothViews {
+  // The descriptors are read first: a lock taken in between then has a taker
+  // without descriptors, and never the other way round.
+  const scan = scanLockedDescriptors();
+  let { unparsedLines } = scan;
+  const lines = parseProcLocks(readText("/proc/locks"), {
+    onError: () => unparsedLines++,
+  });
+  const joined = joinLocks(lines, scan.descriptors, groupByOpenFile);
+  joined.locks = joined.locks.filter((lock) =>
+    lock.listed || isHidden(lock.line) || isStillThere(lock)
+  );
+  return { joined, unreadable: scan.unreadable, unparsedLines };
 }
 
 /** Whether /proc/locks leaves a lock out: its taker has no pid here. */
@@ -211,15 +223,15 @@ function groupByOpenFile(
 
 /** Makes table entries that share what is known of files and processes. */
 class TableBuilder {
-  readonly #scan: DescriptorScan;
+  readonly #unreadable: ReadonlySet<number>;
   readonly #mounts: MountInfo[];
   readonly #mountsByDevice: Map<string, MountInfo>;
   readonly #namer = new FileNamer();
   readonly #files = new Map<string, LockedFile>();
   readonly #processes = new Map<number, ProcessInfo>();
 
-  constructor(scan: DescriptorScan) {
-    this.#scan = scan;
+  constructor(unreadable: ReadonlySet<number>) {
+    this.#unreadable = unreadable;
     this.#mounts = parseMountinfo(readText("/proc/self/mountinfo"), {
       onError: () => {},
     });
@@ -228,7 +240,7 @@ class TableBuilder {
 
   lock(joined: JoinedLock, id: number): TableLock {
     const { line, listed } = joined;
-    const holders = holdersOf(joined, this.#scan);
+    const holders = holdersOf(joined, this.#unreadable);
     return {
       id,
       ...this.#range(line, line, joined.descriptors),
@@ -315,7 +327,7 @@ class TableBuilder {
     // A name that is good here beats one that only another holder sees.
     for (const ref of descriptors) {
       if (file.pathStatus === "here") break;
-      const named = this.#namer.nameOf(ref);
+      const named = this.#namer.nameOf(ref, file);
       if (file.path === undefined || named.pathStatus === "here") {
         Object.assign(file, named);
       }
@@ -337,7 +349,7 @@ class TableBuilder {
       const { mountId } = parseFdinfo(text, { onError: () => {} });
       const mount = this.#mounts.find((mount) => mount.mountId === mountId);
       if (mount?.major === file.major && mount?.minor === file.minor) {
-        Object.assign(file, this.#namer.nameOf({ pid, fd: Number(fd) }));
+        Object.assign(file, this.#namer.nameOf({ pid, fd: Number(fd) }, file));
         return;
       }
     }

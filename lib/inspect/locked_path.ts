@@ -46,6 +46,9 @@ export interface LockedFile {
 /** What a descriptor shows of its file. */
 export type NamedFile = Pick<LockedFile, "path" | "pathStatus" | "sizeBytes">;
 
+/** What a lock's line says of its file. */
+type FileKey = Pick<LockedFile, "major" | "minor" | "inode">;
+
 const DELETED = " (deleted)";
 
 /** Nothing is known. */
@@ -61,21 +64,27 @@ export class FileNamer {
   readonly #namespaces = new Map<number, string | undefined>();
 
   /**
-   * The name of the file behind a descriptor.
+   * The name of the file behind a descriptor, which a lock names by key.
    *
    * The kernel adds ` (deleted)` to a name that was removed, which a file may
    * also really be called: the name counts if it leads to the file.
    */
-  nameOf({ pid, fd }: DescriptorRef): NamedFile {
+  nameOf({ pid, fd }: DescriptorRef, key: FileKey): NamedFile {
     const link = `/proc/${pid}/fd/${fd}`;
     const target = readLink(link);
-    const file = statIfAny(link);
     if (target === undefined) return UNNAMED_FILE;
+    const named = target.startsWith("/") ? statIfAny(target) : undefined;
+    // On most filesystems stat(2) tells what the lock's line tells; on btrfs
+    // and overlayfs only the descriptor's own stat can be compared.
+    if (named !== undefined && isKeyOf(named, key)) {
+      return { path: target, pathStatus: "here", sizeBytes: named.size };
+    }
+    const file = statIfAny(link);
     const sizeBytes = file?.size;
     if (!target.startsWith("/")) {
       return { path: target, pathStatus: "unreachable", sizeBytes };
     }
-    if (file !== undefined && isSameFile(statIfAny(target), file)) {
+    if (file !== undefined && isSameFile(named, file)) {
       return { path: target, pathStatus: "here", sizeBytes };
     }
     const isElsewhere = this.#isElsewhere(pid);
@@ -111,6 +120,11 @@ function statIfAny(path: string): FileStat | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isKeyOf(stat: FileStat, key: FileKey): boolean {
+  return stat.inode === key.inode && stat.deviceMajor === key.major &&
+    stat.deviceMinor === key.minor;
 }
 
 function isSameFile(a: FileStat | undefined, b: FileStat): boolean {

@@ -213,6 +213,7 @@ class LockScanner {
   readonly #text: string;
   #at = 0;
   #end = 0;
+  #lastDevice: DeviceNumber | undefined;
 
   constructor(text: string) {
     this.#text = text;
@@ -258,7 +259,11 @@ class LockScanner {
       }
       const minor = this.#number(16);
       if (minor === undefined) return "a device number";
-      device = { major, minor };
+      // Mostly it is the same as in the line before.
+      device = this.#lastDevice;
+      if (device?.major !== major || device.minor !== minor) {
+        device = this.#lastDevice = { major, minor };
+      }
     }
     if (!this.#character(COLON)) return 'a ":" before the inode';
     const inode = this.#bigint(64);
@@ -341,6 +346,8 @@ class LockScanner {
     const value = this.#number(10);
     const length = this.#at - start;
     if (length <= EXACT_DIGITS) {
+      // Most locks start at 0: one 0n serves them all.
+      if (value === 0) return 0n;
       return value === undefined ? undefined : BigInt(value);
     }
     if (length > 20) return undefined;
