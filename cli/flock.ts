@@ -143,12 +143,15 @@ function readOperands(
   options: ParsedOptions,
 ): Pick<FlockRequest, "target" | "command"> {
   const fd = options.value("fd");
+  const text = options.value("command");
   if (fd !== undefined) {
-    const target = { fd: readDescriptor(fd) };
-    const command = readCommand(options.verbatim);
+    const words = text === undefined ? [] : ["-c", text];
+    const command = readCommand([...words, ...options.verbatim]);
     if (command.length === 0) throw usageFailure("missing command");
-    return { target, command };
+    return { target: { fd: readDescriptor(fd) }, command };
   }
+  // Elsewhere it stands after the file, where options have ended.
+  if (text !== undefined) throw new UsageError("invalid option -- 'c'");
   const [first, ...rest] = options.verbatim;
   if (first === undefined) {
     throw usageFailure("missing file descriptor, file or directory");

@@ -67,6 +67,12 @@ export const FLOCK_SPEC: CommandSpec = {
       value: "FD",
       help: "lock an open descriptor while a command runs",
     },
+    {
+      long: "command",
+      short: "c",
+      value: "TEXT",
+      help: "with --fd, or after FILE: run a text by $SHELL",
+    },
     { long: "fcntl", help: "use an OFD lock of fcntl(2) instead of flock(2)" },
     {
       long: "start",
