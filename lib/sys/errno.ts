@@ -120,6 +120,8 @@ export const ENOSYS = 38;
 export const ENOTEMPTY = 39;
 /** Too many symbolic links, or O_NOFOLLOW met one. */
 export const ELOOP = 40;
+/** Beyond the largest possible offset. */
+export const EOVERFLOW = 75;
 /** Operation not supported. */
 export const EOPNOTSUPP = 95;
 /** Stale file handle: the server no longer knows the file. */

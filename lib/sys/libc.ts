@@ -252,6 +252,7 @@ const OWN_CALL_SITE: Readonly<
   open: (f) => (path, flags, mode) => f(path, flags, mode),
   close: (f) => (fd) => f(fd),
   flock: (f) => (fd, operation) => f(fd, operation),
+  fcntl: (f) => (fd, op, arg) => f(fd, op, arg),
   statx: (f) => (fd, path, flags, mask, buffer) =>
     f(fd, path, flags, mask, buffer),
 };
