@@ -32,6 +32,7 @@ import {
   O_WRONLY,
   openFile,
 } from "../lib/sys/file.ts";
+import { isInheritable } from "../lib/sys/inheritance.ts";
 import { withInterruptTimer } from "../lib/sys/interrupt_timer.ts";
 import { libc } from "../lib/sys/libc.ts";
 import { EXIT } from "./exit_codes.ts";
@@ -51,8 +52,6 @@ class FlockFailure extends Error {
 const LOCK_OPERATIONS = { shared: 1, exclusive: 2, unlock: 8 } as const;
 const LOCK_NB = 4;
 const RECORD_LOCK_TYPES = { shared: 0, exclusive: 1, unlock: 2 } as const;
-const F_GETFD = 1;
-const FD_CLOEXEC = 1;
 const F_OFD_SETLK = 37;
 const F_OFD_SETLKW = 38;
 const R_OK = 4;
@@ -278,7 +277,7 @@ async function lock(request: FlockRequest): Promise<number | undefined> {
   let fd = "path" in target
     ? openTarget(target.path, accessFor(request))
     : target.fd;
-  let result = isOwnDescriptor(fd, target) ? -EBADF : lockFd(fd, request);
+  let result = isCallers(fd, target) ? lockFd(fd, request) : -EBADF;
   // NFS asks for a descriptor that may be written.
   if ((result === -EIO || result === -EBADF) && canReopen) {
     const name = cString(target.path);
@@ -335,13 +334,9 @@ function openExitCode(errno: number): number {
   return EXIT.NO_INPUT;
 }
 
-/**
- * Whether a descriptor that the user named is one of the runtime's: what has
- * been inherited can't be close-on-exec.
- */
-function isOwnDescriptor(fd: number, target: FlockRequest["target"]): boolean {
-  return "fd" in target &&
-    libc.fcntl_int(fd, F_GETFD, 0) === FD_CLOEXEC;
+/** Whether a descriptor isn't one of the runtime's own, which has low ones. */
+function isCallers(fd: number, target: FlockRequest["target"]): boolean {
+  return "path" in target || isInheritable(fd);
 }
 
 /** Locks a descriptor: 0, or minus an error number, EINTR when time is up. */

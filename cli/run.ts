@@ -43,6 +43,8 @@ export async function runCommand(args: string[]): Promise<number> {
   }
   const request = await readRequest(options);
   const { command, log } = request;
+  const killAfterMs = await readMs(options.value("kill-after"));
+  const variables = options.all("env").map(readAssignment);
   const taken = await takeLock(request);
   if (taken === undefined) {
     log?.gaveUp();
@@ -50,20 +52,20 @@ export async function runCommand(args: string[]): Promise<number> {
   }
   using lock = taken.lock;
   log?.acquired();
-  await prepare(options, taken.env);
+  await prepare({ ...taken.env, ...Object.fromEntries(variables) }, options);
   if (options.flag("exec")) {
     const { becomeCommand } = await import("./become_command.ts");
     return becomeCommand(command, lock);
   }
-  const killAfter = options.value("kill-after");
   const { supervise } = await import("./supervise.ts");
   const ending = await supervise(command, lock, {
     onDeath: options.value("on-supervisor-death") as OnDeath,
-    killAfterMs: killAfter === undefined ? undefined : await readMs(killAfter),
+    killAfterMs,
     onStart: log && ((pid) => log.started(pid)),
   });
   lock.release();
   log?.exited(ending);
+  if (ending.signal === "SIGINT") await dieOfInterrupt();
   return ending.exitCode;
 }
 
@@ -71,7 +73,6 @@ type OnDeath = "keep" | "kill" | undefined;
 
 async function readRequest(options: ParsedOptions): Promise<RunRequest> {
   if (options.operands.length === 0) throw new UsageError("missing lock file");
-  const timeout = options.value("timeout");
   const quiet = options.flag("quiet");
   const verbose = options.flag("verbose") && !quiet;
   if (options.flag("exec")) checkExec(options);
@@ -83,9 +84,7 @@ async function readRequest(options: ParsedOptions): Promise<RunRequest> {
       : "exclusive",
     timeoutMs: options.flag("nonblock")
       ? 0
-      : timeout === undefined
-      ? Infinity
-      : await readMs(timeout),
+      : await readMs(options.value("timeout")) ?? Infinity,
     conflictExitCode: readExitCode(options.value("conflict-exit-code")),
     allowRemote: options.flag("allow-remote"),
     verbosity: quiet ? "quiet" : verbose ? "verbose" : "normal",
@@ -132,8 +131,17 @@ function readExitCode(text: string | undefined): number {
   return code;
 }
 
-async function readMs(text: string): Promise<number> {
+async function readMs(text: string | undefined): Promise<number | undefined> {
+  if (text === undefined) return undefined;
   return (await import("./duration.ts")).parseDuration(text);
+}
+
+function readAssignment(text: string): [name: string, value: string] {
+  const at = text.indexOf("=");
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw new UsageError(`invalid variable: '${text}'`, {
+    hint: "Write NAME=VALUE",
+  });
 }
 
 async function openLog(
@@ -149,19 +157,25 @@ async function openLog(
 
 /** Environment and directory as the command is to find them. */
 async function prepare(
+  variables: Record<string, string>,
   options: ParsedOptions,
-  lockEnv: Record<string, string>,
 ): Promise<void> {
   const { changeDirectory, setEnvironment } = await import(
     "../lib/sys/exec.ts"
   );
-  for (const [name, value] of Object.entries(lockEnv)) {
+  for (const [name, value] of Object.entries(variables)) {
     setEnvironment(name, value);
-  }
-  for (const assignment of options.all("env")) {
-    const at = assignment.indexOf("=");
-    setEnvironment(assignment.slice(0, at), assignment.slice(at + 1));
   }
   const directory = options.value("cwd");
   if (directory !== undefined) changeDirectory(directory);
+}
+
+/**
+ * A shell ends its script at Ctrl-C only when its child has died of it, and
+ * takes an exit code of 130 for a program that has dealt with it.
+ */
+async function dieOfInterrupt(): Promise<void> {
+  const { resetSignal, sendSignal } = await import("../lib/sys/signals.ts");
+  resetSignal("SIGINT");
+  sendSignal(0, "SIGINT");
 }

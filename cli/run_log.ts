@@ -15,6 +15,7 @@ import {
   O_WRONLY,
   openFile,
 } from "../lib/sys/file.ts";
+import { isInheritable } from "../lib/sys/inheritance.ts";
 import { libc } from "../lib/sys/libc.ts";
 import { quotePath } from "../lib/proc/printable.ts";
 import { formatDuration } from "./duration.ts";
@@ -130,7 +131,8 @@ function openEvents(target: string): number {
   if (/^\d+$/.test(target)) {
     const fd = Number(target);
     const flags = callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
-    if (flags >= 0 && (flags & O_ACCMODE) !== 0) return fd;
+    const isWritable = flags >= 0 && (flags & O_ACCMODE) !== 0;
+    if (isWritable && isInheritable(fd)) return fd;
     throw new SyscallError(`write events to descriptor ${target}`, {
       syscall: "fcntl",
       errno: EBADF,

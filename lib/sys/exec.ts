@@ -9,7 +9,7 @@ import { callLibc, cString } from "./call.ts";
 import { EAGAIN, ENOENT, ENOEXEC, ENOMEM } from "./errno.ts";
 import { SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
-import { restoreDescriptorLimit } from "./limits.ts";
+import { restoreDescriptorLimit } from "./inheritance.ts";
 import { resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
 
 /** argv as C has it: pointers ended by NULL, then the strings. */

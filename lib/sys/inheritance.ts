@@ -1,6 +1,7 @@
 import { libc } from "./libc.ts";
 
 const RLIMIT_NOFILE = 7;
+const F_GETFD = 1;
 
 /**
  * Gives commands started from now on the limit of open descriptors that this
@@ -22,4 +23,13 @@ export function restoreDescriptorLimit(): void {
   ) return;
   if (own[1] !== parent[1] || own[0] === parent[0]) return;
   libc.prlimit(0, RLIMIT_NOFILE, parent, null);
+}
+
+/**
+ * Whether a descriptor is open and goes on to commands, as one that this
+ * process was started with does, and none that the runtime has opened for
+ * itself. See F_GETFD(2const).
+ */
+export function isInheritable(fd: number): boolean {
+  return libc.fcntl_int(fd, F_GETFD, 0) === 0;
 }
