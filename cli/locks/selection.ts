@@ -22,7 +22,10 @@ type FileTest = (file: LockedFile) => boolean;
 
 /** What the user wants to see; without wishes, everything. */
 export interface Selection {
+  /** On one of these, … */
   files: FileTest[];
+  /** … and called like one of these. */
+  names: FileTest[];
   pids: number[];
   heldBy: string[];
   types: string[];
@@ -42,9 +45,9 @@ export async function readSelection(
   const operands = [...options.operands, ...options.afterDashes ?? []];
   const files: FileTest[] = [];
   for (const operand of operands) files.push(await operandTest(operand));
-  for (const glob of options.all("path")) files.push(await globTest(glob));
   return {
     files,
+    names: await Promise.all(options.all("path").map(globTest)),
     pids: options.all("pid").map(parsePid),
     heldBy: options.all("held-by"),
     types: options.all("type").flatMap((list) =>
@@ -108,7 +111,9 @@ async function globTest(glob: string): Promise<FileTest> {
 export function selectFrom(table: LockTable, wanted: Selection): LockTable {
   const isWanted = ({ type, file }: TableRange) =>
     (wanted.types.length === 0 || wanted.types.includes(type)) &&
-    (wanted.files.length === 0 || wanted.files.some((test) => test(file))) &&
+    [wanted.files, wanted.names].every((tests) =>
+      tests.length === 0 || tests.some((test) => test(file))
+    ) &&
     (!wanted.onlyNamed || file.path !== undefined);
   const isHeld = (holders: readonly TableHolder[]) =>
     wanted.heldBy.length === 0 ||

@@ -38,7 +38,10 @@ export function formatTable(
     return width;
   });
   fit(widths, columns, layout.width);
+  // What doesn't fit at all is cut off: a line that wraps can't be replaced.
   const lay = (line: readonly string[]) =>
+    truncate(layCells(line), layout.width);
+  const layCells = (line: readonly string[]) =>
     line.map((text, index) => {
       const { right, name } = columns[index]!;
       const width = widths[index]!;

@@ -6,7 +6,7 @@
 
 import type { LockTable } from "../../lib/inspect/lock_table.ts";
 import { writeOut } from "../output.ts";
-import { isTerminal, terminalSize } from "../terminal.ts";
+import { isTerminal, terminalSize, truncate } from "../terminal.ts";
 import { LockChanges } from "./change.ts";
 
 /**
@@ -28,15 +28,17 @@ export async function watchTable(
       isFirst = false;
       return;
     }
-    const { rows } = terminalSize("stdout");
+    const { rows, columns } = terminalSize("stdout");
     const room = Math.max(1, rows - 2);
     const shown = lines.length <= room ? lines : [
       ...lines.slice(0, room - 1),
       `… and ${lines.length - room + 1} more`,
     ];
-    const status = `every ${intervalMs / 1000} s, ${
-      new Date().toLocaleTimeString("en-GB")
-    }; Ctrl-C ends it`;
+    const time = new Date().toLocaleTimeString("en-GB");
+    const status = truncate(
+      `every ${intervalMs / 1000} s, ${time}; Ctrl-C ends it`,
+      columns,
+    );
     writeOut(
       eraser(shownRows) + [...shown, status].map((l) => `${l}\n`).join(""),
     );
