@@ -12,6 +12,7 @@ import { withInterruptTimer } from "../sys/interrupt_timer.ts";
 import { libc } from "../sys/libc.ts";
 import { quotePath } from "../proc/printable.ts";
 import type { HeldLock } from "./held_lock.ts";
+import { setDescriptorInheritable } from "./inheritance.ts";
 import {
   type OpenedLockFile,
   openLockFile,
@@ -28,9 +29,6 @@ const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_UN = 8;
-
-const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 
 /** A name whose file is replaced this often in one attempt is being abused. */
 const MAX_REPLACEMENTS = 1000;
@@ -75,15 +73,7 @@ export class FlockHandle implements HeldLock {
    * @throws {SyscallError} when the descriptor is closed.
    */
   setInheritable(inheritable: boolean): void {
-    const flags = inheritable ? 0 : FD_CLOEXEC;
-    const result = callLibc(() => libc.fcntl_int(this.fd, F_SETFD, flags));
-    if (result < 0) {
-      throw new SyscallError("change the inheritance of lock", {
-        syscall: "fcntl",
-        errno: -result,
-        path: this.path,
-      });
-    }
+    setDescriptorInheritable(this.fd, inheritable, this.path);
   }
 
   /**

@@ -58,7 +58,22 @@ export function openFile(path: string, flags: number, mode = 0o666): number {
  * all the same, and closing its number again might hit another thread's file.
  */
 export function closeFile(fd: number): void {
-  libc.close(fd);
+  if (keepOpen === undefined || !keepOpen(fd)) libc.close(fd);
+}
+
+let keepOpen: ((fd: number) => boolean) | undefined;
+
+/**
+ * Lets someone keep descriptors open that would have been closed: a close may
+ * have effects on other descriptors of the file.
+ *
+ * @param guard Asked before each close; when it returns true, closing the
+ * descriptor later is its own affair. `undefined` asks nobody.
+ */
+export function deferCloses(
+  guard: ((fd: number) => boolean) | undefined,
+): void {
+  keepOpen = guard;
 }
 
 /** What a file is, from the type bits of st_mode. */
