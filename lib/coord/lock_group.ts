@@ -1,0 +1,257 @@
+/**
+ * Several locks at once, all or none.
+ *
+ * @module
+ */
+
+import type { FlockAttempt, FlockHandle, LockMode } from "../lock/flock.ts";
+import type { HeldLock } from "../lock/held_lock.ts";
+import { statFd } from "../sys/file.ts";
+import { type CoordOptions, openAttempt, WaitBudget } from "./wait_for.ts";
+
+/** One lock of a group. */
+export interface GroupMember {
+  /** The lock file; created if need be. */
+  path: string;
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
+  /** The kind of lock: flock, so far the only one a group can have. */
+  kind?: "flock" | undefined;
+}
+
+/** How {@linkcode acquireAll} takes a group. */
+export interface AcquireAllOptions extends CoordOptions {
+  /**
+   * `ordered-wait`, unless set: takes the locks one after the other, in an
+   * order of its own, holding the first ones while it waits for the next.
+   * `try-all-backoff`: holds nothing while it waits, which is kinder to those
+   * who need one of the locks only, and may have to begin anew many times.
+   */
+  strategy?: "ordered-wait" | "try-all-backoff" | undefined;
+}
+
+/** Several held locks as one. */
+export class LockGroup implements HeldLock {
+  /** The locks, in the order the caller named them. */
+  readonly members: readonly HeldLock[];
+  /** Aborts when a member is lost; absent when none can be. */
+  readonly lost: AbortSignal | undefined;
+
+  /** Made of locks that are held; it owns them from then on. */
+  constructor(members: readonly HeldLock[]) {
+    this.members = members;
+    const signals = members.flatMap(({ lost }) => lost ?? []);
+    this.lost = signals.length === 0 ? undefined : AbortSignal.any(signals);
+  }
+
+  /** The paths of the members, joined by colons. */
+  get path(): string {
+    return this.members.map(({ path }) => path).join(":");
+  }
+
+  /** Whether every member is held. */
+  get held(): boolean {
+    return this.members.every(({ held }) => held);
+  }
+
+  /**
+   * Lets commands started from now on inherit those locks that can be, or not.
+   */
+  setInheritable(inheritable: boolean): void {
+    for (const member of this.members) member.setInheritable?.(inheritable);
+  }
+
+  /** Releases all of them, the last one first; a second call does nothing. */
+  release(): void {
+    releaseAll(this.members);
+  }
+
+  /** Releases them; see {@linkcode LockGroup.release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/** Releases locks, the last one first. */
+export function releaseAll(locks: readonly HeldLock[]): void {
+  for (const lock of locks.toReversed()) lock.release();
+}
+
+/**
+ * Takes several locks, all or none, waiting until they are free, the time is
+ * up or the signal aborts.
+ *
+ * Everybody takes them in one order, by device and inode of the opened files,
+ * so no two groups wait for each other, whatever order or names their callers
+ * use. A file named twice, or by two names, is locked once, exclusively if
+ * either asks for it.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param members The lock files, or paths of those to lock exclusively.
+ * @param options `timeoutMs` for the whole group, `signal`, `strategy`.
+ * @returns The locks as one; `members` are in the caller's order.
+ * @throws {LockTimeoutError} when one was busy until the deadline: its `path`
+ * is that member's, and it names the holders.
+ * @throws {UnsupportedFilesystemError} when flock can't be relied on there.
+ * @throws {SyscallError} when a file can't be opened or locked.
+ * @throws {RangeError} when there are no members, or a bad `timeoutMs`.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { acquireAll } from "@holdfast/holdfast/coord";
+ *
+ * using locks = await acquireAll([
+ *   { path: "/tmp/holdfast-from.lock", mode: "shared" },
+ *   { path: "/tmp/holdfast-to.lock" },
+ * ], { timeoutMs: 5000 });
+ * console.log(locks.held);
+ * ```
+ */
+export async function acquireAll(
+  members: readonly (GroupMember | string)[],
+  options: AcquireAllOptions = {},
+): Promise<LockGroup> {
+  if (members.length === 0) throw new RangeError("A lock group needs a member");
+  const budget = new WaitBudget(options);
+  const take = options.strategy === "try-all-backoff"
+    ? takeWithBackoff
+    : takeInOrder;
+  for (;;) {
+    const entries = openInOrder(members, options);
+    try {
+      const locks = await take(entries, budget);
+      if (locks === undefined) continue;
+      return new LockGroup(
+        members.map((_, index) =>
+          locks[entries.findIndex(({ indexes }) => indexes.includes(index))]!
+        ),
+      );
+    } finally {
+      for (const { attempt } of entries) attempt[Symbol.dispose]();
+    }
+  }
+}
+
+/** One file of a group. */
+interface Entry {
+  path: string;
+  /** What orders the files. */
+  key: string;
+  mode: LockMode;
+  attempt: FlockAttempt;
+  /** The members that name this file. */
+  indexes: number[];
+}
+
+function openInOrder(
+  members: readonly (GroupMember | string)[],
+  options: AcquireAllOptions,
+): Entry[] {
+  const byKey = new Map<string, Entry>();
+  try {
+    members.forEach((member, index) => {
+      const { path, mode = "exclusive" } = typeof member === "string"
+        ? { path: member }
+        : member;
+      const attempt = openAttempt(path, mode, options);
+      const key = fileKey(attempt.fd);
+      const known = byKey.get(key);
+      if (known === undefined) {
+        byKey.set(key, { path, key, mode, attempt, indexes: [index] });
+        return;
+      }
+      known.indexes.push(index);
+      if (mode === "exclusive" && known.mode === "shared") {
+        known.attempt[Symbol.dispose]();
+        Object.assign(known, { path, mode, attempt });
+      } else {
+        attempt[Symbol.dispose]();
+      }
+    });
+  } catch (error) {
+    for (const { attempt } of byKey.values()) attempt[Symbol.dispose]();
+    throw error;
+  }
+  return [...byKey.values()].sort((a, b) => a.key < b.key ? -1 : 1);
+}
+
+/** Digits of equal length, so that texts sort as numbers do. */
+function fileKey(fd: number): string {
+  const { deviceMajor, deviceMinor, inode } = statFd(fd);
+  return [deviceMajor, deviceMinor, inode]
+    .map((part) => String(part).padStart(20, "0")).join(":");
+}
+
+/**
+ * Takes the locks in order.
+ *
+ * @returns `undefined` when a file was replaced meanwhile: the order of the
+ * new ones may be another.
+ */
+async function takeInOrder(
+  entries: readonly Entry[],
+  budget: WaitBudget,
+): Promise<FlockHandle[] | undefined> {
+  const locks: FlockHandle[] = [];
+  try {
+    for (const { path, key, attempt } of entries) {
+      const lock = await budget.take(path, attempt);
+      if (lock === undefined) throw await budget.timeoutError(path);
+      locks.push(lock);
+      if (fileKey(lock.fd) !== key) {
+        releaseAll(locks);
+        return undefined;
+      }
+    }
+    return locks;
+  } catch (error) {
+    releaseAll(locks);
+    throw error;
+  }
+}
+
+/** Longest pause before a group is tried anew, in milliseconds. */
+const MAX_BACKOFF_MS = 50;
+
+/**
+ * Takes the locks without ever waiting while it holds one: it waits for the
+ * one that was busy last, and tries the others when that has become free.
+ */
+async function takeWithBackoff(
+  entries: readonly Entry[],
+  budget: WaitBudget,
+): Promise<FlockHandle[]> {
+  let first = entries[0]!;
+  for (let round = 0;; round++) {
+    const lock = await budget.take(first.path, first.attempt);
+    if (lock === undefined) throw await budget.timeoutError(first.path);
+    const locks = new Map([[first, lock]]);
+    const busy = tryOthers(entries, locks);
+    if (busy === undefined) return entries.map((entry) => locks.get(entry)!);
+    releaseAll([...locks.values()]);
+    first = busy;
+    if (budget.leftMs === 0) throw await budget.timeoutError(busy.path);
+    // Two groups that meet again and again must not do so in step.
+    await budget.pause(Math.random() * Math.min(2 ** round, MAX_BACKOFF_MS));
+  }
+}
+
+/** Takes what isn't taken yet; gives the first entry that is busy, if any. */
+function tryOthers(
+  entries: readonly Entry[],
+  locks: Map<Entry, FlockHandle>,
+): Entry | undefined {
+  try {
+    return entries.find((entry) => {
+      if (locks.has(entry)) return false;
+      const lock = entry.attempt.try();
+      if (lock !== undefined) locks.set(entry, lock);
+      return lock === undefined;
+    });
+  } catch (error) {
+    releaseAll([...locks.values()]);
+    throw error;
+  }
+}
