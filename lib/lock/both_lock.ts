@@ -1,0 +1,154 @@
+/**
+ * flock(2) and an OFD record lock on one file, for a file that some programs
+ * lock by flock and others by fcntl, such as a pid file: cron(8) takes a flock
+ * on its own, atd(8) a POSIX lock.
+ *
+ * The second lock is an OFD lock: it and POSIX locks exclude each other, and
+ * it isn't lost when this process closes another descriptor of the file.
+ *
+ * @module
+ */
+
+import type { HeldLock } from "./held_lock.ts";
+import {
+  type BlockOptions,
+  FlockAttempt,
+  type FlockHandle,
+  type FlockOptions,
+  type LockMode,
+  unlockFlockFd,
+} from "./flock.ts";
+import { fOfdSetlk, fOfdSetlkw } from "./record_lock.ts";
+import { rangeToSpan, recordLockRequest } from "./record_lock_handle.ts";
+
+/** A held flock and OFD lock on all bytes of one file, by one descriptor. */
+export class BothLockHandle implements HeldLock {
+  readonly #flock: FlockHandle;
+
+  /** Made by {@linkcode BothLockAttempt}, which holds the locks. */
+  constructor(flock: FlockHandle) {
+    this.#flock = flock;
+  }
+
+  /** The path it was taken by. */
+  get path(): string {
+    return this.#flock.path;
+  }
+
+  /** The descriptor that carries both locks. Don't close it. */
+  get fd(): number {
+    return this.#flock.fd;
+  }
+
+  /** Whether they were taken shared or exclusive. */
+  get mode(): LockMode {
+    return this.#flock.mode;
+  }
+
+  /** Whether they have not been released yet. */
+  get held(): boolean {
+    return this.#flock.held;
+  }
+
+  /** Lets commands started from now on inherit both locks, or not. */
+  setInheritable(inheritable: boolean): void {
+    this.#flock.setInheritable(inheritable);
+  }
+
+  /** Releases the OFD lock, then the flock; a second call does nothing. */
+  release(): void {
+    if (!this.held) return;
+    try {
+      fOfdSetlk(this.fd, { type: "unlock" }, this.path);
+    } finally {
+      this.#flock.release();
+    }
+  }
+
+  /** Releases both; see {@linkcode BothLockHandle.release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/**
+ * One file on its way to both locks: always the flock first, and never one
+ * held while the other is waited for.
+ */
+export class BothLockAttempt implements Disposable {
+  readonly #path: string;
+  readonly #mode: LockMode;
+  readonly #flock: FlockAttempt;
+
+  /** Opens nothing yet. */
+  constructor(path: string, mode: LockMode, options: FlockOptions) {
+    this.#path = path;
+    this.#mode = mode;
+    this.#flock = new FlockAttempt(path, mode, options);
+  }
+
+  /** The open descriptor; opens the file if need be. */
+  get fd(): number {
+    return this.#flock.fd;
+  }
+
+  /** Takes both locks if both are free, else neither. */
+  try(): BothLockHandle | undefined {
+    const flock = this.#flock.try();
+    return flock && this.#complete(flock, () => flock.release());
+  }
+
+  /** Waits in the kernel for both locks; `undefined` after the timeout. */
+  block(options: BlockOptions): BothLockHandle | undefined {
+    const { timeoutMs = Infinity } = options;
+    const deadline = performance.now() + timeoutMs;
+    const left = (): BlockOptions => ({
+      ...options,
+      timeoutMs: Math.max(0, deadline - performance.now()),
+    });
+    for (;;) {
+      const flock = this.#flock.block(left());
+      if (flock === undefined) return undefined;
+      let wasFree = true;
+      const both = this.#complete(flock, () => {
+        // The description stays open to wait for its other lock.
+        unlockFlockFd(flock.fd, this.#path);
+        try {
+          wasFree = fOfdSetlkw(flock.fd, this.#request, {
+            ...left(),
+            path: this.#path,
+          });
+        } finally {
+          flock.release();
+        }
+      });
+      if (both !== undefined || !wasFree) return both;
+    }
+  }
+
+  get #request(): ReturnType<typeof recordLockRequest> {
+    return recordLockRequest(rangeToSpan(), this.#mode);
+  }
+
+  /** Adds the OFD lock; where it is taken, or fails, the flock is given up. */
+  #complete(
+    flock: FlockHandle,
+    onBusy: () => void,
+  ): BothLockHandle | undefined {
+    let isFree: boolean;
+    try {
+      isFree = fOfdSetlk(flock.fd, this.#request, this.#path);
+    } catch (error) {
+      flock.release();
+      throw error;
+    }
+    if (isFree) return new BothLockHandle(flock);
+    onBusy();
+    return undefined;
+  }
+
+  /** Closes the descriptor, if no handle has taken it over. */
+  [Symbol.dispose](): void {
+    this.#flock[Symbol.dispose]();
+  }
+}
