@@ -115,9 +115,8 @@ function withOptionalValues(args: readonly string[]): string[] {
     if (word === "--") return [...result, ...args.slice(i)];
     const next = args[i + 1] ?? "";
     if (word === "--watch") {
-      const isInterval = /^(\d+|\d*\.\d+)(ms|[smh])?$/.test(next);
-      result.push(`--watch=${isInterval ? next : DEFAULT_INTERVAL}`);
-      if (isInterval) i++;
+      result.push(`--watch=${isInterval(next) ? next : DEFAULT_INTERVAL}`);
+      if (isInterval(next)) i++;
     } else if (word === "--graph") {
       const isFormat = /^(text|dot|mermaid)$/.test(next);
       result.push(`--graph=${isFormat ? next : "text"}`);
@@ -129,10 +128,19 @@ function withOptionalValues(args: readonly string[]): string[] {
   return result;
 }
 
+function isInterval(word: string): boolean {
+  return /^(\d+|\d*\.\d+)(ms|[smh])?$/.test(word);
+}
+
 function readInterval(options: ParsedOptions): number | undefined {
   const text = options.value("watch");
   if (text === undefined) return undefined;
-  const intervalMs = parseDuration(text);
+  const intervalMs = isInterval(text) ? parseDuration(text) : NaN;
+  if (Number.isNaN(intervalMs)) {
+    throw new UsageError(`invalid interval: '${text}'`, {
+      hint: "Write seconds, or a number with a unit: 2, 0.5, 500ms, 1m",
+    });
+  }
   if (intervalMs < LEAST_INTERVAL_MS) {
     throw new UsageError(
       `interval too short: '${text}' (at least ${LEAST_INTERVAL_MS}ms)`,

@@ -80,8 +80,9 @@ export const LOCKS_SPEC: CommandSpec = {
     },
     {
       long: "held-by",
-      value: "PID|NAME|USER",
-      help: "only locks that such a process holds, and who waits for them",
+      value: "WHO",
+      help:
+        "only locks held by a process of this PID, name or user, and who waits for them",
       repeat: true,
     },
     {

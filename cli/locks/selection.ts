@@ -50,13 +50,22 @@ export async function readSelection(
     names: await Promise.all(options.all("path").map(globTest)),
     pids: options.all("pid").map(parsePid),
     heldBy: options.all("held-by"),
-    types: options.all("type").flatMap((list) =>
-      list.toUpperCase().split(",").map((type) =>
-        type.trim() === "OFD" ? "OFDLCK" : type.trim()
-      )
-    ),
+    types: options.all("type").flatMap((list) => list.split(",")).map(readType),
     onlyNamed: options.flag("noinaccessible"),
   };
+}
+
+const TYPES = ["FLOCK", "POSIX", "OFDLCK", "ACCESS", "LEASE", "DELEG"];
+
+function readType(word: string): string {
+  const type = word.trim().toUpperCase();
+  if (type === "OFD") return "OFDLCK";
+  if (TYPES.includes(type)) return type;
+  throw new UsageError(`unknown type of lock: '${word}'`, {
+    unknown: type,
+    candidates: TYPES,
+    hint: `It takes some of: ${TYPES.join(", ").toLowerCase()}`,
+  });
 }
 
 function parsePid(text: string): number {

@@ -219,7 +219,7 @@ Deno.test("locks: a hostile name can't reach a terminal raw; colours", async () 
   assert(!plain.includes("\x1b"));
   assertEquals(plain.trimEnd().split("\n").length, 2);
   const coloured = (await table({ NO_COLOR: "", CLICOLOR_FORCE: "1" })).stdout;
-  assertMatch(coloured, /^\x1b\[1mCOMMAND.*\x1b\[0m$/m);
+  assert(coloured.startsWith("\x1b[1mCOMMAND"), JSON.stringify(coloured));
 });
 
 Deno.test("locks --deadlocks: exit code 3 with every process and file", async () => {
