@@ -10,7 +10,11 @@ export function selfCommand(
 ): { command: string; args: string[] } {
   const command = Deno.execPath();
   if (Deno.build.standalone) return { command, args: [...args] };
-  const main = new URL("./main.ts", import.meta.url).href;
+  // Bundled, this module is in the same file as all the others.
+  const here = import.meta.url;
+  const main = here.endsWith("/self_command.ts")
+    ? new URL("./main.ts", here).href
+    : here;
   return {
     command,
     args: ["run", "--quiet", "--no-prompt", ...permissions, main, ...args],

@@ -180,7 +180,7 @@ Deno.test({
       text,
       "<run><--on-supervisor-death=kill><my job.lock><--><echo><x>",
     );
-    assertStringIncludes(text, "<doctor><--probe><lockdir/>");
+    assertStringIncludes(text, "<doctor><--probe><lockdir>");
   },
 });
 

@@ -1,0 +1,66 @@
+/**
+ * Checks the documentation: every exported name of the library's entries has
+ * some, and every example in it compiles and runs.
+ *
+ * The examples are compiled as a reader would, with Deno's own compiler
+ * options. Ours would refuse all of them: `deno test --doc` imports each name
+ * of the documented module into an example, and most are unused there.
+ */
+
+const ROOT = new URL("../", import.meta.url);
+
+interface Manifest {
+  exports: Record<string, string>;
+  compilerOptions?: Record<string, unknown>;
+}
+
+function deno(...args: string[]): boolean {
+  return new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).outputSync().success;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(new URL(path, ROOT));
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+const manifest = JSON.parse(
+  Deno.readTextFileSync(new URL("deno.json", ROOT)),
+) as Manifest;
+const { compilerOptions: _, ...readersManifest } = manifest;
+
+// The command line documents itself by --help; its module is not for import.
+const entries = Object.entries(manifest.exports)
+  .filter(([name]) => name !== "./cli")
+  .map(([, path]) => path);
+const documented = deno("doc", "--lint", ...entries);
+
+// Beside deno.json, since its paths are relative to its folder.
+const config = Deno.makeTempFileSync({
+  dir: ROOT.pathname,
+  prefix: ".examples-",
+  suffix: ".json",
+});
+let examplesRun: boolean;
+try {
+  Deno.writeTextFileSync(config, JSON.stringify(readersManifest));
+  const sources = ["mod.ts", "lib", "cli", "README.md", "docs"].filter(exists);
+  examplesRun = deno(
+    ...["test", "--allow-all", "--doc", "--quiet", "--config", config],
+    ...sources,
+  );
+} finally {
+  Deno.removeSync(config);
+}
+
+if (!documented || !examplesRun) Deno.exit(1);
