@@ -87,15 +87,29 @@ export class UnsupportedFilesystemError extends LockError {
   readonly path: string;
   /** The filesystem's name, such as `nfs`. */
   readonly fsType: string;
-  /** What is wrong with flock there. */
+  /** What is wrong with the lock there. */
   readonly reason: string;
 
-  /** Made by {@linkcode rejectRemoteFs}. */
-  constructor(path: string, fsType: string, reason: string) {
-    super(
-      `Cannot rely on flock for ${quotePath(path)}: it is on ${fsType}, ` +
-        `where ${reason}; use a path on a local filesystem or a link lock, ` +
+  /**
+   * Made by {@linkcode rejectRemoteFs} and its relatives.
+   *
+   * @param words `lock`: what can't be relied on, `flock` unless set;
+   * `advice`: what to do instead.
+   */
+  constructor(
+    path: string,
+    fsType: string,
+    reason: string,
+    words: { lock?: string; advice?: string } = {},
+  ) {
+    const {
+      lock = "flock",
+      advice = "use a path on a local filesystem or a link lock, " +
         "or allow remote filesystems if you know this one",
+    } = words;
+    super(
+      `Cannot rely on ${lock} for ${quotePath(path)}: it is on ${fsType}, ` +
+        `where ${reason}; ${advice}`,
     );
     this.path = path;
     this.fsType = fsType;
@@ -163,6 +177,17 @@ export function rejectRemoteFs(file: string | number, path?: string): void {
     unreliable.name,
     unreliable.reason,
   );
+}
+
+/**
+ * Whether a file is on a filesystem where flock(2) can't be relied on, and
+ * where others may change it unseen by this kernel.
+ *
+ * @param fd An open descriptor.
+ * @throws {SyscallError} when the descriptor isn't open.
+ */
+export function isRemoteFd(fd: number): boolean {
+  return UNRELIABLE.has(fsTypeOfFd(fd));
 }
 
 let reliableMount: number | undefined;
