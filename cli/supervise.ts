@@ -11,6 +11,7 @@ import {
   waitForChange,
 } from "../lib/sys/exec.ts";
 import {
+  ignoreSignal,
   isInForeground,
   isSignalIgnored,
   sendSignal,
@@ -141,11 +142,14 @@ class SignalForwarder {
   /** Signals that arrive before the command is there wait for it. */
   constructor(killAfterMs: number | undefined) {
     this.#killAfterMs = killAfterMs;
+    const ignored = FORWARDED.filter(isSignalIgnored);
     for (const name of FORWARDED) {
-      // As under nohup(1): to listen would be to hear it.
-      if (isSignalIgnored(name)) continue;
+      if (ignored.includes(name)) continue;
       Deno.addSignalListener(name, () => this.#onSignal(name));
     }
+    // As under nohup(1). With the first listener of any signal the runtime
+    // starts to catch SIGHUP, SIGINT and SIGTERM too.
+    for (const name of ignored) ignoreSignal(name);
   }
 
   /** The command is there. */

@@ -47,7 +47,7 @@ export class WaitNotice implements Disposable {
     const holders = readHolders(this.#path).map(formatHolder);
     if (holders.length === 0) holders.push(NO_HOLDERS_RECORDED);
     this.#status.show([
-      `holdfast: waiting for ${quotePath(this.#path)} since ${waited}, held by`,
+      `holdfast: waiting ${waited} for ${quotePath(this.#path)}, held by`,
       ...holders.map((line) => `  ${line}`),
     ]);
   }

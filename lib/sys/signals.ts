@@ -70,6 +70,13 @@ export function resetSignal(name: SignalName): void {
   libc.sigaction(SIGNAL_NUMBERS[name], new Uint8Array(SIGACTION_SIZE), null);
 }
 
+/** Makes this process and the commands it starts deaf to a signal. */
+export function ignoreSignal(name: SignalName): void {
+  const action = new Uint8Array(SIGACTION_SIZE);
+  new DataView(action.buffer).setBigUint64(0, SIG_IGN, true);
+  libc.sigaction(SIGNAL_NUMBERS[name], action, null);
+}
+
 /**
  * Sends a signal to a process. One that is gone doesn't get it.
  *

@@ -145,7 +145,7 @@ Deno.test("run: one that contends names the holder, waits, gets it", async () =>
     ...cliArgs(["run", "-v", "-w", "30", lock, "--", "echo", "got it"]),
   ]);
   const waiting = (await waiter.nextLine())!;
-  assertStringIncludes(waiting, `waiting for "${lock}" since`);
+  assertStringIncludes(waiting, ` for "${lock}", held by pid=`);
   assertStringIncludes(waiting, `pid=${pid} cmd=sh -c echo ready`);
   assertEquals((await holder.finish()).code, 1);
   assertMatch((await waiter.nextLine())!, /^holdfast run: took ".*" after /);
