@@ -4,15 +4,16 @@
  * @module
  */
 
-import { rejectRemoteFile } from "../inspect/fs_filter.ts";
+import { isRemoteFd, rejectRemoteFile } from "../inspect/fs_filter.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
 import {
   FlockAttempt,
   type FlockHandle,
   type LockMode,
 } from "../lock/flock.ts";
+import { LockError } from "../sys/error.ts";
 import { attemptUntil, type WaitOptions } from "./attempt_loop.ts";
-import { pollingWake } from "./wake.ts";
+import type { WakeSource } from "./wake.ts";
 
 /** What is checked and created before a file is locked. */
 export interface TryAcquireOptions {
@@ -36,6 +37,12 @@ export interface WaitInfo {
 export interface AcquireOptions extends TryAcquireOptions, WaitOptions {
   /** Called once, when the lock is found busy and the wait begins. */
   onWait?: ((info: WaitInfo) => void) | undefined;
+  /**
+   * Called once, when the kernel can't tell when the lock is worth another
+   * attempt, so that the wait polls instead: the filesystem is remote, or the
+   * limits of inotify(7) are reached.
+   */
+  onDegraded?: ((reason: Error) => void) | undefined;
 }
 
 function flockAttempt(
@@ -47,6 +54,21 @@ function flockAttempt(
     createParents,
     checkFd: allowRemote ? undefined : rejectRemoteFile,
   });
+}
+
+/* Waiting is loaded only when there is something to wait for. */
+async function flockWake(
+  attempt: FlockAttempt,
+  options: AcquireOptions,
+): Promise<WakeSource> {
+  const { onDegraded } = options;
+  if (options.allowRemote && isRemoteFd(attempt.fd)) {
+    onDegraded?.(new LockError("a remote filesystem tells nobody of releases"));
+    const { pollingWake } = await import("./wake.ts");
+    return pollingWake();
+  }
+  const { eventWake } = await import("./event_wake.ts");
+  return eventWake(() => [{ fd: attempt.fd }], { onDegraded });
 }
 
 /* Inspection is loaded only when there is somebody to name: an uncontended
@@ -97,6 +119,10 @@ export function tryAcquire(
  * the time is up or the signal aborts. Other work of this process goes on
  * meanwhile.
  *
+ * The wait sleeps until someone closes the file, by inotify(7); a release that
+ * leaves it open is found by attempts 0.25 to 2 s apart. Calls for one path in
+ * one isolate are served in order, with one descriptor for all that wait.
+ *
  * Permissions: `--allow-ffi`. See flock(2).
  *
  * @param path The lock file; as for {@linkcode tryAcquire}.
@@ -129,7 +155,8 @@ export async function acquire(
     {
       timeoutMs: options.timeoutMs,
       signal: options.signal,
-      wake: () => pollingWake(),
+      queue: path,
+      wake: () => flockWake(attempt, options),
       onBusy: () =>
         options.onWait?.({ path, readHolders: () => holdersOf(path) }),
     },

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "./clock.ts";
+import { hasWaiters, takeTurn } from "./waiter_queue.ts";
 import type { WakeSource } from "./wake.ts";
 
 /** When a wait for a lock ends without the lock. */
@@ -15,7 +16,12 @@ export interface WaitOptions {
 /** How {@linkcode attemptUntil} waits. */
 export interface AttemptLoopOptions extends WaitOptions {
   /** Says when to try again; asked for only when the first attempt fails. */
-  wake: () => WakeSource;
+  wake: () => WakeSource | Promise<WakeSource>;
+  /**
+   * Names what is waited for: of the waits of this isolate with one name, only
+   * the first attempts anything, and the others follow in order.
+   */
+  queue?: string | undefined;
   /** Called once, when the first attempt has failed and a wait begins. */
   onBusy?: (() => void) | undefined;
   /** Measures the deadline. */
@@ -56,22 +62,41 @@ export async function attemptUntil<T>(
   attempt: () => T | undefined,
   options: AttemptLoopOptions,
 ): Promise<AttemptResult<T>> {
-  const { timeoutMs = Infinity, signal, onBusy, clock = systemClock } = options;
+  const {
+    timeoutMs = Infinity,
+    signal,
+    onBusy,
+    queue,
+    clock = systemClock,
+  } = options;
   checkTimeout(timeoutMs);
   signal?.throwIfAborted();
   const start = clock.now();
-  let value = attempt();
+  const leftMs = () => Math.max(0, start + timeoutMs - clock.now());
+  const behindOthers = timeoutMs > 0 && queue !== undefined &&
+    hasWaiters(queue);
+  let value = behindOthers ? undefined : attempt();
   if (value !== undefined || timeoutMs === 0) {
     return { value, waitedMs: clock.now() - start };
   }
   onBusy?.();
-  using wake = options.wake();
-  while (value === undefined) {
-    const restMs = start + timeoutMs - clock.now();
-    if (restMs <= 0) break;
-    await wake.wait(restMs, signal);
+  const turn = queue === undefined ? undefined : takeTurn(queue, clock);
+  let wake: WakeSource | undefined;
+  try {
+    const atHead = await turn?.reached(leftMs(), signal) ?? true;
     signal?.throwIfAborted();
-    value = attempt();
+    if (atHead) wake = await options.wake();
+    while (wake !== undefined && value === undefined) {
+      const restMs = leftMs();
+      if (restMs === 0) break;
+      await wake.wait(restMs, signal);
+      signal?.throwIfAborted();
+      value = attempt();
+    }
+  } finally {
+    // The next in the queue takes over what the wake source leaves behind.
+    turn?.[Symbol.dispose]();
+    await wake?.[Symbol.asyncDispose]();
   }
   return { value, waitedMs: clock.now() - start };
 }

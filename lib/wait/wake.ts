@@ -7,7 +7,7 @@
 import { type Clock, systemClock } from "./clock.ts";
 
 /** Tells a waiting loop when another attempt is worth making. */
-export interface WakeSource extends Disposable {
+export interface WakeSource extends AsyncDisposable {
   /**
    * Resolves when it is worth trying again, after `maxMs` milliseconds, or
    * when `signal` aborts, whichever comes first. Never rejects.
@@ -37,6 +37,6 @@ export function pollingWake(
       delayMs = Math.min(delayMs * 2, MAX_DELAY_MS);
       await clock.sleep(Math.min(jittered, maxMs), signal);
     },
-    [Symbol.dispose]() {},
+    async [Symbol.asyncDispose]() {},
   };
 }

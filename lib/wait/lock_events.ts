@@ -1,0 +1,214 @@
+/**
+ * The kernel's news of files, by inotify(7): what ends a wait without polling.
+ *
+ * `Deno.watchFs` would do, but asks for `--allow-read`, keeps a thread of its
+ * own for each watcher and watches names; this asks for nothing beyond
+ * `--allow-ffi`, has one instance for all waits of the isolate, and watches the
+ * very file that is open.
+ *
+ * @module
+ */
+
+import { callLibc, cString } from "../sys/call.ts";
+import { EAGAIN } from "../sys/errno.ts";
+import { closeFile, O_CLOEXEC, O_NONBLOCK } from "../sys/file.ts";
+import { libc } from "../sys/libc.ts";
+
+/** Someone has closed the file: that is when most locks end. */
+export const IN_CLOSE = 0x18;
+/** An entry was renamed away from the directory. */
+export const IN_MOVED_FROM = 0x40;
+/** An entry was renamed into the directory. */
+export const IN_MOVED_TO = 0x80;
+/** An entry was removed from the directory. */
+export const IN_DELETE = 0x200;
+
+const IN_Q_OVERFLOW = 0x4000;
+const IN_IGNORED = 0x8000;
+const IN_MASK_ADD = 0x20000000;
+
+const POLLIN = 1;
+
+/** A parked poll(2) ends by itself so that a terminated Worker, whose waits
+ * nobody cancels, gives its helper thread back. */
+const PARK_MS = 5000;
+
+/** How often waking code gets to run before an unused instance is closed. */
+const TAKE_OVER_TURNS = 32;
+
+/** What a waiter wants to hear of, and whether it has. */
+export interface Watch {
+  /** The kinds of events, `IN_` bits. */
+  readonly mask: number;
+  /** The directory's entry it is about; `undefined` for the file itself. */
+  readonly name: string | undefined;
+  /** Called for each such event, and when some may have been missed. */
+  readonly onEvent: () => void;
+}
+
+const decoder = new TextDecoder();
+
+/**
+ * All watches of one isolate: one inotify instance, and one poll(2) parked on
+ * one thread of Deno's pool while anybody waits.
+ *
+ * The instance is opened with the first watch and closed with the last.
+ */
+export class LockEvents {
+  #inotify = -1;
+  #cancel = -1;
+  readonly #watches = new Map<number, Set<Watch>>();
+  #parked: Promise<void> | undefined;
+  /* Larger than what V8 keeps inside its heap, where a garbage collection
+   * could move it under a parked call. */
+  readonly #events = new Uint8Array(16 * 1024);
+  readonly #pollFds = new Int32Array(64);
+
+  /**
+   * Starts to watch a file or directory; again for the same does no harm.
+   *
+   * @param path The file; `/proc/self/fd/N` for one that is open.
+   * @param watch What to report and where to.
+   * @returns A number for the file, or minus the error number.
+   */
+  add(path: string, watch: Watch): number {
+    const opened = this.#open();
+    if (opened < 0) return opened;
+    const name = cString(path);
+    const wd = callLibc(() =>
+      libc.inotify_add_watch(this.#inotify, name, watch.mask | IN_MASK_ADD)
+    );
+    if (wd < 0) return wd;
+    const sharing = this.#watches.get(wd);
+    if (sharing === undefined) this.#watches.set(wd, new Set([watch]));
+    else sharing.add(watch);
+    return wd;
+  }
+
+  /** Ends a watch. */
+  remove(wd: number, watch: Watch): void {
+    const sharing = this.#watches.get(wd);
+    if (sharing?.delete(watch) && sharing.size === 0) {
+      this.#watches.delete(wd);
+      libc.inotify_rm_watch(this.#inotify, wd);
+    }
+  }
+
+  /** Has events delivered from now on, until the next one has been. */
+  listen(): void {
+    if (this.#inotify >= 0) this.#parked ??= this.#park();
+  }
+
+  /**
+   * Closes the instance if nobody watches any more, and resolves when nothing
+   * is left behind. Every user of {@linkcode LockEvents.add} calls it at its
+   * end.
+   *
+   * To close an instance takes 0.2 ms and sometimes much longer, so the next
+   * waiter in a queue is given the chance to take it over.
+   */
+  async settled(): Promise<void> {
+    for (let turns = 0; turns < TAKE_OVER_TURNS; turns++) {
+      if (this.#watches.size > 0) return;
+      await undefined;
+    }
+    if (this.#parked !== undefined) {
+      const one = new BigUint64Array([1n]);
+      callLibc(() => libc.write(this.#cancel, one, 8n));
+      await this.#parked;
+    }
+    if (this.#watches.size > 0 || this.#inotify < 0) return;
+    closeFile(this.#inotify);
+    closeFile(this.#cancel);
+    this.#inotify = this.#cancel = -1;
+  }
+
+  #open(): number {
+    if (this.#inotify >= 0) return this.#inotify;
+    const inotify = callLibc(() => libc.inotify_init1(O_CLOEXEC | O_NONBLOCK));
+    if (inotify < 0) return inotify;
+    const cancel = callLibc(() => libc.eventfd(0, O_CLOEXEC | O_NONBLOCK));
+    if (cancel < 0) {
+      closeFile(inotify);
+      return cancel;
+    }
+    this.#inotify = inotify;
+    this.#cancel = cancel;
+    return inotify;
+  }
+
+  async #park(): Promise<void> {
+    // struct pollfd: int fd, short events, short revents
+    this.#pollFds[0] = this.#inotify;
+    this.#pollFds[1] = POLLIN;
+    this.#pollFds[2] = this.#cancel;
+    this.#pollFds[3] = POLLIN;
+    await libc.poll_async(this.#pollFds, 2n, PARK_MS);
+    this.#parked = undefined;
+    this.#drain(this.#cancel);
+    const told = this.#deliver();
+    // Those who have been told listen again when their attempt has failed.
+    if (this.#count() > told) this.listen();
+  }
+
+  #drain(fd: number): number {
+    const size = BigInt(this.#events.length);
+    return callLibc(() => libc.read(fd, this.#events, size));
+  }
+
+  #count(): number {
+    let count = 0;
+    for (const sharing of this.#watches.values()) count += sharing.size;
+    return count;
+  }
+
+  /** Tells the watches, and how many have been told. */
+  #deliver(): number {
+    const told = new Set<Watch>();
+    for (;;) {
+      const length = this.#drain(this.#inotify);
+      if (length === -EAGAIN || length <= 0) break;
+      this.#readEvents(length, told);
+    }
+    for (const watch of told) watch.onEvent();
+    return told.size;
+  }
+
+  /* struct inotify_event: int wd; u32 mask; u32 cookie; u32 len;
+   * char name[len], padded with NULs. */
+  #readEvents(length: number, told: Set<Watch>): void {
+    const view = new DataView(this.#events.buffer, 0, length);
+    for (let at = 0; at < length;) {
+      const wd = view.getInt32(at, true);
+      const mask = view.getUint32(at + 4, true);
+      const nameLength = view.getUint32(at + 12, true);
+      const name = nameLength === 0
+        ? undefined
+        : this.#name(at + 16, nameLength);
+      at += 16 + nameLength;
+      if ((mask & IN_Q_OVERFLOW) !== 0) {
+        for (const sharing of this.#watches.values()) {
+          for (const watch of sharing) told.add(watch);
+        }
+        continue;
+      }
+      const sharing = this.#watches.get(wd) ?? [];
+      // The kernel has dropped the watch: the file is gone or unmounted.
+      const ignored = (mask & IN_IGNORED) !== 0;
+      if (ignored) this.#watches.delete(wd);
+      for (const watch of sharing) {
+        if (ignored || ((mask & watch.mask) !== 0 && watch.name === name)) {
+          told.add(watch);
+        }
+      }
+    }
+  }
+
+  #name(start: number, length: number): string {
+    const bytes = this.#events.subarray(start, start + length);
+    return decoder.decode(bytes.subarray(0, bytes.indexOf(0)));
+  }
+}
+
+/** The watches of this isolate. */
+export const lockEvents: LockEvents = new LockEvents();
