@@ -160,7 +160,7 @@ function text(line: string): string {
 
 /** `-` is a hyphen to roff, and can't be copied from there to a shell. */
 function inline(source: string): string {
-  return source.replace(/[\\\-'^`~]|[^\x00-\x7f]/gu, (character) => {
+  return source.replace(/[\\\-'^`~]|\P{ASCII}/gu, (character) => {
     const special = SPECIAL[character];
     if (special !== undefined) return special;
     const code = character.codePointAt(0)!.toString(16).toUpperCase();
