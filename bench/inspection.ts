@@ -30,7 +30,9 @@ type Shape = "ranges" | "files";
 
 /** Takes whole-file flocks, or POSIX locks on ranges, and waits. */
 const HOLDER = `
-import fcntl, os, sys
+import fcntl, os, resource, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 directory, first, files, ranges = sys.argv[1], *map(int, sys.argv[2:5])
 for i in range(first, first + files):
     f = os.open(f"{directory}/{i}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -44,7 +46,7 @@ sys.stdin.read()
 `;
 
 const RANGES_A_FILE = 1000;
-const FILES_A_PROCESS = 900;
+const FILES_A_PROCESS = 10_000;
 
 class Holders implements AsyncDisposable {
   readonly #directory = Deno.makeTempDirSync({ prefix: "holdfast-bench-" });
@@ -89,45 +91,49 @@ interface Measurement {
   locks: number;
   /** Median; of lslocks a single run. */
   ms: number;
+  /** Processor time of that run; less noisy on a busy machine. */
+  cpuMs: number;
   /** Whether it was ended before it was done. */
   capped: boolean;
   /** Most memory resident. */
-  rssMegabytes: number | undefined;
+  rssMegabytes: number;
 }
+
+const MEASURE = `
+import json, resource, subprocess, sys, threading, time
+start = time.monotonic()
+child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL,
+    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+timer = threading.Timer(float(sys.argv[1]), child.kill)
+timer.start()
+child.wait()
+ms = (time.monotonic() - start) * 1000
+timer.cancel()
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({
+    "ms": ms,
+    "cpuMs": (used.ru_utime + used.ru_stime) * 1000,
+    "capped": child.returncode < 0,
+    "rssMegabytes": used.ru_maxrss / 1024,
+}))
+`;
+
+/** What one run took. */
+type Cost = Pick<Measurement, "ms" | "cpuMs" | "capped" | "rssMegabytes">;
 
 /** Runs a command, and how much memory it took at most. */
 async function measure(
   command: string,
   args: string[],
   limitMs: number,
-): Promise<{ ms: number; capped: boolean; rssMegabytes: number | undefined }> {
-  const start = performance.now();
-  // Nothing but this tells the peak of a child that has ended: `wait4` counts
-  // its ru_maxrss, which python hands out.
-  const child = new Deno.Command("python3", {
-    args: [
-      "-c",
-      "import resource, subprocess, sys, time\n" +
-      "start = time.monotonic()\n" +
-      "child = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n" +
-      "try:\n    child.wait(float(sys.argv[1]))\n    capped = 0\n" +
-      "except subprocess.TimeoutExpired:\n    child.kill(); child.wait(); capped = 1\n" +
-      "print(time.monotonic() - start, capped, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)",
-      String(limitMs / 1000),
-      command,
-      ...args,
-    ],
+): Promise<Cost> {
+  // Python, for it hands out what wait4(2) tells of a child that has ended.
+  const { stdout, success } = await new Deno.Command("python3", {
+    args: ["-c", MEASURE, String(limitMs / 1000), command, ...args],
     stdin: "null",
-  });
-  const { stdout, success } = await child.output();
+  }).output();
   if (!success) throw new Error(`could not run ${command}`);
-  const [seconds, capped, kilobytes] = new TextDecoder().decode(stdout)
-    .split(" ").map(Number);
-  return {
-    ms: (seconds ?? (performance.now() - start) / 1000) * 1000,
-    capped: capped === 1,
-    rssMegabytes: kilobytes === undefined ? undefined : kilobytes / 1024,
-  };
+  return JSON.parse(new TextDecoder().decode(stdout));
 }
 
 function median(values: number[]): number {
@@ -162,8 +168,9 @@ async function measureAll(counts: number[]): Promise<Measurement[]> {
         shape,
         locks,
         ms: median(runs.map(({ ms }) => ms)),
+        cpuMs: median(runs.map(({ cpuMs }) => cpuMs)),
         capped: false,
-        rssMegabytes: Math.max(...runs.map((run) => run.rssMegabytes ?? 0)),
+        rssMegabytes: Math.max(...runs.map((run) => run.rssMegabytes)),
       });
       if (!hasLslocks || !LSLOCKS_COUNTS.includes(locks)) continue;
       const result = await measure("lslocks", ["-J"], LSLOCKS_LIMIT_MS);
@@ -174,8 +181,10 @@ async function measureAll(counts: number[]): Promise<Measurement[]> {
 }
 
 function printTable(found: readonly Measurement[]): void {
-  console.log("shape    locks  holdfast        lslocks -J   times   memory");
-  for (const { tool, shape, locks, ms, rssMegabytes } of found) {
+  console.log(
+    "shape    locks  holdfast     (cpu)        lslocks -J   times   memory",
+  );
+  for (const { tool, shape, locks, ms, cpuMs, rssMegabytes } of found) {
     if (tool !== "holdfast") continue;
     const other = found.find((one) =>
       one.tool === "lslocks" && one.shape === shape && one.locks === locks
@@ -185,11 +194,12 @@ function printTable(found: readonly Measurement[]): void {
       shape.padEnd(7),
       String(locks).padStart(6),
       `${ms.toFixed(0)} ms`.padStart(9),
+      `${cpuMs.toFixed(0)} ms`.padStart(9),
       (other === undefined ? "-" : `${sign}${other.ms.toFixed(0)} ms`)
         .padStart(17),
       (other === undefined ? "-" : `${sign}${(other.ms / ms).toFixed(1)}`)
         .padStart(7),
-      `${rssMegabytes?.toFixed(0)} MB`.padStart(8),
+      `${rssMegabytes.toFixed(0)} MB`.padStart(8),
     );
   }
 }

@@ -22,8 +22,6 @@ export interface LockedDescriptor {
   pid: number;
   /** Its number there. */
   fd: number;
-  /** The mount it was opened through. */
-  mountId: number;
   /** The locks of its open file description; each names its file. */
   locks: ProcLock[];
 }
@@ -171,11 +169,11 @@ function scanDescriptor(
       bytes = whole;
     }
     try {
-      const { mountId, locks } = parseFdinfo(decoder.decode(bytes), {
+      const { locks } = parseFdinfo(decoder.decode(bytes), {
         source: `/proc/${pid}/fdinfo/${name}`,
         onError: () => scan.unparsedLines++,
       });
-      scan.descriptors.push({ pid, fd: Number(name), mountId, locks });
+      scan.descriptors.push({ pid, fd: Number(name), locks });
     } catch (error) {
       if (!(error instanceof ProcParseError)) throw error;
       scan.unparsedLines++;

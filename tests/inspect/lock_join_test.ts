@@ -18,7 +18,7 @@ function parse(text: string): ProcLock[] {
 
 function descriptor(pid: number, fd: number, ...lines: string[]) {
   const locks = parse(lines.join("\n"));
-  return { pid, fd, mountId: 1, locks } satisfies LockedDescriptor;
+  return { pid, fd, locks } satisfies LockedDescriptor;
 }
 
 /** Locks as `pid:fd,… < waiters`, for short comparisons. */
@@ -183,7 +183,6 @@ Deno.test("of random locks and descriptors nothing is lost or made up", () => {
     const descriptors = random.list(5, (): LockedDescriptor => ({
       pid: random.int(3),
       fd: fd++,
-      mountId: 1,
       locks: [
         lines.length > 0 && random.int(2) === 0
           ? { ...random.pick(lines), blocked: false, depth: 0 }
@@ -212,8 +211,8 @@ Deno.test("of mutated captures nothing is lost, and nothing hangs", () => {
     for (const [fd, bytes] of infos.entries()) {
       try {
         const text = decoder.decode(random.mutate(bytes));
-        const { mountId, locks } = parseFdinfo(text, { onError: () => {} });
-        descriptors.push({ pid: 9839, fd, mountId, locks: locks.slice(0, 1) });
+        const { locks } = parseFdinfo(text, { onError: () => {} });
+        descriptors.push({ pid: 9839, fd, locks: locks.slice(0, 1) });
       } catch (error) {
         if (!(error instanceof ProcParseError)) throw error;
       }
