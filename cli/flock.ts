@@ -37,6 +37,7 @@ import { withInterruptTimer } from "../lib/sys/interrupt_timer.ts";
 import { libc } from "../lib/sys/libc.ts";
 import { EXIT } from "./exit_codes.ts";
 import { FLOCK_SPEC } from "./flock_spec.ts";
+import { checkPaths } from "./lock_paths.ts";
 import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
 
 /** A failure as flock(1) tells it: a message and the exit code. */
@@ -84,7 +85,9 @@ export async function flockCommand(args: string[]): Promise<number> {
       );
       return EXIT.OK;
     }
-    return await lockAndRun(readRequest(options));
+    const request = readRequest(options);
+    if ("path" in request.target) await checkPaths([request.target.path]);
+    return await lockAndRun(request);
   } catch (error) {
     return await explain(error);
   }

@@ -6,6 +6,7 @@
 
 import type { LockMode } from "../lib/lock/flock.ts";
 import { EXIT } from "./exit_codes.ts";
+import { checkPaths } from "./lock_paths.ts";
 import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
 import type { RunLog } from "./run_log.ts";
 import { RUN_SPEC } from "./run_spec.ts";
@@ -45,7 +46,9 @@ export async function runCommand(args: string[]): Promise<number> {
   const { command, log } = request;
   const killAfterMs = await readMs(options.value("kill-after"));
   const variables = options.all("env").map(readAssignment);
-  const taken = await takeLock(request);
+  const taken = options.flag("max-load")
+    ? await (await import("./load_gate.ts")).takeLockUnderLoad(request)
+    : await takeLock(request);
   if (taken === undefined) {
     log?.gaveUp();
     return request.conflictExitCode;
@@ -73,6 +76,7 @@ type OnDeath = "keep" | "kill" | undefined;
 
 async function readRequest(options: ParsedOptions): Promise<RunRequest> {
   if (options.operands.length === 0) throw new UsageError("missing lock file");
+  await checkPaths(options.operands);
   const quiet = options.flag("quiet");
   const verbose = options.flag("verbose") && !quiet;
   if (options.flag("exec")) checkExec(options);

@@ -190,8 +190,8 @@ Deno.test("run: the order of lock files can't deadlock", async () => {
     const files = index % 2 === 0 ? [a, b] : [b, a];
     return run(["-w", "30", ...files, "--", "true"]);
   });
-  const codes = (await Promise.all(rounds)).map(({ code }) => code);
-  assertEquals(codes, codes.map(() => 0));
+  const results = await Promise.all(rounds);
+  assertEquals(results.filter(({ code }) => code !== 0), []);
 });
 
 Deno.test("run: hostile lock files, one sentence and the right code", async () => {
