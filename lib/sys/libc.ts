@@ -28,6 +28,13 @@ const SYMBOLS = {
   openat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
+  // The same on a helper thread, where it takes the kernel long.
+  close_async: {
+    name: "close",
+    parameters: ["i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   // ssize_t read(int fd, void *buf, size_t count)
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
@@ -46,6 +53,8 @@ const SYMBOLS = {
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
   // int fchown(int fd, uid_t owner, gid_t group)
   fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
+  // ssize_t flistxattr(int fd, char *list, size_t size)
+  flistxattr: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // int futimens(int fd, const struct timespec times[2])
   futimens: { parameters: ["i32", "buffer"], result: "i32" },
   // int flock(int fd, int operation)

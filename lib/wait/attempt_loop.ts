@@ -96,7 +96,9 @@ export async function attemptUntil<T>(
   } finally {
     // The next in the queue takes over what the wake source leaves behind.
     turn?.[Symbol.dispose]();
-    await wake?.[Symbol.asyncDispose]();
+    const tidied = wake?.[Symbol.asyncDispose]();
+    // Who has the lock now shouldn't keep others waiting for the tidying up.
+    if (value === undefined) await tidied;
   }
   return { value, waitedMs: clock.now() - start };
 }

@@ -59,6 +59,7 @@ export class LockEvents {
   #cancel = -1;
   readonly #watches = new Map<number, Set<Watch>>();
   #parked: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   /* Larger than what V8 keeps inside its heap, where a garbage collection
    * could move it under a parked call. */
   readonly #events = new Uint8Array(16 * 1024);
@@ -104,23 +105,40 @@ export class LockEvents {
    * is left behind. Every user of {@linkcode LockEvents.add} calls it at its
    * end.
    *
-   * To close an instance takes 0.2 ms and sometimes much longer, so the next
-   * waiter in a queue is given the chance to take it over.
+   * The kernel makes whoever closes an instance wait until no reader can see
+   * its late watches (fsnotify_wait_marks_destroyed), up to 20 ms: that is for
+   * a helper thread, and the next waiter in a queue gets the chance to take
+   * the instance over.
    */
   async settled(): Promise<void> {
     for (let turns = 0; turns < TAKE_OVER_TURNS; turns++) {
       if (this.#watches.size > 0) return;
       await undefined;
     }
-    if (this.#parked !== undefined) {
-      const one = new BigUint64Array([1n]);
-      callLibc(() => libc.write(this.#cancel, one, 8n));
-      await this.#parked;
+    while (
+      this.#watches.size === 0 &&
+      (this.#inotify >= 0 || this.#closing !== undefined)
+    ) {
+      this.#closing ??= this.#close();
+      await this.#closing;
     }
-    if (this.#watches.size > 0 || this.#inotify < 0) return;
-    closeFile(this.#inotify);
-    closeFile(this.#cancel);
-    this.#inotify = this.#cancel = -1;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      if (this.#parked !== undefined) {
+        const one = new BigUint64Array([1n]);
+        callLibc(() => libc.write(this.#cancel, one, 8n));
+        await this.#parked;
+      }
+      if (this.#watches.size > 0) return;
+      const inotify = this.#inotify;
+      closeFile(this.#cancel);
+      this.#inotify = this.#cancel = -1;
+      await libc.close_async(inotify);
+    } finally {
+      this.#closing = undefined;
+    }
   }
 
   #open(): number {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquire, type FlockHandle, LockTimeoutError } from "../../mod.ts";
+import { lockEvents } from "../../lib/wait/lock_events.ts";
 import { hasWaiters, takeTurn } from "../../lib/wait/waiter_queue.ts";
 import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
 import { settle } from "../support/manual_clock.ts";
@@ -48,6 +49,7 @@ Deno.test("a thousand waits for one file use one descriptor and are served in or
   await Promise.all(waits);
   assertEquals(served, Array.from({ length: WAITERS }, (_, i) => i));
   await holder[Symbol.asyncDispose]();
+  await lockEvents.settled();
   assertEquals(openDescriptors(), idle);
   assert(!hasWaiters(path));
 });
@@ -64,6 +66,7 @@ Deno.test("waits for a thousand files share one thread", async () => {
   assert(threadCount() <= threads + 1, `${threadCount()} from ${threads}`);
   for (const lock of held) lock.release();
   for (const lock of await Promise.all(waits)) lock.release();
+  await lockEvents.settled();
   assertEquals(openDescriptors(), before);
 });
 
@@ -107,6 +110,7 @@ Deno.test("when the head gives up, the next one is woken in its place", async ()
   await head.catch(() => {});
   await holder.finish();
   (await next).release();
+  await lockEvents.settled();
   assertEquals(
     openDescriptors().filter((entry) => entry.includes("inotify")),
     before.filter((entry) => entry.includes("inotify")),
