@@ -104,3 +104,4 @@ export {
   type WaitInfo,
   withLock,
 } from "./lib/wait/acquire.ts";
+export * from "./lib/coord/mod.ts";

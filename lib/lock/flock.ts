@@ -45,8 +45,9 @@ export class FlockHandle implements HeldLock {
   readonly path: string;
   /** The descriptor that carries the lock. Don't close it. */
   readonly fd: number;
-  readonly #mode: LockMode;
+  #mode: LockMode;
   #held = true;
+  #open = true;
 
   /** Made by `tryFlock`, `blockFlock` and `acquire`, which hold the lock. */
   constructor(path: string, fd: number, mode: LockMode) {
@@ -60,8 +61,25 @@ export class FlockHandle implements HeldLock {
     return this.#mode;
   }
 
-  /** Whether it has not been released yet. */
+  /** Whether it has been neither released nor lost in a conversion. */
   get held(): boolean {
+    return this.#held;
+  }
+
+  /**
+   * Converts the lock without waiting. The kernel gives up the old lock before
+   * it looks whether the new one is free: if it is not, none is held.
+   *
+   * @param mode What it is to become.
+   * @returns Whether it is held now, as `mode`.
+   * @throws {SyscallError} when the kernel can't do it.
+   * @throws {TypeError} when it has been released.
+   */
+  tryConvert(mode: LockMode): boolean {
+    if (!this.#open) throw new TypeError("The lock has been released");
+    if (this.#held && mode === this.#mode) return true;
+    this.#held = tryFlockFd(this.fd, mode, this.path);
+    if (this.#held) this.#mode = mode;
     return this.#held;
   }
 
@@ -81,8 +99,8 @@ export class FlockHandle implements HeldLock {
    * waiter may already have it open. A second call does nothing.
    */
   release(): void {
-    if (!this.#held) return;
-    this.#held = false;
+    if (!this.#open) return;
+    this.#open = this.#held = false;
     // Unlocking first ends the lock even where a child has inherited it.
     libc.flock(this.fd, LOCK_UN);
     closeFile(this.fd);

@@ -88,8 +88,12 @@ export const EAGAIN = 11;
 export const ENOMEM = 12;
 /** Permission denied. */
 export const EACCES = 13;
+/** Device or resource busy: a mount point, for one. */
+export const EBUSY = 16;
 /** File exists. */
 export const EEXIST = 17;
+/** Not on the same mount. */
+export const EXDEV = 18;
 /** Not a directory. */
 export const ENOTDIR = 20;
 /** Is a directory. */

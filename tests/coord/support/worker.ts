@@ -3,9 +3,12 @@
  * "ready", and "done" when nothing went wrong.
  */
 import { acquire } from "../../../lib/wait/acquire.ts";
+import { appendToFile } from "../../../lib/coord/append.ts";
+import { getOrBuild } from "../../../lib/coord/cache.ts";
 import { collectLockFiles } from "../../../lib/coord/gc.ts";
 import { acquireAll } from "../../../lib/coord/lock_group.ts";
 import { acquireSlots } from "../../../lib/coord/slots.ts";
+import { transformFile } from "../../../lib/coord/transform_file.ts";
 import { acquireFair } from "../../../lib/coord/turnstile.ts";
 import { enter } from "./witness.ts";
 
@@ -107,6 +110,44 @@ const WORKS: Record<string, (args: string[]) => Promise<void>> = {
       using _lock = await acquire(`${path}.lock`);
       using _inside = enter(`${path}.inside`);
       await dwell(randomBelow(2));
+    }
+  },
+
+  /** PATH ROUNDS: counts up in a file. */
+  async count([path, rounds]) {
+    for (let round = 0; round < Number(rounds); round++) {
+      await transformFile(
+        path!,
+        (content) =>
+          new TextEncoder().encode(
+            String(Number(new TextDecoder().decode(content)) + 1),
+          ),
+        { create: true },
+      );
+    }
+  },
+
+  /** PATH ROUNDS: appends long lines. */
+  async append([path, rounds]) {
+    const line = `${Deno.pid} ${String(Deno.pid).repeat(1000)}\n`;
+    for (let round = 0; round < Number(rounds); round++) {
+      await appendToFile(path!, line);
+    }
+  },
+
+  /** DIR KEYS: wants each entry, and notes in DIR/../built what it builds. */
+  async cache([directory, keys]) {
+    for (let index = 0; index < Number(keys); index++) {
+      const key = `key${index}`;
+      using entry = await getOrBuild(key, async (path) => {
+        Deno.mkdirSync(path);
+        await dwell(20);
+        Deno.writeTextFileSync(`${path}/content`, key);
+        await appendToFile(`${directory}/../built`, `${key}\n`);
+      }, { directory: directory! });
+      if (Deno.readTextFileSync(`${entry.path}/content`) !== key) {
+        throw new Error(`${entry.path} is not whole`);
+      }
     }
   },
 

@@ -1,0 +1,52 @@
+/**
+ * More than one lock, and what people do under locks: groups, slots, turns,
+ * reserved CPUs, caches, files changed in one piece.
+ *
+ * @module
+ */
+
+export type { BusyInfo, CoordOptions } from "./wait_for.ts";
+export {
+  acquireAll,
+  type AcquireAllOptions,
+  type GroupMember,
+  LockGroup,
+} from "./lock_group.ts";
+export {
+  acquireSlots,
+  type AcquireSlotsOptions,
+  HeldSlots,
+  readSlots,
+  slotDirectory,
+  type SlotState,
+  SlotTimeoutError,
+} from "./slots.ts";
+export { acquireFair, type AcquireFairOptions } from "./turnstile.ts";
+export { trySingleton } from "./singleton.ts";
+export { CacheEntry, type CacheOptions, evict, getOrBuild } from "./cache.ts";
+export { acquireTree, treeLockPath } from "./tree_lock.ts";
+export {
+  type Transform,
+  transformFile,
+  type TransformMethod,
+  type TransformOptions,
+  type TransformResult,
+} from "./transform_file.ts";
+export {
+  type AppendOptions,
+  type AppendResult,
+  appendToFile,
+} from "./append.ts";
+export {
+  acquireIfDue,
+  debounce,
+  type DebounceOptions,
+  type DebounceResult,
+} from "./debounce.ts";
+export { type Conversion, downgrade, upgrade } from "./convert.ts";
+export {
+  type CollectedFile,
+  collectLockFiles,
+  type CollectOptions,
+} from "./gc.ts";
+export { lockDirectory } from "./lock_directory.ts";
