@@ -1,0 +1,88 @@
+import { assert, assertEquals } from "@std/assert";
+import { ROOT } from "../tools/project.ts";
+import { docSteps, runSteps } from "./support/doc_commands.ts";
+import { TempDir } from "./support/temp_dir.ts";
+
+Deno.test("docSteps: blocks, setups, and what is not run", () => {
+  const page = [
+    "```sh",
+    "a",
+    "```",
+    "<!-- setup: b",
+    "c -->",
+    "<!-- not run: takes a week -->",
+    "",
+    "```sh",
+    "never",
+    "```",
+    "```console",
+    "$ d \\",
+    "  e",
+    "out",
+    "",
+    "put",
+    "$ f",
+    "```",
+    "```ts",
+    "no",
+    "```",
+  ].join("\n");
+  assertEquals(docSteps(page), [
+    { line: 1, kind: "run", command: "a\n", output: "" },
+    { line: 4, kind: "setup", command: "b\nc", output: "" },
+    { line: 11, kind: "show", command: "d \\\n  e", output: "out\n\nput" },
+    { line: 11, kind: "show", command: "f", output: "" },
+  ]);
+});
+
+/** Directories of the pages that a test puts into one of its own. */
+const PLACES = ["/var/lock", "/run/lock", "/srv"];
+
+/** What differs from one machine and run to another. */
+function neutral(text: string): string {
+  return text
+    .replace(/cmd=\S*deno run [^\n]*/g, "cmd=holdfast …")
+    .replace(/cmd=\S*holdfast [^\n]*/g, "cmd=holdfast …")
+    .replace(/^holdfast locks: .* may not be looked into.*\n?/gm, "")
+    .replace(/^ ?\(?processes that may not be looked into.*\n?/gm, "")
+    .replace(/^ \(processes that may not.*\n?/gm, "")
+    .replace(/\d+/g, "0")
+    .trimEnd();
+}
+
+for (const { name } of Deno.readDirSync(`${ROOT}/docs`)) {
+  if (!name.endsWith(".md")) continue;
+  Deno.test(`docs/${name}: its commands do what it says`, async () => {
+    using dir = new TempDir();
+    const localized = (text: string) =>
+      PLACES.reduce(
+        (text, place) => text.replaceAll(`${place}/`, `${dir.path}${place}/`),
+        text,
+      );
+    for (const place of PLACES) {
+      Deno.mkdirSync(dir.join(place), { recursive: true });
+    }
+    Deno.mkdirSync(dir.join("work"));
+    Deno.mkdirSync(dir.join("bin"));
+    Deno.symlinkSync(`${ROOT}/bin/holdfast`, dir.join("bin/holdfast"));
+    Deno.symlinkSync(Deno.execPath(), dir.join("bin/deno"));
+    const steps = docSteps(Deno.readTextFileSync(`${ROOT}/docs/${name}`))
+      .map((step) => ({
+        ...step,
+        command: localized(step.command),
+        output: localized(step.output),
+      }));
+    const results = await runSteps(
+      steps,
+      dir.join("work"),
+      `${dir.join("bin")}:${Deno.env.get("PATH")}`,
+    );
+    for (const { step, code, output } of results) {
+      const where = `docs/${name}:${step.line}: ${step.command}`;
+      if (step.kind === "show") {
+        assertEquals(neutral(output), neutral(step.output), where);
+      }
+      if (step.kind === "run") assert(code === 0, `${where}\n${output}`);
+    }
+  });
+}
