@@ -140,7 +140,8 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
-async function measureAll(counts: number[]): Promise<Measurement[]> {
+/** Measures both tools with each count of locks, in both shapes. */
+export async function measureAll(counts: number[]): Promise<Measurement[]> {
   const hasLslocks = await new Deno.Command("lslocks", { args: ["-V"] })
     .output().then(({ success }) => success, () => false);
   const found: Measurement[] = [];
@@ -180,6 +181,21 @@ async function measureAll(counts: number[]): Promise<Measurement[]> {
   return found;
 }
 
+/**
+ * How long a capped run would have taken, from the largest that wasn't: the
+ * time grows with the square of the count.
+ */
+function extrapolate(
+  found: readonly Measurement[],
+  capped: Measurement,
+): number | undefined {
+  const known = found.findLast(({ tool, shape, locks, capped: ended }) =>
+    tool === capped.tool && shape === capped.shape &&
+    locks < capped.locks && !ended
+  );
+  return known && known.ms * (capped.locks / known.locks) ** 2;
+}
+
 function printTable(found: readonly Measurement[]): void {
   console.log(
     "shape    locks  holdfast     (cpu)        lslocks -J   times   memory",
@@ -190,6 +206,11 @@ function printTable(found: readonly Measurement[]): void {
       one.tool === "lslocks" && one.shape === shape && one.locks === locks
     );
     const sign = other?.capped ? ">" : " ";
+    const whole = other?.capped ? extrapolate(found, other) : undefined;
+    const note = whole === undefined
+      ? ""
+      : ` ended; about ${(whole / 1000).toFixed(0)} s, ` +
+        `${(whole / ms).toFixed(0)} times, going by the square`;
     console.log(
       shape.padEnd(7),
       String(locks).padStart(6),
@@ -199,7 +220,7 @@ function printTable(found: readonly Measurement[]): void {
         .padStart(17),
       (other === undefined ? "-" : `${sign}${(other.ms / ms).toFixed(1)}`)
         .padStart(7),
-      `${rssMegabytes.toFixed(0)} MB`.padStart(8),
+      `${rssMegabytes.toFixed(0)} MB`.padStart(8) + note,
     );
   }
 }
