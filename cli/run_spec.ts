@@ -59,6 +59,20 @@ export const RUN_SPEC: CommandSpec = {
         "ofd), or link",
     },
     {
+      long: "range",
+      value: "START:LENGTH",
+      help:
+        "lock only these bytes, with -k posix or ofd; length 0 reaches to " +
+        "the end, however the file grows",
+    },
+    {
+      long: "max-load",
+      value: "N[,5m|15m]",
+      help: "start only when the load average, of 1 minute unless said " +
+        "otherwise, is at or below N; the lock is waited for first, and let go " +
+        "while the load is higher",
+    },
+    {
       long: "allow-remote",
       help: "lock even where the filesystem makes no promise, such as NFS",
     },

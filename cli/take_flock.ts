@@ -5,19 +5,45 @@
  */
 
 import { rejectRemoteFs } from "../lib/inspect/fs_filter.ts";
-import { FlockAttempt, type FlockHandle } from "../lib/lock/flock.ts";
+import type { HolderInfo } from "../lib/inspect/holder.ts";
+import { type BlockOptions, FlockAttempt } from "../lib/lock/flock.ts";
 import type { HeldLock } from "../lib/lock/held_lock.ts";
 import { readLink, statFd } from "../lib/sys/file.ts";
 import type { RunRequest } from "./run.ts";
 import type { TakenLock } from "./take_lock.ts";
 
+/** One lock file on its way to being locked. */
+export interface FileAttempt extends Disposable {
+  /** The open descriptor; opens the file if need be. */
+  readonly fd: number;
+  /** Takes the lock if it is free. */
+  try(): HeldLock | undefined;
+  /** Waits in the kernel for the lock; `undefined` after the timeout. */
+  block(
+    options: BlockOptions,
+  ): HeldLock | undefined | Promise<HeldLock | undefined>;
+  /** Who is in the way, where that isn't everybody with a lock on the file. */
+  readHolders?(): HolderInfo[];
+}
+
 /** Takes all of the lock files, or none. */
-export async function take(
+export function take(request: RunRequest): Promise<TakenLock | undefined> {
+  const { mode, allowRemote } = request;
+  const checkFd = allowRemote ? undefined : rejectRemoteFs;
+  return takeFiles(
+    request,
+    (path) => new FlockAttempt(path, mode, { checkFd }),
+  );
+}
+
+/** Takes all of the lock files, or none, by locks of some kind. */
+export async function takeFiles(
   request: RunRequest,
+  attemptOn: (path: string) => FileAttempt,
 ): Promise<TakenLock | undefined> {
   const start = performance.now();
-  const locks: FlockHandle[] = [];
-  for (const { path, attempt } of openInOrder(request)) {
+  const locks: HeldLock[] = [];
+  for (const { path, attempt } of openInOrder(request, attemptOn)) {
     using ending = attempt;
     const leftMs = request.timeoutMs - (performance.now() - start);
     const lock = ending.try() ??
@@ -37,7 +63,7 @@ export async function take(
 
 interface OpenAttempt {
   path: string;
-  attempt: FlockAttempt;
+  attempt: FileAttempt;
 }
 
 /**
@@ -46,12 +72,13 @@ interface OpenAttempt {
  * A file named twice is locked once, for its second lock would wait for its
  * first.
  */
-function openInOrder(request: RunRequest): OpenAttempt[] {
-  const { lockPaths, mode, allowRemote } = request;
-  const checkFd = allowRemote ? undefined : rejectRemoteFs;
+function openInOrder(
+  { lockPaths }: RunRequest,
+  attemptOn: (path: string) => FileAttempt,
+): OpenAttempt[] {
   const attempts = lockPaths.map((path) => ({
     path,
-    attempt: new FlockAttempt(path, mode, { checkFd }),
+    attempt: attemptOn(path),
   }));
   if (attempts.length === 1) return attempts;
   const byFile = new Map<string, OpenAttempt>();
@@ -67,14 +94,18 @@ function openInOrder(request: RunRequest): OpenAttempt[] {
 }
 
 async function waitFor(
-  attempt: FlockAttempt,
+  attempt: FileAttempt,
   path: string,
   request: RunRequest,
   timeoutMs: number,
-): Promise<FlockHandle | undefined> {
+): Promise<HeldLock | undefined> {
   const { WaitNotice } = await import("./wait_for_lock.ts");
-  using notice = new WaitNotice(path, request);
-  const lock = timeoutMs === 0 ? undefined : attempt.block({
+  using notice = new WaitNotice(
+    path,
+    request,
+    attempt.readHolders?.bind(attempt),
+  );
+  const lock = timeoutMs === 0 ? undefined : await attempt.block({
     timeoutMs,
     onTick: notice.onTick,
   });
@@ -84,10 +115,17 @@ async function waitFor(
 
 /** Several locks as one. */
 class LockGroup implements HeldLock {
-  readonly #locks: readonly FlockHandle[];
+  readonly #locks: readonly HeldLock[];
+  /** Absent unless all of them can be inherited. */
+  readonly setInheritable?: (inheritable: boolean) => void;
 
-  constructor(locks: readonly FlockHandle[]) {
+  constructor(locks: readonly HeldLock[]) {
     this.#locks = locks;
+    if (locks.every(({ setInheritable }) => setInheritable !== undefined)) {
+      this.setInheritable = (inheritable) => {
+        for (const lock of locks) lock.setInheritable?.(inheritable);
+      };
+    }
   }
 
   get path(): string {
@@ -96,10 +134,6 @@ class LockGroup implements HeldLock {
 
   get held(): boolean {
     return this.#locks.some(({ held }) => held);
-  }
-
-  setInheritable(inheritable: boolean): void {
-    for (const lock of this.#locks) lock.setInheritable(inheritable);
   }
 
   release(): void {

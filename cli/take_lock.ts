@@ -19,7 +19,19 @@ export interface TakenLock {
 export async function takeLock(
   request: RunRequest,
 ): Promise<TakenLock | undefined> {
-  switch (request.options.value("kind")) {
+  const { options } = request;
+  const kind = options.value("kind");
+  if (options.flag("range") && kind !== "posix" && kind !== "ofd") {
+    const { UsageError } = await import("./options.ts");
+    throw new UsageError("--range goes with --kind posix or ofd", {
+      hint: "Other locks are on whole files",
+    });
+  }
+  switch (kind) {
+    case "posix":
+    case "ofd":
+    case "both":
+      return (await import("./take_record_lock.ts")).take(request);
     default:
       return (await import("./take_flock.ts")).take(request);
   }

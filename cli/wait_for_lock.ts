@@ -6,6 +6,7 @@
 
 import {
   formatHolder,
+  type HolderInfo,
   NO_HOLDERS_RECORDED,
   readHolders,
 } from "../lib/inspect/holder.ts";
@@ -29,11 +30,22 @@ export class WaitNotice implements Disposable {
   readonly onTick: (() => void) | undefined;
   readonly #path: string;
   readonly #request: NoticeRequest;
+  readonly #readHolders: () => HolderInfo[];
   readonly #start = performance.now();
   readonly #status = new StatusLine();
 
-  /** Begins the wait. */
-  constructor(path: string, request: NoticeRequest) {
+  /**
+   * Begins the wait.
+   *
+   * @param holders Reads who is in the way; everybody with a lock on the file
+   * unless given.
+   */
+  constructor(
+    path: string,
+    request: NoticeRequest,
+    holders: () => HolderInfo[] = () => readHolders(path),
+  ) {
+    this.#readHolders = holders;
     this.#path = path;
     this.#request = request;
     const { timeoutMs, verbosity, log } = request;
@@ -44,7 +56,7 @@ export class WaitNotice implements Disposable {
 
   #show(): void {
     const waited = formatDuration(performance.now() - this.#start);
-    const holders = readHolders(this.#path).map(formatHolder);
+    const holders = this.#readHolders().map(formatHolder);
     if (holders.length === 0) holders.push(NO_HOLDERS_RECORDED);
     this.#status.show([
       `holdfast: waiting ${waited} for ${quotePath(this.#path)}, held by`,
@@ -61,7 +73,7 @@ export class WaitNotice implements Disposable {
     const { message } = new LockTimeoutError(
       this.#path,
       waitedMs,
-      readHolders(this.#path),
+      this.#readHolders(),
     );
     writeError(`holdfast run: ${message}\n`);
   }

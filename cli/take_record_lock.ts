@@ -1,0 +1,53 @@
+/**
+ * `run` on record locks, and on flock and fcntl at once.
+ *
+ * @module
+ */
+
+import { readRangeHolders } from "../lib/inspect/range_holders.ts";
+import type { RecordLockKind } from "../lib/lock/record_lock.ts";
+import {
+  blockAttempt,
+  bothLockAttempt,
+  recordLockAttempt,
+} from "../lib/wait/acquire_record_lock.ts";
+import { UsageError } from "./options.ts";
+import type { RunRequest } from "./run.ts";
+import { type FileAttempt, takeFiles } from "./take_flock.ts";
+import type { TakenLock } from "./take_lock.ts";
+
+/** Takes all of the lock files, or none. */
+export async function take(
+  request: RunRequest,
+): Promise<TakenLock | undefined> {
+  const { options, mode, allowRemote } = request;
+  const kind = options.value("kind");
+  const text = options.value("range");
+  if (kind === "posix" && options.flag("exec")) {
+    throw new UsageError("--exec can't go with --kind posix", {
+      hint: "Only flock, ofd and both outlive an exec",
+    });
+  }
+  if (kind === "both") {
+    return takeFiles(
+      request,
+      (path) => bothLockAttempt(path, { mode, allowRemote }),
+    );
+  }
+  const range = text === undefined
+    ? undefined
+    : (await import("./byte_range.ts")).parseByteRange(text);
+  const target = { range, kind: kind as RecordLockKind, mode, allowRemote };
+  return takeFiles(request, (path): FileAttempt => {
+    const attempt = recordLockAttempt(path, target);
+    return {
+      get fd() {
+        return attempt.fd;
+      },
+      try: () => attempt.try(),
+      block: (options) => blockAttempt(path, attempt, { ...options, mode }),
+      readHolders: () => readRangeHolders(path, attempt.span, mode),
+      [Symbol.dispose]: () => attempt[Symbol.dispose](),
+    };
+  });
+}
