@@ -74,8 +74,8 @@ export {
 } from "./lib/inspect/lock_table.ts";
 export {
   type WaitEdge,
-  waitGraph,
   type WaitGraph,
+  waitGraph,
   type WaitNode,
 } from "./lib/inspect/wait_graph.ts";
 export { type Deadlock, findDeadlocks } from "./lib/inspect/deadlock.ts";

@@ -51,9 +51,10 @@ export function assertStringIncludes(
   expected: string,
   msg?: string,
 ): void;
+export type ArrayLikeArg<T> = ArrayLike<T> & object;
 export function assertArrayIncludes<T>(
-  actual: ArrayLike<T>,
-  expected: ArrayLike<T>,
+  actual: ArrayLikeArg<T>,
+  expected: ArrayLikeArg<T>,
   msg?: string,
 ): void;
 export function assertMatch(

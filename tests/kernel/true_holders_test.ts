@@ -5,7 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { cliArgs } from "../support/cli.ts";
-import { HelperProcess } from "../support/helper_process.ts";
+import type { HelperProcess } from "../support/helper_process.ts";
 import { canMount, PrivateMounts } from "../support/private_mounts.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
