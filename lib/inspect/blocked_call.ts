@@ -6,6 +6,7 @@
  */
 
 import { parseFdinfo } from "../proc/fdinfo.ts";
+import type { ProcLock } from "../proc/proc_locks.ts";
 import {
   closeFile,
   listDirectory,
@@ -36,12 +37,16 @@ const SYS_FCNTL = Deno.build.arch === "aarch64" ? 25 : 72;
 const F_OFD_SETLKW = 38;
 
 /**
- * Finds the threads of this pid namespace that sleep in F_OFD_SETLKW.
+ * Finds the threads of this pid namespace that sleep in F_OFD_SETLKW, if one
+ * of some waiters must be such a thread.
  *
  * Permissions: `--allow-ffi`; processes that ptrace(2) could not attach to are
  * passed over. See proc_pid_syscall(5).
  */
-export function findBlockedOfdCalls(): BlockedCall[] {
+export function findBlockedOfdCalls(
+  waiters: readonly ProcLock[],
+): BlockedCall[] {
+  if (!waiters.some(isNameless)) return [];
   const found: BlockedCall[] = [];
   for (const pid of listPids()) {
     const threads = listDirectory(`/proc/${pid}/task`);
@@ -63,6 +68,30 @@ export function findBlockedOfdCalls(): BlockedCall[] {
     }
   }
   return found;
+}
+
+function isNameless({ pid }: ProcLock): boolean {
+  return pid === -1;
+}
+
+/**
+ * The pid of a waiter here.
+ *
+ * @param line Its line in /proc/locks.
+ * @param calls From {@linkcode findBlockedOfdCalls}; one that fits is taken
+ * out, so that no two waiters get it.
+ */
+export function waiterPid(
+  line: ProcLock,
+  calls: BlockedCall[],
+): number | undefined {
+  if (!isNameless(line)) return line.pid > 0 ? line.pid : undefined;
+  const index = calls.findIndex(({ inode, access, startByte }) =>
+    inode === line.inode &&
+    (access === undefined || access === line.access) &&
+    (startByte === undefined || startByte === line.startByte)
+  );
+  return index < 0 ? undefined : calls.splice(index, 1)[0]!.pid;
 }
 
 function readInode(pid: number, fd: number): bigint | undefined {

@@ -8,6 +8,7 @@ import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { CMDLINE_UNAVAILABLE } from "../proc/cmdline.ts";
 import { readText } from "../sys/file.ts";
 import { readCommandLine, readStartTimeMs, readUser } from "../sys/process.ts";
+import { findBlockedOfdCalls, waiterPid } from "./blocked_call.ts";
 import {
   type DescriptorScan,
   type LockedDescriptor,
@@ -126,11 +127,14 @@ export function readLockPartiesForNeedles(
   return needles.map((needle) => {
     const key = formatNeedle(needle);
     const lines = linesByKey.get(key) ?? [];
+    const waiters = lines.filter((line) => line.blocked);
+    const ofdCalls = findBlockedOfdCalls(waiters);
     const { locks } = joinLocks(lines, descriptorsByKey.get(key) ?? []);
     return {
       holders: describeHolders(locks, scan, describe),
-      waiters: lines.filter((line) => line.blocked)
-        .map((line) => describe(visiblePid(line), line, [])),
+      waiters: waiters.map((line) =>
+        describe(waiterPid(line, ofdCalls), line, [])
+      ),
       unreadableProcesses: scan.unreadable.size,
     };
   });
@@ -155,10 +159,6 @@ function descriptorsByFile(
     else known.push(descriptor);
   }
   return byKey;
-}
-
-function visiblePid(line: ProcLock): number | undefined {
-  return line.pid > 0 ? line.pid : undefined;
 }
 
 type Describe = (

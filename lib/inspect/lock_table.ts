@@ -14,7 +14,11 @@ import {
   readAncestors,
 } from "../sys/process_info.ts";
 import { compareOpenFiles } from "../sys/same_open_file.ts";
-import { type BlockedCall, findBlockedOfdCalls } from "./blocked_call.ts";
+import {
+  type BlockedCall,
+  findBlockedOfdCalls,
+  waiterPid,
+} from "./blocked_call.ts";
 import {
   readDescriptorLocks,
   scanLockedDescriptors,
@@ -150,9 +154,7 @@ export function readLockTable(): LockTable {
     table.locks.push(made);
     if (joined.waiters.length > 0) byJoined.set(lock, made);
   }
-  const ofdCalls = joined.waiters.some(({ line }) => line.pid === -1)
-    ? findBlockedOfdCalls()
-    : [];
+  const ofdCalls = findBlockedOfdCalls(joined.waiters.map(({ line }) => line));
   for (const waiter of joined.waiters) {
     const blockers = waiter.blockers
       .map((lock) => byJoined.get(lock))
@@ -257,11 +259,7 @@ class TableBuilder {
     ofdCalls: BlockedCall[],
   ): TableWaiter {
     const fileLine = line.device === undefined ? head ?? line : line;
-    const pid = line.pid > 0
-      ? line.pid
-      : line.pid === -1
-      ? takeCall(ofdCalls, line)?.pid
-      : undefined;
+    const pid = waiterPid(line, ofdCalls);
     const range = this.#range(line, fileLine, []);
     if (range.file.path === undefined && pid !== undefined) {
       this.#nameByWaiter(range.file, pid);
@@ -354,17 +352,4 @@ class TableBuilder {
       }
     }
   }
-}
-
-/** Finds the sleeping call behind a waiter without pid, each only once. */
-function takeCall(
-  calls: BlockedCall[],
-  line: ProcLock,
-): BlockedCall | undefined {
-  const index = calls.findIndex(({ inode, access, startByte }) =>
-    inode === line.inode &&
-    (access === undefined || access === line.access) &&
-    (startByte === undefined || startByte === line.startByte)
-  );
-  return index < 0 ? undefined : calls.splice(index, 1)[0];
 }

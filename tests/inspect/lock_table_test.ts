@@ -2,6 +2,7 @@ import { assert, assertEquals, assertExists } from "@std/assert";
 import {
   findDeadlocks,
   type LockTable,
+  readLockParties,
   readLockTable,
   type TableLock,
   type TableWaiter,
@@ -172,6 +173,10 @@ ${lock(38, type, start)}`,
       ["READ", reader.pid, [holder.pid]],
       ["WRITE", writer.pid, [holder.pid]],
     ],
+  );
+  assertEquals(
+    readLockParties(path).waiters.map(({ pid }) => pid).toSorted(),
+    [writer.pid, reader.pid].toSorted(),
   );
 });
 
