@@ -91,7 +91,7 @@ export async function supervise(
   lock.setInheritable?.(false);
   signals.forwardTo(pid);
   options.onStart?.(pid);
-  lock.lost?.addEventListener("abort", () => sendSignal(pid, "SIGTERM"));
+  lock.lost?.addEventListener("abort", () => signals.terminate());
   for (;;) {
     const change = await waitForChange(pid);
     switch (change.state) {
@@ -179,6 +179,13 @@ class SignalForwarder {
     }
   }
 
+  /** Asks the command to end, as a TERM that arrives here does. */
+  terminate(): void {
+    if (this.#pid === undefined) return;
+    sendSignal(this.#pid, "SIGTERM");
+    this.#startKillTimer(this.#pid);
+  }
+
   #startKillTimer(pid: number): void {
     if (this.#killAfterMs === undefined) return;
     this.#killTimer ??= setTimeout(
@@ -203,12 +210,10 @@ class SignalForwarder {
     sendSignal(0, "SIGSTOP");
   }
 
-  /**
-   * The command has ended: its process id may soon be another's. The
-   * listeners stay, since taking them away takes 3 ms and the process ends.
-   */
+  /** The command has ended: its process id may soon be another's. */
   end(): void {
-    clearTimeout(this.#killTimer);
+    // Without a timer, the runtime need not load its timers for this: 3 ms.
+    if (this.#killTimer !== undefined) clearTimeout(this.#killTimer);
     this.#pid = undefined;
   }
 }
