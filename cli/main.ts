@@ -38,6 +38,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     spec: async () => (await import("./who_spec.ts")).WHO_SPEC,
     load: async () => (await import("./who.ts")).whoCommand,
   },
+  test: {
+    spec: async () => (await import("./test_spec.ts")).TEST_SPEC,
+    load: async () => (await import("./test.ts")).testCommand,
+  },
   locks: {
     spec: async () => (await import("./locks_spec.ts")).LOCKS_SPEC,
     load: async () => (await import("./locks.ts")).locksCommand,
@@ -45,6 +49,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   doctor: {
     spec: async () => (await import("./doctor_spec.ts")).DOCTOR_SPEC,
     load: async () => (await import("./doctor.ts")).doctorCommand,
+  },
+  link: {
+    spec: async () => (await import("./link_spec.ts")).LINK_SPEC,
+    load: async () => (await import("./link.ts")).linkCommand,
   },
   completions: {
     spec: async () => (await import("./completions_spec.ts")).COMPLETIONS_SPEC,

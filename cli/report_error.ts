@@ -110,6 +110,7 @@ function exitCodeOf(error: unknown): number | undefined {
       return EXIT.SOFTWARE;
     case "LockError":
     case "LockCompromisedError":
+    case "ForeignLinkLockError":
       return EXIT.DATA;
     case "NotFound":
     case "PermissionDenied":

@@ -68,6 +68,7 @@ export async function runCommand(args: string[]): Promise<number> {
   });
   lock.release();
   log?.exited(ending);
+  if (lock.lost?.aborted) throw lock.lost.reason;
   if (ending.signal === "SIGINT") await dieOfInterrupt();
   return ending.exitCode;
 }

@@ -73,6 +73,17 @@ export const RUN_SPEC: CommandSpec = {
         "while the load is higher",
     },
     {
+      long: "message",
+      value: "TEXT",
+      help: "with --kind link: what others are told who find the lock held",
+    },
+    {
+      long: "lease",
+      value: "DURATION",
+      help: "with --kind link: lose the lock, and end the command, when no " +
+        "heartbeat has succeeded for so long; take over expired leases",
+    },
+    {
       long: "allow-remote",
       help: "lock even where the filesystem makes no promise, such as NFS",
     },

@@ -32,6 +32,8 @@ export async function takeLock(
     case "ofd":
     case "both":
       return (await import("./take_record_lock.ts")).take(request);
+    case "link":
+      return (await import("./take_link_lock.ts")).take(request);
     default:
       return (await import("./take_flock.ts")).take(request);
   }

@@ -16,6 +16,8 @@ import {
   type Needle,
   needleFromPath,
 } from "../lib/inspect/needle.ts";
+import type { LinkLockOwner } from "../lib/lock/link_lock.ts";
+import { statPath } from "../lib/sys/file.ts";
 import { quotePath } from "../lib/proc/printable.ts";
 import { EXIT } from "./exit_codes.ts";
 import { parseOptions, UsageError } from "./options.ts";
@@ -34,53 +36,93 @@ const NOBODY: LockParties = {
 interface FileReport extends LockParties {
   path: string;
   needle: Needle | undefined;
+  /** Who holds it by the link lock in it. */
+  linkOwner: LinkLockOwner | undefined;
 }
 
 /** Runs the subcommand and gives the exit code. */
-export function whoCommand(args: string[]): Promise<number> {
+export async function whoCommand(args: string[]): Promise<number> {
   const options = parseOptions(WHO_SPEC, args);
   const paths = [...options.operands, ...options.afterDashes ?? []];
   if (paths.length === 0) throw new UsageError("missing lock file");
-  const files = readFiles(paths);
+  const files = await readFiles(paths);
   if (options.flag("json")) {
-    writeOut(JSON.stringify({ schema: 1, files: files.map(toJson) }) + "\n");
+    const link = await loadLink(files);
+    const documents = files.map((file) => toJson(file, link));
+    writeOut(JSON.stringify({ schema: 1, files: documents }) + "\n");
   } else {
-    writeOut(files.map((file) => toText(file) + "\n").join(""));
+    const link = await loadLink(files);
+    writeOut(files.map((file) => toText(file, link) + "\n").join(""));
   }
-  const held = files.some(({ holders }) => holders.length > 0);
-  return Promise.resolve(held ? HELD : EXIT.OK);
+  return files.some(isHeld) ? HELD : EXIT.OK;
 }
 
-function readFiles(paths: string[]): FileReport[] {
+function isHeld({ holders, linkOwner }: FileReport): boolean {
+  return holders.length > 0 || linkOwner !== undefined;
+}
+
+type LinkModule = typeof import("./link.ts");
+
+async function loadLink(
+  files: readonly FileReport[],
+): Promise<LinkModule | undefined> {
+  return files.every(({ linkOwner }) => linkOwner === undefined)
+    ? undefined
+    : await import("./link.ts");
+}
+
+/** The owner of a link lock, which most lock files aren't. */
+async function readLinkOwner(path: string): Promise<LinkLockOwner | undefined> {
+  const stat = statPath(path, { followSymlink: false });
+  if (stat?.type !== "file" || stat.size === 0n) return undefined;
+  const { ForeignLinkLockError, readLinkLockOwner } = await import(
+    "../lib/lock/link_lock.ts"
+  );
+  try {
+    return readLinkLockOwner(path);
+  } catch (error) {
+    if (error instanceof ForeignLinkLockError) return undefined;
+    throw error;
+  }
+}
+
+async function readFiles(paths: string[]): Promise<FileReport[]> {
   const needles = paths.map(needleFromPath);
   const existing = needles.filter((needle) => needle !== undefined);
   const parties = existing.length === 0
     ? []
     : readLockPartiesForNeedles(existing);
+  const owners = await Promise.all(paths.map(readLinkOwner));
   return paths.map((path, index) => {
     const needle = needles[index];
     return {
       path,
       needle,
+      linkOwner: owners[index],
       ...(needle === undefined ? NOBODY : parties.shift()!),
     };
   });
 }
 
-function toJson(file: FileReport): Record<string, unknown> {
+function toJson(
+  file: FileReport,
+  link: LinkModule | undefined,
+): Record<string, unknown> {
   const { path, needle, holders, waiters, unreadableProcesses } = file;
   return {
     path,
     exists: needle !== undefined,
     needle: needle === undefined ? null : formatNeedle(needle),
-    held: holders.length > 0,
+    held: isHeld(file),
+    linkOwner: link?.ownerToJson(file.linkOwner) ?? null,
     holders: holders.map(holderToJson),
     waiters: waiters.map(holderToJson),
     unreadableProcesses,
   };
 }
 
-function holderToJson(holder: HolderInfo): Record<string, unknown> {
+/** A holder or waiter as JSON documents have it. */
+export function holderToJson(holder: HolderInfo): Record<string, unknown> {
   const { startTimeMs } = holder;
   return {
     pid: holder.pid ?? null,
@@ -97,18 +139,21 @@ function holderToJson(holder: HolderInfo): Record<string, unknown> {
   };
 }
 
-function toText(file: FileReport): string {
+function toText(file: FileReport, link: LinkModule | undefined): string {
   const { path, needle, holders, waiters, unreadableProcesses } = file;
+  const { linkOwner } = file;
   const name = quotePath(path);
   if (needle === undefined) return `${name}: free, there is no such file`;
-  const lines = [
-    holders.length === 0
-      ? `${name}: free ${NO_HOLDERS_RECORDED}`
-      : `${name}: held by`,
-    ...holders.map(describe),
-  ];
+  const lines = linkOwner !== undefined && link !== undefined
+    ? [`${name}: held by a link lock`, link.linkOwnerText(linkOwner)]
+    : [
+      holders.length === 0
+        ? `${name}: free ${NO_HOLDERS_RECORDED}`
+        : `${name}: held by`,
+      ...holders.map(describeHolder),
+    ];
   if (waiters.length > 0) {
-    lines.push(" waited for by", ...waiters.map(describe));
+    lines.push(" waited for by", ...waiters.map(describeHolder));
   }
   if (unreadableProcesses > 0) {
     lines.push(
@@ -119,8 +164,8 @@ function toText(file: FileReport): string {
   return lines.join("\n");
 }
 
-/** Holder, lock and range on one line. */
-function describe(holder: HolderInfo): string {
+/** A holder or waiter, its lock and its range, on two lines. */
+export function describeHolder(holder: HolderInfo): string {
   const { type, mode, startByte, endByte, user } = holder;
   const range = startByte === 0n && endByte === undefined
     ? ""
