@@ -32,6 +32,12 @@ interface Report {
 /** Runs the subcommand and gives the exit code. */
 export async function doctorCommand(args: string[]): Promise<number> {
   const options = parseOptions(DOCTOR_SPEC, args);
+  const probeFile = options.value("probe-child");
+  if (probeFile !== undefined) {
+    const { tryAllKinds } = await import("./lock_probe.ts");
+    writeOut(JSON.stringify(tryAllKinds(probeFile)));
+    return EXIT.OK;
+  }
   const paths = [...options.operands, ...options.afterDashes ?? []];
   if (paths.length === 0) throw new UsageError("missing path");
   const kind = (options.value("kind") ?? "flock") as LockKind;
@@ -39,7 +45,7 @@ export async function doctorCommand(args: string[]): Promise<number> {
   for (const path of paths) {
     const diagnosis = diagnose(path);
     const probe = options.flag("probe")
-      ? await (await import("./lock_probe.ts")).probeLocks(diagnosis)
+      ? await (await import("./lock_probe.ts")).probeLocks(diagnosis.realPath)
       : undefined;
     const safe = diagnosis.safeKinds.includes(kind) &&
       probe?.[kind][kind].excluded !== false;

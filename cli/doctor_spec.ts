@@ -30,6 +30,12 @@ export const DOCTOR_SPEC: CommandSpec = {
       long: "probe",
       help: "take locks on a temporary file in the directory, and report",
     },
+    {
+      long: "probe-child",
+      value: "FILE",
+      hidden: true,
+      help: "be the second process of --probe",
+    },
     { long: "json", help: "print one JSON document" },
   ],
   exitCodes: [

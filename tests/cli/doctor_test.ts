@@ -113,6 +113,37 @@ Deno.test("doctor: control characters of a path stay off the terminal", async ()
   assert(stdout.includes("\\x1b[31m"));
 });
 
+Deno.test("doctor --probe: two processes try every kind against every other", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const { code, stdout, stderr } = await runCli([
+    "doctor",
+    "--json",
+    "--probe",
+    path,
+  ]);
+  assertEquals([code, stderr], [0, ""]);
+  const { probe } = JSON.parse(stdout).paths[0] as {
+    probe: Record<string, Record<string, { excluded: boolean }>>;
+  };
+  // flock and fcntl don't see each other on a local filesystem; POSIX and OFD
+  // locks do.
+  const excluded = Object.entries(probe).map(([held, row]) =>
+    `${held}: ${
+      Object.keys(row).filter((tried) => row[tried]!.excluded).join(" ")
+    }`
+  );
+  assertEquals(excluded, [
+    "flock: flock",
+    "posix: posix ofd",
+    "ofd: posix ofd",
+    "link: link",
+  ]);
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+  const text = (await runCli(["doctor", "--probe", path])).stdout;
+  assertMatch(text, /ofd +got it +excluded +excluded +got it/);
+});
+
 interface MountCase {
   name: string;
   setup: string;
