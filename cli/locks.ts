@@ -7,6 +7,7 @@
 import { type Deadlock, findDeadlocks } from "../lib/inspect/deadlock.ts";
 import { type LockTable, readLockTable } from "../lib/inspect/lock_table.ts";
 import { waitGraph } from "../lib/inspect/wait_graph.ts";
+import { currentUid } from "../lib/sys/process_info.ts";
 import { parseDuration } from "./duration.ts";
 import { EXIT } from "./exit_codes.ts";
 import {
@@ -26,11 +27,13 @@ import { formatTable, type TableLayout } from "./locks/table.ts";
 import { LOCKS_SPEC } from "./locks_spec.ts";
 import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
 import { writeError, writeOut } from "./output.ts";
-import { currentUid } from "../lib/sys/process_info.ts";
 import { isTerminal, styles, terminalSize } from "./terminal.ts";
 
 /** Exit code of `--deadlocks` when there is one. */
 const DEADLOCKED = 3;
+
+/** Options that each give another view. */
+const VIEWS = ["watch", "graph", "deadlocks", "html"];
 
 const DEFAULT_INTERVAL = "1s";
 const LEAST_INTERVAL_MS = 20;
@@ -41,6 +44,12 @@ export async function locksCommand(args: string[]): Promise<number> {
   if (options.flag("list-columns")) {
     writeOut(listColumns());
     return EXIT.OK;
+  }
+  const given = VIEWS.filter((name) => options.flag(name));
+  if (given.length > 1) {
+    throw new UsageError(
+      `options '--${given[0]}' and '--${given[1]}' are incompatible`,
+    );
   }
   const view = readView(options);
   const selection = await readSelection(options);

@@ -278,6 +278,25 @@ fcntl.flock(y, fcntl.LOCK_EX)`,
   );
 });
 
+Deno.test("locks: bad input is a clear sentence", async () => {
+  for (
+    const [args, message] of [
+      [["--watch=abc"], "invalid interval: 'abc'"],
+      [["--watch", "1ms"], "interval too short: '1ms' (at least 20ms)"],
+      [["--graph=svg"], "invalid argument 'svg' for '--graph'"],
+      [["--graph", "--watch"], "options '--watch' and '--graph' are incompat"],
+      [["--type", "flok"], "unknown type of lock: 'flok'"],
+      [["--sort", "x"], "unknown column: x"],
+      [["-p", "abc"], "invalid PID argument: 'abc'"],
+      [[""], "a path must not be empty"],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await runCli(["locks", ...args]);
+    assertEquals([code, stdout], [64, ""]);
+    assertStringIncludes(stderr, `holdfast locks: ${message}`);
+  }
+});
+
 Deno.test("locks --watch --json: a line for each change, until SIGINT", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
