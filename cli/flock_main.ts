@@ -1,0 +1,29 @@
+/**
+ * `holdfast flock` by itself, for `bin/flock`.
+ *
+ * Deno reads every module that a program can reach, by dynamic imports too,
+ * before it starts: without the other commands this one starts 4 ms earlier.
+ *
+ * @module
+ */
+
+import { flockCommand } from "./flock.ts";
+
+async function main(args: string[]): Promise<number> {
+  try {
+    return await flockCommand(args);
+  } catch (error) {
+    if (error instanceof Error && error.name === "HelpRequest") {
+      const { formatHelp } = await import("./help.ts");
+      const { FLOCK_SPEC } = await import("./flock_spec.ts");
+      const { writeOut } = await import("./output.ts");
+      const { terminalSize } = await import("./terminal.ts");
+      writeOut(formatHelp(FLOCK_SPEC, terminalSize("stdout").columns));
+      return 0;
+    }
+    const { reportError } = await import("./report_error.ts");
+    return await reportError("flock", error);
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
