@@ -105,3 +105,58 @@ export {
   withLock,
 } from "./lib/wait/acquire.ts";
 export * from "./lib/coord/mod.ts";
+export {
+  type BlockingLock,
+  type ByteRange,
+  fGetlk,
+  fOfdGetlk,
+  fOfdSetlk,
+  fOfdSetlkw,
+  fSetlk,
+  fSetlkw,
+  type RecordLockKind,
+  type RecordLockRequest,
+  type RecordLockType,
+  type RecordWhence,
+} from "./lib/lock/record_lock.ts";
+export {
+  type DescriptorOwner,
+  LockableFile,
+  lockf,
+  type LockfCommand,
+  type RangeLockOptions,
+  readLock,
+  readwLock,
+  testLock,
+  unLock,
+  writeLock,
+  writewLock,
+} from "./lib/lock/range_locks.ts";
+export type { ByteSpan } from "./lib/lock/posix_guard.ts";
+export {
+  RecordLockHandle,
+  type RecordLockOptions,
+  type RecordLockTarget,
+  tryRecordLock,
+} from "./lib/lock/record_lock_handle.ts";
+export { BothLockHandle } from "./lib/lock/both_lock.ts";
+export {
+  acquireBothLocks,
+  type AcquireBothOptions,
+  acquireRecordLock,
+  type AcquireRecordLockOptions,
+  blockRecordLock,
+  type CheckedRecordLockOptions,
+} from "./lib/wait/acquire_record_lock.ts";
+export {
+  type DeadlockStep,
+  RecordDeadlockError,
+} from "./lib/wait/record_deadlock_error.ts";
+export { getLoadAverages } from "./lib/sys/loadavg.ts";
+export {
+  type LoadMinutes,
+  type LoadOptions,
+  LoadTimeoutError,
+  waitForLoad,
+} from "./lib/coord/load_gate.ts";
+export type { Clock } from "./lib/wait/clock.ts";
