@@ -5,7 +5,11 @@
  */
 
 import { type Deadlock, findDeadlocks } from "../lib/inspect/deadlock.ts";
-import { type LockTable, readLockTable } from "../lib/inspect/lock_table.ts";
+import {
+  type LockTable,
+  readLockTable,
+  type TableWaiter,
+} from "../lib/inspect/lock_table.ts";
 import { waitGraph } from "../lib/inspect/wait_graph.ts";
 import { currentUid } from "../lib/sys/process_info.ts";
 import { parseDuration } from "./duration.ts";
@@ -58,9 +62,16 @@ export async function locksCommand(args: string[]): Promise<number> {
   const intervalMs = readInterval(options);
   if (intervalMs !== undefined) {
     const { watchChanges, watchTable } = await import("./locks/watch.ts");
+    const { WaitClock } = await import("./locks/wait_clock.ts");
+    const clock = new WaitClock();
+    const readLines = () => {
+      const report = read();
+      clock.read(report.table);
+      return tableLines(report, view, (waiter) => clock.seenSince(waiter));
+    };
     await (options.flag("json")
       ? watchChanges(() => read().table, intervalMs)
-      : watchTable(() => tableLines(read(), view), intervalMs));
+      : watchTable(readLines, intervalMs));
     return EXIT.OK;
   }
   const report = read();
@@ -80,7 +91,7 @@ export async function locksCommand(args: string[]): Promise<number> {
     return EXIT.OK;
   } else if (options.flag("lslocks-json")) {
     const { lslocksJson } = await import("./locks/lslocks_json.ts");
-    const layout = tableLayout(view);
+    const layout = tableLayout(view, table.readAtMs);
     writePieces(lslocksJson(sortedRows(report, view), view.columns, layout));
   } else {
     const lines = tableLines(report, view);
@@ -158,6 +169,8 @@ function readInterval(options: ParsedOptions): number | undefined {
   return intervalMs;
 }
 
+type SeenSince = (waiter: TableWaiter) => number | undefined;
+
 /** How the table is to look. */
 interface View {
   columns: readonly Column[];
@@ -193,7 +206,7 @@ function readView(options: ParsedOptions): View {
   };
 }
 
-function tableLayout(view: View): TableLayout {
+function tableLayout(view: View, nowMs: number): TableLayout {
   const { headings, raw, bytes, cut } = view;
   return {
     headings,
@@ -202,22 +215,28 @@ function tableLayout(view: View): TableLayout {
     width: cut && isTerminal("stdout")
       ? terminalSize("stdout").columns
       : Infinity,
-    nowMs: Date.now(),
+    nowMs,
     styles: styles("stdout"),
   };
 }
 
-function sortedRows({ table, deadlocks }: Report, view: View): Row[] {
+function sortedRows(
+  { table, deadlocks }: Report,
+  view: View,
+  seenSince?: SeenSince,
+): Row[] {
   const deadlocked = new Set(
     deadlocks.flatMap(({ edges }) => edges.map(({ waiter }) => waiter)),
   );
-  const rows = toRows(table, deadlocked);
+  const rows = toRows(table, deadlocked, seenSince);
   if (view.sort === undefined) return rows;
   const { column, descending } = view.sort;
   // Sizes and ages sort by what they are and not by how they are written.
   const style = { bytes: true, nowMs: table.readAtMs };
   const key = (row: Row) => {
-    if (column.name === "AGE") return -(row.process?.startTimeMs ?? 0);
+    if (column.name === "AGE" || column.name === "WAITED") {
+      return -(row.process?.startTimeMs ?? 0);
+    }
     const cell = column.cell(row, style);
     return typeof cell === "object" ? cell.join(" ") : cell ?? "";
   };
@@ -239,11 +258,20 @@ function compareKeys(a: SortKey, b: SortKey): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function tableLines(report: Report, view: View): string[] {
-  const columns = view.isDefault && report.table.waiters.length > 0
-    ? [...view.columns.slice(0, -1), findColumn("BLOCKER"), findColumn("PATH")]
-    : view.columns;
-  return formatTable(sortedRows(report, view), columns, tableLayout(view));
+/** Columns that are added before PATH when somebody waits. */
+const WAIT_COLUMNS = ["WAITED", "BLOCKER"].map(findColumn);
+
+function tableLines(
+  report: Report,
+  view: View,
+  seenSince?: SeenSince,
+): string[] {
+  const { columns, isDefault } = view;
+  const rows = sortedRows(report, view, seenSince);
+  const shown = isDefault && report.table.waiters.length > 0
+    ? [...columns.slice(0, -1), ...WAIT_COLUMNS, ...columns.slice(-1)]
+    : columns;
+  return formatTable(rows, shown, tableLayout(view, report.table.readAtMs));
 }
 
 function listColumns(): string {

@@ -29,7 +29,7 @@ export class LockChanges {
 
   /** The lines for what is new in a reading. */
   *next(table: LockTable): Generator<string> {
-    const writer = new JsonWriter();
+    const writer = new JsonWriter(table.readAtMs);
     const { readAtMs } = table;
     const at = `"schema":${SCHEMA},"at":"${new Date(readAtMs).toISOString()}"`;
     const locks = this.#keyed(table.locks, this.#locks, lockKey, readAtMs);
@@ -123,7 +123,8 @@ function lockKey(lock: TableLock): string {
   return `${owner} ${rangeKey(lock)}`;
 }
 
-function waiterKey(waiter: TableWaiter): string {
+/** What stays the same of a waiter from one reading to the next. */
+export function waiterKey(waiter: TableWaiter): string {
   return `${waiter.process?.pid} ${rangeKey(waiter)}`;
 }
 

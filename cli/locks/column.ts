@@ -146,6 +146,20 @@ export const COLUMNS: readonly Column[] = [
         : formatDuration(Math.max(0, nowMs - process.startTimeMs)),
   },
   {
+    name: "WAITED",
+    help: "how long it waits: more than a watch has seen, less than its " +
+      "process runs",
+    right: true,
+    cell: (row, { nowMs }) => {
+      const { process, seenSinceMs = nowMs } = row;
+      if (!isWaiting(row)) return undefined;
+      if (seenSinceMs < nowMs) return `>${formatDuration(nowMs - seenSinceMs)}`;
+      return process?.startTimeMs === undefined
+        ? undefined
+        : `<${formatDuration(Math.max(0, nowMs - process.startTimeMs))}`;
+    },
+  },
+  {
     name: "STATE",
     help: "held, waiting or deadlocked",
     cell: (row) =>

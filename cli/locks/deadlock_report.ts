@@ -40,7 +40,7 @@ export function deadlocksJson(
   table: LockTable,
   deadlocks: readonly Deadlock[],
 ): string {
-  const writer = new JsonWriter();
+  const writer = new JsonWriter(table.readAtMs);
   const rings = deadlocks.map(({ certain, ring, processes, files }) => {
     const edges = ring.map(({ from, to, reason, waiter, lock }) =>
       `{"from":${from.process?.pid ?? null},"to":${to.process?.pid ?? null},` +

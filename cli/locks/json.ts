@@ -24,7 +24,7 @@ export const SCHEMA = 1;
  * repeated.
  */
 export function* tableJson(table: LockTable): Generator<string> {
-  const writer = new JsonWriter();
+  const writer = new JsonWriter(table.readAtMs);
   const { readAtMs, unreadableProcesses, unnamedFiles, unparsedLines } = table;
   yield `{"schema":${SCHEMA},"readAt":"${new Date(readAtMs).toISOString()}",` +
     `"unreadableProcesses":${unreadableProcesses},` +
@@ -46,9 +46,15 @@ export function* tableJson(table: LockTable): Generator<string> {
 
 /** Writes locks and waiters, remembering what they share. */
 export class JsonWriter {
+  readonly #readAtMs: number;
   #lastFile: LockedFile | undefined;
   #lastFileText = "";
   readonly #processes = new Map<ProcessInfo | undefined, string>();
+
+  /** @param readAtMs When the table was read, in milliseconds since 1970. */
+  constructor(readAtMs: number) {
+    this.#readAtMs = readAtMs;
+  }
 
   /** A lock. */
   lock(lock: TableLock): string {
@@ -68,8 +74,16 @@ export class JsonWriter {
     );
     return `{"id":${id},${this.#range(waiter)},` +
       `"process":${this.process(process)},` +
+      `"waitedAtMostMs":${this.#age(process) ?? null},` +
       `"blockers":${JSON.stringify(blockers.map((lock) => lock.id))},` +
       `"blockerPids":${JSON.stringify([...pids])}}`;
+  }
+
+  /** The kernel doesn't say since when it waits; no longer than it lives. */
+  #age(process: ProcessInfo | undefined): number | undefined {
+    return process?.startTimeMs === undefined
+      ? undefined
+      : Math.max(0, this.#readAtMs - process.startTimeMs);
   }
 
   /** A process, or null. */

@@ -18,6 +18,8 @@ export interface Row {
   blockers: readonly TableLock[];
   /** Those who wait for this lock. */
   waiters: readonly TableWaiter[];
+  /** When a waiter was first seen to wait; only a watch knows. */
+  seenSinceMs: number | undefined;
   /** Whether it waits in a ring. */
   deadlocked: boolean;
 }
@@ -31,10 +33,12 @@ export function isWaiting({ entry }: Row): boolean {
  * The rows of a table: each lock, and right after it those queued on it.
  *
  * @param deadlocked The waiters that are in a ring.
+ * @param seenSince When a waiter was first seen, in milliseconds since 1970.
  */
 export function toRows(
   table: LockTable,
   deadlocked: ReadonlySet<TableWaiter> = new Set(),
+  seenSince: (waiter: TableWaiter) => number | undefined = () => undefined,
 ): Row[] {
   const waitersOf = new Map<TableLock, TableWaiter[]>();
   for (const waiter of table.waiters) {
@@ -55,6 +59,7 @@ export function toRows(
       process: waiter.process,
       blockers: waiter.blockers,
       waiters: [],
+      seenSinceMs: seenSince(waiter),
       deadlocked: deadlocked.has(waiter),
     });
   };
@@ -66,6 +71,7 @@ export function toRows(
       process: firstHolder(lock),
       blockers: [],
       waiters,
+      seenSinceMs: undefined,
       deadlocked: waiters.some((waiter) => deadlocked.has(waiter)),
     });
     waiters.forEach(addWaiter);

@@ -32,12 +32,15 @@ Deno.test("locks: a row for the lock and one for who waits", async () => {
   const [heading, ...rows] = await lines(path);
   assertEquals(
     heading?.split(/ +/).join(" "),
-    "COMMAND PID TYPE SIZE MODE M START END BLOCKER PATH",
+    "COMMAND PID TYPE SIZE MODE M START END WAITED BLOCKER PATH",
   );
-  assertEquals(rows.map((row) => row.split(/ +/).join(" ")), [
-    `sh ${holder.pid} FLOCK 0B WRITE 0 0 0 ${path}`,
-    `flock ${waiter.pid} FLOCK 0B WRITE* 0 0 0 ${holder.pid} ${path}`,
-  ]);
+  assertEquals(
+    rows.map((row) => row.replace(/<[\d.]+ m?s/, "WAIT").split(/ +/).join(" ")),
+    [
+      `sh ${holder.pid} FLOCK 0B WRITE 0 0 0 ${path}`,
+      `flock ${waiter.pid} FLOCK 0B WRITE* 0 0 0 WAIT ${holder.pid} ${path}`,
+    ],
+  );
 });
 
 Deno.test("locks --json: schema 1, every key, null where unknown", async () => {
@@ -102,10 +105,19 @@ Deno.test("locks --json: schema 1, every key, null where unknown", async () => {
     id: wait.id,
     ...range,
     process: wait.process,
+    waitedAtMostMs: wait.waitedAtMostMs,
     blockers: [lock.id],
     blockerPids: [holder.pid],
   });
   assertEquals(wait.process.pid, waiter.pid);
+  // To the second that the kernel tells a process's start by.
+  assertEquals(
+    wait.waitedAtMostMs,
+    Math.max(
+      0,
+      Date.parse(document.readAt) - Date.parse(wait.process.startTime),
+    ),
+  );
 });
 
 const hasLslocks = new Deno.Command("lslocks", { args: ["-V"] })
@@ -163,7 +175,7 @@ Deno.test("locks: columns, headings, raw, bytes", async () => {
     new RegExp(` ${holder.pid},sh,\\d+$`),
   );
   assertStringIncludes((await lines("--output-all", path))[0]!, "PATHSTATUS");
-  assertEquals((await lines("-H")).length, 25);
+  assertEquals((await lines("-H")).length, 26);
   const { code, stderr } = await runCli(["locks", "-o", "PIDD"]);
   assertEquals(code, 64);
   assertStringIncludes(stderr, "unknown column: PIDD");
@@ -341,14 +353,25 @@ Deno.test("locks --watch --json: a line for each change, until SIGINT", async ()
 Deno.test("locks --watch refreshes in place on a terminal and clears up", async () => {
   using dir = new TempDir();
   await using _holder = await holdWithFlock1(dir.join("a.lock"));
+  await using _waiter = HelperProcess.spawn("flock", [
+    dir.join("a.lock"),
+    "true",
+  ]);
+  await untilWaiting(dir.path);
   // script(1) gives it a terminal; Ctrl-C comes through that.
   const command = [
     Deno.execPath(),
-    ...cliArgs(["locks", "--watch=50ms", dir.path]),
+    ...cliArgs([
+      "locks",
+      "--watch=50ms",
+      "-o",
+      "PID,TYPE,WAITED,PATH",
+      dir.path,
+    ]),
   ]
     .map((word) => `'${word}'`).join(" ");
   const child = new Deno.Command("script", {
-    args: ["-qec", `stty cols 56 rows 10; ${command}`, "/dev/null"],
+    args: ["-qec", `stty cols 40 rows 10; ${command}`, "/dev/null"],
     stdin: "piped",
     stdout: "piped",
     env: { TERM: "xterm" },
@@ -358,18 +381,20 @@ Deno.test("locks --watch refreshes in place on a terminal and clears up", async 
   let interrupted = false;
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
     text += chunk;
-    if (!interrupted && text.split("\x1b[3A\x1b[J").length > 3) {
+    if (!interrupted && text.split("\x1b[4A\x1b[J").length > 3) {
       interrupted = true;
       await writer.write(new Uint8Array([3]));
     }
   }
   await writer.close().catch(() => {});
   assertEquals((await child.status).code, 0);
-  assert(text.endsWith("\x1b[3A\x1b[J"), JSON.stringify(text.slice(-80)));
+  assert(text.endsWith("\x1b[4A\x1b[J"), JSON.stringify(text.slice(-80)));
   // Cut to the terminal's width, at the path's start.
   const row = text.split(/\r?\n/).find((line) => line.includes("FLOCK"))!;
-  assert(row.trimEnd().length <= 56, row);
+  assert(row.trimEnd().length <= 40, row);
   assertMatch(row, /….*a\.lock/);
+  // What the watch has seen of the wait.
+  assertMatch(text, /FLOCK +>\d+ ms/);
 });
 
 const isRoot = Deno.uid() === 0;
