@@ -4,10 +4,13 @@
  * API that the source uses.
  *
  * `--allow-ffi` is as strong as all of them together; the rest is there so that
- * Deno's own API works, such as the one that `locks --html` writes with.
+ * Deno's own API works, such as what link locks and `locks --html` use.
  */
 export const CLI_PERMISSIONS: readonly string[] = [
-  "--allow-ffi",
   "--allow-env",
+  "--allow-ffi",
+  "--allow-read",
+  "--allow-run",
+  "--allow-sys",
   "--allow-write",
 ];

@@ -90,7 +90,7 @@ export async function runSteps(
   const child = new Deno.Command("setsid", {
     args: ["bash", "-c", `${script}\n:`],
     cwd: directory,
-    env: { PATH: path, NO_COLOR: "1", HOME: directory, CDPATH: "" },
+    env: { PATH: path, NO_COLOR: "1", CDPATH: "" },
     stdin: "null",
     stdout: "null",
     stderr: "inherit",

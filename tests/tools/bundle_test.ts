@@ -158,37 +158,60 @@ Deno.test("deno install -g: the bundle becomes a command", async () => {
 });
 
 /** What Deno's API asks a permission for, as far as the source uses it. */
-const NEEDED: Readonly<Record<string, string | undefined>> = {
-  "dlopen": "--allow-ffi",
-  "UnsafePointer": "--allow-ffi",
-  "UnsafePointerView": "--allow-ffi",
-  "UnsafeFnPointer": "--allow-ffi",
-  "UnsafeCallback": "--allow-ffi",
-  "env": "--allow-env",
-  "writeTextFileSync": "--allow-write",
-  // types
-  "DynamicLibrary": undefined,
-  "ForeignFunction": undefined,
-  "ForeignLibraryInterface": undefined,
-  "PointerObject": undefined,
-  "PointerValue": undefined,
-  "Signal": undefined,
-  // what is free
-  "addSignalListener": undefined,
-  "removeSignalListener": undefined,
-  "args": undefined,
-  "build": undefined,
-  "consoleSize": undefined,
-  "errors": undefined,
-  "execPath": undefined,
-  "exit": undefined,
-  "inspect": undefined,
-  "permissions": undefined,
-  "pid": undefined,
-  "stderr": undefined,
-  "stdin": undefined,
-  "stdout": undefined,
+const NEEDED: Readonly<Record<string, readonly string[]>> = {
+  "env": ["--allow-env"],
+  "dlopen": ["--allow-ffi"],
+  "UnsafeCallback": ["--allow-ffi"],
+  "UnsafeFnPointer": ["--allow-ffi"],
+  "UnsafePointer": ["--allow-ffi"],
+  "UnsafePointerView": ["--allow-ffi"],
+  "lstatSync": ["--allow-read"],
+  "readDirSync": ["--allow-read"],
+  "readLinkSync": ["--allow-read"],
+  "readTextFile": ["--allow-read"],
+  "readTextFileSync": ["--allow-read"],
+  "realPathSync": ["--allow-read"],
+  "statSync": ["--allow-read"],
+  "watchFs": ["--allow-read"],
+  "linkSync": ["--allow-read", "--allow-write"],
+  "open": ["--allow-read", "--allow-write"],
+  "openSync": ["--allow-read", "--allow-write"],
+  "renameSync": ["--allow-read", "--allow-write"],
+  "chmodSync": ["--allow-write"],
+  "makeTempDirSync": ["--allow-write"],
+  "mkdirSync": ["--allow-write"],
+  "removeSync": ["--allow-write"],
+  "utimeSync": ["--allow-write"],
+  "writeTextFileSync": ["--allow-write"],
+  "Command": ["--allow-run"],
+  "kill": ["--allow-run"],
+  "gid": ["--allow-sys"],
+  "hostname": ["--allow-sys"],
+  "uid": ["--allow-sys"],
+  "connect": ["--allow-net"],
+  "connectTls": ["--allow-net"],
+  "createHttpClient": ["--allow-net"],
 };
+
+/** What needs none. */
+const FREE = [
+  "SeekMode",
+  "addSignalListener",
+  "args",
+  "build",
+  "consoleSize",
+  "errors",
+  "execPath",
+  "exit",
+  "inspect",
+  "permissions",
+  "pid",
+  "removeSignalListener",
+  "stderr",
+  "stdin",
+  "stdout",
+  "unrefTimer",
+];
 
 Deno.test("the permissions are those of the API that the tool uses", async () => {
   using dir = new TempDir();
@@ -198,13 +221,15 @@ Deno.test("the permissions are those of the API that the tool uses", async () =>
   const code = Deno.readTextFileSync(file);
   const used = new Set<string>();
   for (const [, name] of code.matchAll(/\bDeno\d*\.(\w+)/g)) used.add(name!);
-  const unknown = [...used].filter((name) => !Object.hasOwn(NEEDED, name));
-  assertEquals(unknown, [], "say which permission these take");
-  const needed = [...used].map((name) => NEEDED[name]);
+  if (/\bfetch\(/.test(code)) used.add("connect");
+  const paid = [...used].filter((name) => !FREE.includes(name)).sort();
   assertEquals(
-    [...new Set(needed)].filter((flag) => flag !== undefined).sort(),
-    [...CLI_PERMISSIONS].sort(),
+    paid.filter((name) => !Object.hasOwn(NEEDED, name)),
+    [],
+    "say which permission these take",
   );
+  const needed = new Set(paid.flatMap((name) => NEEDED[name]!));
+  assertEquals([...needed].sort(), CLI_PERMISSIONS);
   const starter = Deno.readTextFileSync(`${ROOT}/bin/holdfast`);
   assert(starter.includes(` ${CLI_PERMISSIONS.join(" ")} "$@"`), starter);
 });
