@@ -275,6 +275,41 @@ Deno.test({
   },
 });
 
+Deno.test("while locks come and go by the thousand, those that stay are seen", async () => {
+  using dir = new TempDir();
+  await using keeper = await runPython(
+    `files = [os.open(f"{sys.argv[1]}/keep{i}", os.O_RDWR | os.O_CREAT) for i in range(40)]
+for f in files: fcntl.flock(f, fcntl.LOCK_EX)
+print("ready", flush=True)
+sys.stdin.read()`,
+    dir.path,
+  );
+  // Enough of them for several pages of /proc/locks, which is read page by
+  // page; and processes that end while they are looked at.
+  await using _churn = await runPython(
+    `import threading
+files = [os.open(f"{sys.argv[1]}/churn{i}", os.O_RDWR | os.O_CREAT) for i in range(300)]
+print("ready", flush=True)
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+while True:
+    for f in files: fcntl.flock(f, fcntl.LOCK_EX)
+    if os.fork() == 0: os._exit(0)
+    os.wait()
+    for f in files: fcntl.flock(f, fcntl.LOCK_UN)`,
+    dir.path,
+  );
+  const expected = Array.from({ length: 40 }, (_, i) => dir.join(`keep${i}`));
+  for (let i = 0; i < 60; i++) {
+    const kept = readLockTable().locks.filter(({ file }) =>
+      file.path?.startsWith(dir.join("keep"))
+    );
+    // A torn reading may show one twice.
+    const paths = new Set(kept.map(({ file }) => file.path));
+    assertEquals([...paths].sort(), expected.toSorted());
+    for (const lock of kept) assertEquals(holderPids(lock), [keeper.pid]);
+  }
+});
+
 Deno.test("reading the table leaves no descriptor and creates nothing", () => {
   using dir = new TempDir();
   readLockTable();
