@@ -353,3 +353,29 @@ Deno.test("bin/holdfast works through links and from anywhere", async () => {
   }).output();
   assertEquals([code, new TextDecoder().decode(stdout)], [0, "hi\n"]);
 });
+
+Deno.test("run without --allow-ffi says so", async () => {
+  const { code, stderr } = await runCli(["run", "/tmp/l", "--", "true"], {
+    permissions: [],
+  });
+  assertEquals(code, 77);
+  assertMatch(
+    stderr,
+    /^holdfast run: Deno did not permit .*run holdfast with --allow-ffi\n$/,
+  );
+});
+
+Deno.test("run: what a POSIX record lock can't do", async () => {
+  using directory = new TempDir();
+  for (const option of ["--exec", "--on-supervisor-death=keep"]) {
+    const { code, stderr } = await run([
+      option,
+      "--kind=posix",
+      directory.join("l"),
+      "--",
+      "true",
+    ]);
+    assertEquals(code, 64, stderr);
+    assertStringIncludes(stderr, "can't go with");
+  }
+});

@@ -1,0 +1,48 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { SyscallError } from "../../lib/sys/error.ts";
+import { spawnCommand, waitForChange } from "../../lib/sys/exec.ts";
+import { sendSignal } from "../../lib/sys/signals.ts";
+import { openDescriptors } from "../support/open_descriptors.ts";
+
+Deno.test("spawnCommand and waitForChange: exit codes and signals", async () => {
+  const before = openDescriptors();
+  const ended = async (script: string) =>
+    await waitForChange(spawnCommand(["sh", "-c", script]));
+  assertEquals(await ended("exit 0"), { state: "exited", code: 0 });
+  assertEquals(await ended("exit 255"), { state: "exited", code: 255 });
+  assertEquals(await ended("kill -9 $$"), { state: "killed", signal: 9 });
+  assertEquals(await ended("kill -TERM $$"), { state: "killed", signal: 15 });
+  assertEquals(openDescriptors(), before);
+});
+
+Deno.test("waitForChange tells of a stop and of what follows", async () => {
+  const pid = spawnCommand(["sh", "-c", "kill -STOP $$; exit 3"]);
+  assertEquals(await waitForChange(pid), { state: "stopped" });
+  sendSignal(pid, "SIGCONT");
+  let change = await waitForChange(pid);
+  // The end may have replaced it already.
+  if (change.state === "continued") change = await waitForChange(pid);
+  assertEquals(change, { state: "exited", code: 3 });
+});
+
+Deno.test("spawnCommand: many at once, each its own", async () => {
+  const codes = Array.from({ length: 20 }, (_, index) => index);
+  const pids = codes.map((code) => spawnCommand(["sh", "-c", `exit ${code}`]));
+  const changes = await Promise.all(pids.map(waitForChange));
+  assertEquals(changes, codes.map((code) => ({ state: "exited", code })));
+});
+
+Deno.test("spawnCommand: what can't be executed", () => {
+  const error = assertThrows(
+    () => spawnCommand(["/no/such/program"]),
+    SyscallError,
+    'Cannot execute "/no/such/program": execve returned ENOENT (2)',
+  );
+  assertEquals(error.code, "ENOENT");
+  assertThrows(
+    () => spawnCommand(["/etc/passwd"]),
+    SyscallError,
+    "execve returned EACCES (13)",
+  );
+  assertThrows(() => spawnCommand(["a\0b"]), TypeError, "NUL");
+});

@@ -1,0 +1,51 @@
+import { assertEquals } from "@std/assert";
+import {
+  ignoreSignal,
+  isInForeground,
+  isSignalIgnored,
+  resetSignal,
+  SIGNAL_NUMBERS,
+  signalName,
+} from "../../lib/sys/signals.ts";
+
+Deno.test("SIGNAL_NUMBERS are those of kill(1)", async () => {
+  const { stdout } = await new Deno.Command("bash", { args: ["-c", "kill -l"] })
+    .output();
+  const listed = [
+    ...new TextDecoder().decode(stdout).matchAll(/(\d+)\) (SIG[A-Z0-9]+)\s/g),
+  ].map(([, number, name]) => [name, Number(number)])
+    // The real-time signals have no numbers of their own.
+    .filter(([, number]) => Number(number) < 32);
+  assertEquals(Object.entries(SIGNAL_NUMBERS), listed);
+});
+
+Deno.test("signalName", () => {
+  assertEquals(signalName(15), "SIGTERM");
+  assertEquals(signalName(34), "SIG34");
+});
+
+Deno.test("ignoreSignal, isSignalIgnored, resetSignal", () => {
+  assertEquals(isSignalIgnored("SIGURG"), false);
+  ignoreSignal("SIGURG");
+  try {
+    assertEquals(isSignalIgnored("SIGURG"), true);
+  } finally {
+    resetSignal("SIGURG");
+  }
+  assertEquals(isSignalIgnored("SIGURG"), false);
+});
+
+Deno.test("isInForeground: not without a terminal", async () => {
+  const url = new URL("../../lib/sys/signals.ts", import.meta.url).href;
+  const { stdout } = await new Deno.Command("setsid", {
+    args: [
+      "-w",
+      Deno.execPath(),
+      "eval",
+      "--quiet",
+      `import { isInForeground } from "${url}"; console.log(isInForeground());`,
+    ],
+  }).output();
+  assertEquals(new TextDecoder().decode(stdout), "false\n");
+  assertEquals(typeof isInForeground(), "boolean");
+});
