@@ -53,6 +53,7 @@ export async function runCommand(args: string[]): Promise<number> {
     log?.gaveUp();
     return request.conflictExitCode;
   }
+  if (taken.skip) return EXIT.OK;
   using lock = taken.lock;
   log?.acquired();
   await prepare({ ...taken.env, ...Object.fromEntries(variables) }, options);
@@ -60,9 +61,16 @@ export async function runCommand(args: string[]): Promise<number> {
     const { becomeCommand } = await import("./become_command.ts");
     return becomeCommand(command, lock);
   }
+  const onDeath = options.value("on-supervisor-death") as OnDeath;
+  if (onDeath === "keep" && lock.setInheritable === undefined) {
+    throw new UsageError(
+      "--on-supervisor-death keep can't go with this kind of lock",
+      { hint: "Only flock and ofd locks can be left to the command" },
+    );
+  }
   const { supervise } = await import("./supervise.ts");
   const ending = await supervise(command, lock, {
-    onDeath: options.value("on-supervisor-death") as OnDeath,
+    onDeath,
     killAfterMs,
     onStart: log && ((pid) => log.started(pid)),
   });
@@ -75,10 +83,17 @@ export async function runCommand(args: string[]): Promise<number> {
 
 type OnDeath = "keep" | "kill" | undefined;
 
+/** Options that lock something else than a file that the user names. */
+const NAMELESS = ["tree", "cpus", "cpu-list", "llcs"];
+
 async function readRequest(options: ParsedOptions): Promise<RunRequest> {
-  if (options.operands.length === 0) throw new UsageError("missing lock file");
+  const needsNoPath = NAMELESS.some((name) => options.flag(name));
+  if (options.operands.length === 0 && !needsNoPath) {
+    throw new UsageError("missing lock file");
+  }
   await checkPaths(options.operands);
-  const quiet = options.flag("quiet");
+  const singleton = options.flag("singleton");
+  const quiet = options.flag("quiet") || singleton;
   const verbose = options.flag("verbose") && !quiet;
   if (options.flag("exec")) checkExec(options);
   return {
@@ -87,10 +102,12 @@ async function readRequest(options: ParsedOptions): Promise<RunRequest> {
     mode: options.last("shared", "exclusive") === "shared"
       ? "shared"
       : "exclusive",
-    timeoutMs: options.flag("nonblock")
+    timeoutMs: options.flag("nonblock") || singleton
       ? 0
       : await readMs(options.value("timeout")) ?? Infinity,
-    conflictExitCode: readExitCode(options.value("conflict-exit-code")),
+    conflictExitCode: readExitCode(
+      options.value("conflict-exit-code") ?? (singleton ? "0" : undefined),
+    ),
     allowRemote: options.flag("allow-remote"),
     verbosity: quiet ? "quiet" : verbose ? "verbose" : "normal",
     options,

@@ -7,6 +7,8 @@ export const RUN_SPEC: CommandSpec = {
   usage: [
     "holdfast run [OPTION…] LOCKFILE… -- COMMAND [ARG…]",
     "holdfast run [OPTION…] LOCKFILE… -c 'SHELL TEXT' [-- ARG…]",
+    "holdfast run --slots N [OPTION…] NAME -- COMMAND [ARG…]",
+    "holdfast run {--tree DIR|--cpus N} [OPTION…] -- COMMAND [ARG…]",
   ],
   description:
     "Takes the lock, waiting for it if need be, runs the command, and " +
@@ -86,6 +88,56 @@ export const RUN_SPEC: CommandSpec = {
     {
       long: "allow-remote",
       help: "lock even where the filesystem makes no promise, such as NFS",
+    },
+    {
+      long: "singleton",
+      help: "if the lock is taken, exit with 0 at once and say nothing: the " +
+        "command is running already",
+    },
+    {
+      long: "fair",
+      help: "take turns in the order of arrival with all who say so too",
+    },
+    {
+      long: "every",
+      value: "DURATION",
+      help: "run at most once in so long, else exit with 0; the lock file " +
+        "keeps the time of the last start",
+    },
+    {
+      long: "tree",
+      value: "DIR",
+      help: "instead of a lock file: the lock of a directory tree, which is " +
+        "kept in the lock directory",
+      complete: "dir",
+    },
+    {
+      long: "slots",
+      value: "N",
+      help: "N at a time: LOCKFILE is a name, or a directory for the slots; " +
+        "the command finds its slot, from 0, in HOLDFAST_SLOT",
+    },
+    {
+      long: "want",
+      value: "K",
+      help: "take K of the slots, all or none; 1 unless given",
+    },
+    {
+      long: "cpus",
+      value: "N",
+      help: "reserve N CPUs and run the command on them; it finds them in " +
+        "HOLDFAST_CPUS; with --shared, others may share them",
+    },
+    { long: "cpu-list", value: "LIST", help: "reserve these CPUs: 0-3,8" },
+    {
+      long: "llcs",
+      value: "N",
+      help: "reserve the CPUs of N last-level caches",
+    },
+    { long: "same-llc", help: "all CPUs behind one last-level cache" },
+    {
+      long: "performance",
+      help: "let nobody else reserve CPUs behind the same last-level caches",
     },
     {
       long: "command",
@@ -173,6 +225,14 @@ export const RUN_SPEC: CommandSpec = {
     [
       "holdfast run -w 10m deploy.lock -c 'git pull && make install'",
       "wait up to ten minutes",
+    ],
+    [
+      "holdfast run --slots 4 encode -- ffmpeg -i in.mkv out.mp4",
+      "four at a time on this host",
+    ],
+    [
+      "holdfast run --cpus 4 --same-llc --performance -- ./benchmark",
+      "four CPUs and their cache for one measurement",
     ],
     [
       "holdfast run --exec /run/lock/worker.lock -- worker --serve",

@@ -7,7 +7,21 @@ export interface TakenLock {
   lock: HeldLock;
   /** Variables that tell the command about it. */
   env: Record<string, string>;
+  /** Set when there is nothing to do now: the command isn't run. */
+  skip?: true;
 }
+
+/** Options that make more of it than a lock, or another one than is named. */
+export const COORDINATED: readonly string[] = [
+  "slots",
+  "want",
+  "fair",
+  "every",
+  "tree",
+  "cpus",
+  "cpu-list",
+  "llcs",
+];
 
 /**
  * Takes the lock that the user asked for. Each kind is in a module of its own,
@@ -26,6 +40,9 @@ export async function takeLock(
     throw new UsageError("--range goes with --kind posix or ofd", {
       hint: "Other locks are on whole files",
     });
+  }
+  if (COORDINATED.some((name) => options.flag(name))) {
+    return (await import("./take_coordinated.ts")).take(request);
   }
   switch (kind) {
     case "posix":

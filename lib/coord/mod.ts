@@ -22,6 +22,14 @@ export {
   SlotTimeoutError,
 } from "./slots.ts";
 export { acquireFair, type AcquireFairOptions } from "./turnstile.ts";
+export {
+  type BusyResource,
+  CpuReservation,
+  CpuTimeoutError,
+  reserveCpus,
+  type ReserveOptions,
+} from "./cpu_reservation.ts";
+export { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 export { trySingleton } from "./singleton.ts";
 export { CacheEntry, type CacheOptions, evict, getOrBuild } from "./cache.ts";
 export { acquireTree, treeLockPath } from "./tree_lock.ts";

@@ -5,12 +5,7 @@
  */
 
 import type { HolderInfo } from "../inspect/holder.ts";
-import {
-  blockFlock,
-  type FlockAttempt,
-  type FlockHandle,
-  tryFlock,
-} from "../lock/flock.ts";
+import { type FlockAttempt, type FlockHandle } from "../lock/flock.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { quotePath } from "../proc/printable.ts";
 import { ENOENT } from "../sys/errno.ts";
@@ -18,6 +13,7 @@ import { LockError, SyscallError } from "../sys/error.ts";
 import { listDirectory } from "../sys/file.ts";
 import { namedPath } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "./lock_group.ts";
+import { lockScan } from "./scan_lock.ts";
 import { type CoordOptions, openAttempt, WaitBudget } from "./wait_for.ts";
 
 /** How {@linkcode acquireSlots} takes slots. */
@@ -211,20 +207,6 @@ function tryLowest(
     releaseAll([...locks.values()]);
     throw error;
   }
-}
-
-/** Nobody holds it longer than it takes to try each slot once. */
-const MAX_SCAN_MS = 10_000;
-
-/** Takes the lock under which slots may be taken and given back again. */
-function lockScan(path: string): FlockHandle {
-  const lock = tryFlock(path) ??
-    blockFlock(path, "exclusive", { timeoutMs: MAX_SCAN_MS });
-  if (lock !== undefined) return lock;
-  throw new LockError(
-    `Cannot look for free slots: ${quotePath(path)} has been locked for ` +
-      `${MAX_SCAN_MS / 1000} s; is a process stopped that holds it?`,
-  );
 }
 
 function checkCounts(slots: number, want: number): void {
