@@ -54,6 +54,26 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     spec: async () => (await import("./link_spec.ts")).LINK_SPEC,
     load: async () => (await import("./link.ts")).linkCommand,
   },
+  slots: {
+    spec: async () => (await import("./slots_spec.ts")).SLOTS_SPEC,
+    load: async () => (await import("./slots.ts")).slotsCommand,
+  },
+  gc: {
+    spec: async () => (await import("./gc_spec.ts")).GC_SPEC,
+    load: async () => (await import("./gc.ts")).gcCommand,
+  },
+  transform: {
+    spec: async () => (await import("./transform_spec.ts")).TRANSFORM_SPEC,
+    load: async () => (await import("./transform.ts")).transformCommand,
+  },
+  append: {
+    spec: async () => (await import("./append_spec.ts")).APPEND_SPEC,
+    load: async () => (await import("./append.ts")).appendCommand,
+  },
+  cache: {
+    spec: async () => (await import("./cache_spec.ts")).CACHE_SPEC,
+    load: async () => (await import("./cache.ts")).cacheCommand,
+  },
   completions: {
     spec: async () => (await import("./completions_spec.ts")).COMPLETIONS_SPEC,
     load: async () => {
