@@ -1,0 +1,151 @@
+/**
+ * Runs every benchmark side by side with its peers and writes
+ * bench/RESULTS.md and bench/charts/.
+ *
+ * ```sh
+ * deno task bench [--quick] [NAME…]
+ * ```
+ *
+ * With names, such as `handover`, only those run and nothing is written.
+ *
+ * @module
+ */
+
+import { measureContention } from "./contention.ts";
+import { measureHandover } from "./handover.ts";
+import { measureInspection } from "./inspection_report.ts";
+import { measureStartup } from "./startup.ts";
+import {
+  capture,
+  drawChart,
+  formatReport,
+  type Peers,
+  type Report,
+  repositoryPath,
+} from "./support.ts";
+import { measureUncontended } from "./uncontended.ts";
+import { measureWaiting } from "./waiting_cost.ts";
+
+const BENCHMARKS: Record<string, (peers: Peers) => Promise<Report>> = {
+  uncontended: measureUncontended,
+  handover: measureHandover,
+  contention: measureContention,
+  startup: measureStartup,
+  inspection: measureInspection,
+  waiting: measureWaiting,
+};
+
+const NPM_PEERS = ["fs-ext", "proper-lockfile"];
+
+async function preparePeers(directory: string, quick: boolean): Promise<Peers> {
+  const absent: string[] = [];
+  const attempt = async (name: string, prepare: () => Promise<string>) => {
+    try {
+      return await prepare();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : `${error}`;
+      absent.push(`${name}: ${reason.split("\n")[0]}`);
+      return undefined;
+    }
+  };
+  const floor = `${directory}/floor`;
+  await capture({
+    command: "cc",
+    args: ["-O2", "-o", floor, repositoryPath("bench/peers/floor.c")],
+  });
+  const npm: string[] = [];
+  for (const name of NPM_PEERS) {
+    await attempt(`npm ${name}`, async () => {
+      const args = ["install", "--silent", "--no-save", "--prefix", directory];
+      const all = [...npm, name];
+      await capture({ command: "npm", args: [...args, ...all] });
+      npm.push(name);
+      return name;
+    });
+  }
+  const pythonPath = await attempt("Python filelock", async () => {
+    await capture({
+      command: "sh",
+      args: [
+        "-c",
+        'cd "$0" && apt-get download -q python3-filelock && ' +
+        "dpkg -x python3-filelock_*.deb python",
+        directory,
+      ],
+    });
+    return `${directory}/python/usr/lib/python3/dist-packages`;
+  });
+  const nodePath = npm.length > 0 ? `${directory}/node_modules` : undefined;
+  return { directory, floor, npm, nodePath, pythonPath, absent, quick };
+}
+
+/** The machine, as far as it matters for the figures. */
+async function describeMachine(directory: string): Promise<string> {
+  const cpu = /^model name\s*:\s*(.*)$/m.exec(
+    Deno.readTextFileSync("/proc/cpuinfo"),
+  )?.[1] ?? Deno.build.arch;
+  const { total } = Deno.systemMemoryInfo();
+  const filesystem = (await capture({
+    command: "stat",
+    args: ["-f", "-c", "%T", directory],
+  })).trim();
+  const load = Deno.loadavg()[0]!.toFixed(1);
+  return `${navigator.hardwareConcurrency} CPUs (${cpu}), ` +
+    `${(total / 2 ** 30).toFixed(0)} GB, Linux ${Deno.osRelease()}, ` +
+    `lock files on ${filesystem}, Deno ${Deno.version.deno}. ` +
+    `Load average at the start: ${load}.`;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const quick = args.includes("--quick");
+  const names = args.filter((arg) => !arg.startsWith("-"));
+  const unknown = names.find((name) => !Object.hasOwn(BENCHMARKS, name));
+  if (unknown !== undefined) {
+    console.error(
+      `no benchmark "${unknown}"; there are ${Object.keys(BENCHMARKS)}`,
+    );
+    Deno.exit(64);
+  }
+  const directory = Deno.makeTempDirSync({ prefix: "holdfast-bench-" });
+  try {
+    const machine = await describeMachine(directory);
+    console.error("preparing peers");
+    const peers = await preparePeers(directory, quick);
+    const sections: string[] = [];
+    for (const [name, measure] of Object.entries(BENCHMARKS)) {
+      if (names.length > 0 && !names.includes(name)) continue;
+      console.error(name);
+      const report = await measure(peers);
+      const text = formatReport(report);
+      console.log(text);
+      sections.push(text);
+      if (names.length === 0) {
+        Deno.writeTextFileSync(
+          repositoryPath(`bench/charts/${report.chart}.svg`),
+          drawChart(report),
+        );
+      }
+    }
+    if (names.length > 0) return;
+    const absent = peers.absent.map((line) => `- absent: ${line}`);
+    const notes = Deno.readTextFileSync(repositoryPath("bench/NOTES.md"));
+    Deno.writeTextFileSync(
+      repositoryPath("bench/RESULTS.md"),
+      [
+        "# Benchmark results",
+        "",
+        `Written by \`deno task bench${quick ? " --quick" : ""}\` on ` +
+        `${new Date().toISOString().slice(0, 10)}. ${machine}`,
+        "",
+        ...absent,
+        ...(absent.length > 0 ? [""] : []),
+        ...sections,
+        notes,
+      ].join("\n"),
+    );
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+if (import.meta.main) await main(Deno.args);
