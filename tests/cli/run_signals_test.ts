@@ -226,6 +226,22 @@ Deno.test("run: a daemon left behind doesn't keep the lock", async () => {
   }
 });
 
+Deno.test("run: SIGTSTP stops both, SIGCONT continues both", async () => {
+  using directory = new TempDir();
+  await using run = await start([directory.join("l")], `${WAIT}; exit 4`);
+  const stopped = async (pid: number) => {
+    // The test runner's own deadline ends this when it never happens.
+    while (!/^State:\tT/m.test(Deno.readTextFileSync(`/proc/${pid}/status`))) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  run.helper.kill("SIGTSTP");
+  await stopped(run.pid);
+  await stopped(run.helper.pid);
+  run.helper.kill("SIGCONT");
+  assertEquals((await run.helper.finish()).code, 4);
+});
+
 Deno.test("run --kill-after", async () => {
   using directory = new TempDir();
   const lock = directory.join("l");
