@@ -19,7 +19,8 @@ export function bashCompletions(specs: readonly CommandSpec[]): string {
 
 _holdfast() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous="" command="" index
-  local options="" with_value="" values="" style="" operand="" foreign=""
+  local options="" with_value="" values="" style=""
+  local operand="" later_operands="" foreign=""
   COMPREPLY=()
 
   # readline may take "--kind=posix" for three words
@@ -54,7 +55,7 @@ ${specs.map(commandCase).join("\n")}
       break
     elif [[ \${COMP_WORDS[index]} == -* ]]; then
       [[ " $with_value " == *" \${COMP_WORDS[index]} "* ]] && ((index++))
-    elif [[ $foreign == second ]] && ((++operands == 2)); then
+    elif ((++operands == 2)) && [[ $foreign == second ]]; then
       start=$index
       break
     fi
@@ -73,6 +74,7 @@ ${specs.map(commandCase).join("\n")}
     return
   fi
 
+  ((operands > 0)) && operand=$later_operands
   if [[ -n $previous ]]; then
     _holdfast_value "$command" "$previous"
     if [[ -n $style ]]; then
@@ -118,7 +120,7 @@ complete -F _holdfast holdfast
 function commandCase(spec: CommandSpec): string {
   const options = offeredOptions(spec);
   const { stopAtFirstOperand, operands } = spec;
-  const [first] = operands;
+  const [first, second] = operands;
   const foreign = !takesCommand(spec)
     ? ""
     : stopAtFirstOperand
@@ -132,6 +134,7 @@ function commandCase(spec: CommandSpec): string {
     `with_value="${options.filter(takesNextWord).flatMap(dashed).join(" ")}"`,
     `operand=${first?.values ? "words" : first?.complete ?? "none"}`,
     ...(first?.values ? [`values="${first.values.join(" ")}"`] : []),
+    `later_operands=${(first?.values ? second : first)?.complete ?? "none"}`,
     `foreign="${foreign}"`,
   ];
   return [`    ${spec.name})`, ...assignments.map((line) => `      ${line}`)]

@@ -70,19 +70,38 @@ ${specs.map(commandLines).join("")}`;
 }
 
 function commandLines(spec: CommandSpec): string {
-  const { name, summary, operands: [first] } = spec;
+  const { name, summary } = spec;
   const inside = `complete -c holdfast -n '__holdfast_in ${name}'`;
   const lines = [
     "",
     `complete -c holdfast -n __holdfast_no_command -a ${name} -d ${
       quoted(summary)
     }`,
-    ...(first === undefined ? [] : [`${inside} ${style(first)}`]),
+    ...operandLines(spec),
     ...offeredOptions(spec).map((option) =>
       `${inside} ${optionArguments(option)}`
     ),
   ];
   return lines.join("\n") + "\n";
+}
+
+/** Words first, if the first operand is one of some, and then the second. */
+function operandLines(
+  { name, operands: [first, second] }: CommandSpec,
+): string[] {
+  if (first === undefined) return [];
+  const condition = `__holdfast_in ${name}`;
+  const line = (condition: string, operand: OperandSpec) =>
+    `complete -c holdfast -n '${condition}' ${style(operand)}`;
+  if (first.values === undefined || second === undefined) {
+    return [line(condition, first)];
+  }
+  const words = first.values.join(" ");
+  const given = `__fish_seen_subcommand_from ${words}`;
+  return [
+    line(`${condition}; and not ${given}`, first),
+    line(`${condition}; and ${given}`, second),
+  ];
 }
 
 function optionArguments(option: OptionSpec): string {

@@ -111,11 +111,16 @@ function optionArgument(option: OptionSpec): string {
 }
 
 function operandArguments(spec: CommandSpec): string[] {
-  const [first] = spec.operands;
+  const [first, second] = spec.operands;
   if (first === undefined) return [];
   const message = `${escaped(first.name)}:${action(first)}`;
   return spec.stopAtFirstOperand && takesCommand(spec)
     ? [quoted(`1:${message}`), quoted("*:::command: _normal")]
+    : first.values !== undefined && second !== undefined
+    ? [
+      quoted(`1:${message}`),
+      quoted(`*:${escaped(second.name)}:${action(second)}`),
+    ]
     : [quoted(`*:${message}`)];
 }
 

@@ -83,6 +83,9 @@ Deno.test({
       "fish",
       "zsh",
     ]);
+    const actions = ["break", "show", "sweep"];
+    assertEquals(await bashOffers(dir, ["link", ""]), actions);
+    assertEquals(await bashOffers(dir, ["link", "show", "s"]), []);
     assertEquals(await bashOffers(dir, ["run", "--timeout", ""]), []);
     assertEquals(await bashOffers(dir, ["no-such-command", ""]), []);
   },
@@ -174,6 +177,9 @@ Deno.test({
       zpty -w -n z $'holdfast doct\\t--prob\\tlockd\\t\\n'
       zpty -r z line '*> end*'
       print -r -- $line
+      zpty -w -n z $'holdfast link swe\\tmy\\t\\n'
+      zpty -r z line '*> end*'
+      print -r -- $line
       zpty -d z`;
     const text = await output("zsh", ["-f", "-c", script], { cwd: dir.path });
     assertStringIncludes(
@@ -181,6 +187,7 @@ Deno.test({
       "<run><--on-supervisor-death=kill><my job.lock><--><echo><x>",
     );
     assertStringIncludes(text, "<doctor><--probe><lockdir>");
+    assertStringIncludes(text, "<link><sweep><my job.lock>");
   },
 });
 
@@ -200,6 +207,8 @@ Deno.test({
       "holdfast run a.lock -- prin",
       "holdfast completions ",
       "holdfast help doc",
+      "holdfast link s",
+      "holdfast link show ",
     ];
     const script = [
       "source script.fish",
@@ -222,7 +231,13 @@ Deno.test({
       ["my job.lock"],
     ]);
     assert(offers[5]!.includes("printf"), offers[5]!.join());
-    assertEquals(offers.slice(6, 8), [["bash", "fish", "zsh"], ["doctor"]]);
+    assertEquals(offers.slice(6), [
+      ["bash", "fish", "zsh"],
+      ["doctor"],
+      ["show", "sweep"],
+      ["lockdir/", "my job.lock", "script.fish"],
+      [],
+    ]);
   },
 });
 
