@@ -4,12 +4,15 @@
  * @module
  */
 
-import { FlockHandle } from "../lib/lock/flock.ts";
 import {
-  EACCES,
-  EAGAIN,
+  blockFlockFd,
+  FlockHandle,
+  tryFlockFd,
+  unlockFlockFd,
+} from "../lib/lock/flock.ts";
+import type { ByteRange } from "../lib/lock/record_lock.ts";
+import {
   EBADF,
-  EINTR,
   EIO,
   EISDIR,
   EMFILE,
@@ -20,7 +23,7 @@ import {
   ENOSPC,
   EROFS,
 } from "../lib/sys/errno.ts";
-import { callLibc, callLibcOnce, cString } from "../lib/sys/call.ts";
+import { cString } from "../lib/sys/call.ts";
 import { SyscallError } from "../lib/sys/error.ts";
 import {
   closeFile,
@@ -33,7 +36,6 @@ import {
   openFile,
 } from "../lib/sys/file.ts";
 import { isInheritable } from "../lib/sys/inheritance.ts";
-import { withInterruptTimer } from "../lib/sys/interrupt_timer.ts";
 import { libc } from "../lib/sys/libc.ts";
 import { EXIT } from "./exit_codes.ts";
 import { FLOCK_SPEC } from "./flock_spec.ts";
@@ -50,22 +52,22 @@ class FlockFailure extends Error {
   }
 }
 
-const LOCK_OPERATIONS = { shared: 1, exclusive: 2, unlock: 8 } as const;
-const LOCK_NB = 4;
-const RECORD_LOCK_TYPES = { shared: 0, exclusive: 1, unlock: 2 } as const;
-const F_OFD_SETLK = 37;
-const F_OFD_SETLKW = 38;
+const RECORD_LOCK_TYPES = {
+  shared: "read",
+  exclusive: "write",
+  unlock: "unlock",
+} as const;
 const R_OK = 4;
 const W_OK = 2;
 
-type Operation = keyof typeof LOCK_OPERATIONS;
+type Operation = keyof typeof RECORD_LOCK_TYPES;
 
 interface FlockRequest {
   operation: Operation;
   timeoutMs: number;
   conflictExitCode: number;
   /** The range of an OFD lock; `undefined` for flock(2). */
-  range: { start: bigint; length: bigint } | undefined;
+  range: ByteRange | undefined;
   verbose: boolean;
   shareWithCommand: boolean;
   becomeCommand: boolean;
@@ -205,8 +207,8 @@ function readRange(options: ParsedOptions): FlockRequest["range"] {
     return undefined;
   }
   return {
-    start: readSize(start ?? "0", "invalid as start offset"),
-    length: readSize(length ?? "0", "invalid as length of lock range"),
+    startByte: readSize(start ?? "0", "invalid as start offset"),
+    lengthBytes: readSize(length ?? "0", "invalid as length of lock range"),
   };
 }
 
@@ -275,35 +277,53 @@ function runFailure(command: string[], error: SyscallError): FlockFailure {
 
 /** Locks the target and gives its descriptor; `undefined` when it is taken. */
 async function lock(request: FlockRequest): Promise<number | undefined> {
-  const { target, operation } = request;
-  const canReopen = "path" in target && operation !== "shared";
+  const { target } = request;
   let fd = "path" in target
     ? openTarget(target.path, accessFor(request))
     : target.fd;
-  let result = isCallers(fd, target) ? lockFd(fd, request) : -EBADF;
-  // NFS asks for a descriptor that may be written.
-  if ((result === -EIO || result === -EBADF) && canReopen) {
-    const name = cString(target.path);
-    if (libc.access(name, R_OK | W_OK) === 0) {
-      closeFile(fd);
-      fd = openTarget(target.path, O_RDWR);
-      result = lockFd(fd, request);
-    }
+  let outcome: Outcome;
+  try {
+    outcome = await lockFd(fd, request);
+  } catch (error) {
+    if (!needsWriting(error, request)) throw lockFailure(error, target);
+    closeFile(fd);
+    fd = openTarget(request.target.path, O_RDWR);
+    outcome = await lockFd(fd, request).catch((error) => {
+      throw lockFailure(error, target);
+    });
   }
-  switch (result) {
-    case -EAGAIN:
-    case -EACCES:
-      if (request.verbose) await say("failed to get lock");
-      return undefined;
-    case -EINTR:
-      if (request.verbose) await say("timeout while waiting to get lock");
-      return undefined;
+  if (outcome === "locked") return fd;
+  if (request.verbose) {
+    await say(
+      outcome === "busy"
+        ? "failed to get lock"
+        : "timeout while waiting to get lock",
+    );
   }
-  if (result >= 0) return fd;
-  const name = "path" in target ? target.path : target.fd;
-  throw new FlockFailure(
-    result === -ENOLCK || result === -ENOMEM ? EXIT.OS_ERROR : EXIT.DATA,
-    `${name}: ${strerror(-result)}`,
+  return undefined;
+}
+
+/** NFS asks for a descriptor that may be written. */
+function needsWriting(
+  error: unknown,
+  request: FlockRequest,
+): request is FlockRequest & { target: { path: string } } {
+  const { target, operation } = request;
+  return error instanceof SyscallError &&
+    (error.errno === EIO || error.errno === EBADF) &&
+    "path" in target && operation !== "shared" &&
+    libc.access(cString(target.path), R_OK | W_OK) === 0;
+}
+
+function lockFailure(
+  error: unknown,
+  target: FlockRequest["target"],
+): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  const { errno } = error;
+  return new FlockFailure(
+    errno === ENOLCK || errno === ENOMEM ? EXIT.OS_ERROR : EXIT.DATA,
+    `${"path" in target ? target.path : target.fd}: ${strerror(errno)}`,
   );
 }
 
@@ -337,50 +357,60 @@ function openExitCode(errno: number): number {
   return EXIT.NO_INPUT;
 }
 
-/** Whether a descriptor isn't one of the runtime's own, which has low ones. */
-function isCallers(fd: number, target: FlockRequest["target"]): boolean {
-  return "path" in target || isInheritable(fd);
-}
+type Outcome = "locked" | "busy" | "late";
 
-/** Locks a descriptor: 0, or minus an error number, EINTR when time is up. */
-function lockFd(fd: number, request: FlockRequest): number {
-  const { range, timeoutMs } = request;
-  const call = range === undefined
-    ? flockCall(fd, request.operation)
-    : fcntlCall(fd, request.operation, range);
-  // To prepare a timer takes longer than to find that there is no wait.
-  if (timeoutMs !== Infinity) {
-    const result = callLibc(() => call(false));
-    if (result !== -EAGAIN && result !== -EACCES) return result;
-    if (timeoutMs === 0) return result;
+/**
+ * Locks a descriptor.
+ *
+ * @throws {SyscallError} when it can't be locked at all.
+ */
+async function lockFd(fd: number, request: FlockRequest): Promise<Outcome> {
+  const { range, timeoutMs, target, operation } = request;
+  // The runtime has descriptors of its own, which the caller can't mean.
+  if ("fd" in target && !isInheritable(fd)) {
+    throw new SyscallError("lock", { syscall: "flock", errno: EBADF });
   }
-  return withInterruptTimer(
-    () => callLibcOnce(() => call(true)),
-    { timeoutMs },
-  );
+  const calls = range === undefined
+    ? flockCalls(fd, operation)
+    : await recordLockCalls(fd, operation, range);
+  // To prepare a timer takes longer than to find that there is no wait.
+  if (timeoutMs !== Infinity && calls.try()) return "locked";
+  if (timeoutMs === 0) return "busy";
+  return calls.block(timeoutMs) ? "locked" : "late";
 }
 
-function flockCall(
-  fd: number,
-  operation: Operation,
-): (wait: boolean) => number {
-  const flags = LOCK_OPERATIONS[operation];
-  return (wait) => libc.flock(fd, wait ? flags : flags | LOCK_NB);
+interface LockCalls {
+  /** Locks if that is possible at once. */
+  try(): boolean;
+  /** Waits until it is, or the time is up. */
+  block(timeoutMs: number): boolean;
 }
 
-/** F_OFD_SETLK and F_OFD_SETLKW of fcntl(2). */
-function fcntlCall(
+function flockCalls(fd: number, operation: Operation): LockCalls {
+  if (operation === "unlock") {
+    const unlock = () => {
+      unlockFlockFd(fd);
+      return true;
+    };
+    return { try: unlock, block: unlock };
+  }
+  return {
+    try: () => tryFlockFd(fd, operation),
+    block: (timeoutMs) => blockFlockFd(fd, operation, { timeoutMs }),
+  };
+}
+
+async function recordLockCalls(
   fd: number,
   operation: Operation,
-  range: { start: bigint; length: bigint },
-): (wait: boolean) => number {
-  // struct flock: type (2 bytes), whence (2), start (8 at 8), length (8), pid
-  const lock = new DataView(new ArrayBuffer(32));
-  lock.setInt16(0, RECORD_LOCK_TYPES[operation], true);
-  lock.setBigInt64(8, range.start, true);
-  lock.setBigInt64(16, range.length, true);
-  const bytes = new Uint8Array(lock.buffer);
-  return (wait) => libc.fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, bytes);
+  range: ByteRange,
+): Promise<LockCalls> {
+  const { fOfdSetlk, fOfdSetlkw } = await import("../lib/lock/record_lock.ts");
+  const request = { type: RECORD_LOCK_TYPES[operation], ...range };
+  return {
+    try: () => fOfdSetlk(fd, request),
+    block: (timeoutMs) => fOfdSetlkw(fd, request, { timeoutMs }),
+  };
 }
 
 function strerror(errno: number): string {
