@@ -11,7 +11,7 @@ import {
 } from "./support.ts";
 
 /** A peer that needs longer is ended. */
-const LIMIT_MS = 90_000;
+const LIMIT_MS = 45_000;
 
 /** Benchmark 3: many processes, each wanting the same lock many times. */
 export async function measureContention(peers: Peers): Promise<Report> {

@@ -53,7 +53,7 @@ export async function measureHandover(peers: Peers): Promise<Report> {
     if (waiters === undefined) continue;
     const values: (number | undefined)[] = [];
     for (const count of WAITERS) {
-      const rounds = Math.ceil((peers.quick ? 5 : 40) / count);
+      const rounds = Math.ceil((peers.quick ? 5 : 25) / count);
       values.push(
         count > (waiters.most ?? 100)
           ? undefined

@@ -112,20 +112,29 @@ async function main(args: readonly string[]): Promise<void> {
     console.error("preparing peers");
     const peers = await preparePeers(directory, quick);
     const sections: string[] = [];
+    const failed: string[] = [];
     for (const [name, measure] of Object.entries(BENCHMARKS)) {
       if (names.length > 0 && !names.includes(name)) continue;
       console.error(name);
-      const report = await measure(peers);
-      const text = formatReport(report);
-      console.log(text);
-      sections.push(text);
-      if (names.length === 0) {
-        Deno.writeTextFileSync(
-          repositoryPath(`bench/charts/${report.chart}.svg`),
-          drawChart(report),
-        );
+      const start = performance.now();
+      try {
+        const report = await measure(peers);
+        sections.push(formatReport(report));
+        if (names.length === 0) {
+          Deno.writeTextFileSync(
+            repositoryPath(`bench/charts/${report.chart}.svg`),
+            drawChart(report),
+          );
+        }
+      } catch (error) {
+        // Minutes of figures aren't thrown away for one that is missing.
+        failed.push(name);
+        sections.push(`## ${name}\n\nFailed: ${error}\n`);
       }
+      console.log(sections.at(-1));
+      console.error(`${((performance.now() - start) / 1000).toFixed(0)} s`);
     }
+    if (failed.length > 0) Deno.exitCode = 1;
     if (names.length > 0) return;
     const absent = peers.absent.map((line) => `- absent: ${line}`);
     const notes = Deno.readTextFileSync(repositoryPath("bench/NOTES.md"));

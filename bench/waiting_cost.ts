@@ -58,7 +58,9 @@ export async function measureWaiting(peers: Peers): Promise<Report> {
   return {
     title: "The cost of waiting",
     method: `CPU time of ${WAITERS} waiters while the lock stays taken, over ` +
-      `${windowMs / 1000} s that begin 3 s after their start.`,
+      `${
+        windowMs / 1000
+      } s that begin 3 s (for many processes 6 s) after their start.`,
     columns: ["% of one CPU"],
     rows,
     chartColumn: 0,
@@ -76,7 +78,7 @@ async function idle(
       await all[0]!.hear();
       await all[0]!.say(`${WAITERS}`);
     }
-    await pause(all.length === 1 ? 3000 : 8000);
+    await pause(all.length === 1 ? 3000 : 6000);
     const before = all.map(({ pid }) => cpuMs(pid));
     const start = performance.now();
     await pause(windowMs);

@@ -100,6 +100,11 @@ async function waitFor(
   timeoutMs: number,
 ): Promise<HeldLock | undefined> {
   const { WaitNotice } = await import("./wait_for_lock.ts");
+  // What runs the command is loaded now rather than once everybody behind this
+  // process waits for it.
+  await (request.options.flag("exec")
+    ? import("./become_command.ts")
+    : import("./supervise.ts"));
   using notice = new WaitNotice(
     path,
     request,
