@@ -62,13 +62,14 @@ async function flockWake(
   options: AcquireOptions,
 ): Promise<WakeSource> {
   const { onDegraded } = options;
-  if (options.allowRemote && isRemoteFd(attempt.fd)) {
-    onDegraded?.(new LockError("a remote filesystem tells nobody of releases"));
-    const { pollingWake } = await import("./wake.ts");
-    return pollingWake();
+  const mostlySilent = options.allowRemote === true && isRemoteFd(attempt.fd);
+  if (mostlySilent) {
+    onDegraded?.(
+      new LockError("Polling: other hosts' releases raise no event here"),
+    );
   }
   const { eventWake } = await import("./event_wake.ts");
-  return eventWake(() => [{ fd: attempt.fd }], { onDegraded });
+  return eventWake(() => [{ fd: attempt.fd }], { onDegraded, mostlySilent });
 }
 
 /* Inspection is loaded only when there is somebody to name: an uncontended

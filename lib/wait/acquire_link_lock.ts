@@ -31,7 +31,8 @@ import {
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { attemptUntil, type WaitOptions } from "./attempt_loop.ts";
-import { pollingWake } from "./wake.ts";
+import { dirname } from "../lock/path_parts.ts";
+import { eventWake, type WakeTarget } from "./event_wake.ts";
 
 export * from "../lock/link_lock.ts";
 export type { HeldLock } from "../lock/held_lock.ts";
@@ -76,6 +77,14 @@ export class LinkLockTimeoutError extends LockError {
   }
 }
 
+/** What goes away from its directory when a link lock is released. */
+function linkLockEntry(path: string): WakeTarget {
+  return {
+    directory: dirname(path),
+    entry: path.slice(path.lastIndexOf("/") + 1),
+  };
+}
+
 /**
  * Takes a link lock, waiting until it is free, its owner is proved dead, the
  * time is up or the signal aborts. It is tried again after a random time of
@@ -110,7 +119,9 @@ export async function acquireLinkLock(
   const { value: lock, waitedMs } = await attemptUntil(() => attempt.try(), {
     timeoutMs: options.timeoutMs,
     signal: options.signal,
-    wake: () => pollingWake(),
+    wake: () =>
+      // Another host's release, or a lease that ends, raises no event.
+      eventWake(() => [linkLockEntry(path)], { mostlySilent: true }),
     onBusy: options.onWait,
   });
   if (lock !== undefined) return lock;

@@ -76,12 +76,13 @@ async function rangeHoldersOf(
 }
 
 interface Attempt<T> extends Disposable {
+  readonly fd: number;
   try(): T | undefined;
 }
 
 /**
- * Polls, 1 ms to 100 ms apart: other programs unlock a range and keep the file
- * open, which raises no event.
+ * Wakes when the file is closed, and polls 1 ms to 100 ms apart besides: other
+ * programs unlock a range and keep the file open, which raises no event.
  */
 async function waitForAttempt<T>(
   path: string,
@@ -95,7 +96,10 @@ async function waitForAttempt<T>(
     {
       timeoutMs: options.timeoutMs,
       signal: options.signal,
-      wake: async () => (await import("./wake.ts")).pollingWake(),
+      wake: async () => {
+        const { eventWake } = await import("./event_wake.ts");
+        return eventWake(() => [{ fd: ending.fd }], { mostlySilent: true });
+      },
       onBusy: () => options.onWait?.({ path, readHolders }),
     },
   );

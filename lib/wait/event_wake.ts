@@ -34,6 +34,11 @@ export interface EventWakeOptions {
   random?: (() => number) | undefined;
   /** The first pause between attempts that no event has asked for. */
   backstopMs?: number | undefined;
+  /**
+   * Releases often raise no event (of a range of a file that stays open, by
+   * another host): attempts then come 1 to 100 ms apart even without.
+   */
+  mostlySilent?: boolean | undefined;
   /** Called once, when the kernel can't tell and the wait polls instead. */
   onDegraded?: ((reason: Error) => void) | undefined;
   /** Where events come from. */
@@ -43,9 +48,8 @@ export interface EventWakeOptions {
 /* A release that raises no event (LOCK_UN by a process that keeps the file
  * open, another host's on a network filesystem) is found by the backstop; the
  * longer the wait has been, the less a moment more matters. */
-const FIRST_BACKSTOP_MS = 250;
-const MAX_BACKSTOP_MS = 2000;
-const BACKSTOP_GROWTH = 1.5;
+const SLOW_BACKSTOP = { firstMs: 250, growth: 1.5, maxMs: 2000 };
+const FAST_BACKSTOP = { firstMs: 1, growth: 2, maxMs: 100 };
 
 /* Linux reports a close just before it drops the closer's locks (__fput in
  * fs/file_table.c): an attempt that comes in between fails and is repeated. */
@@ -105,6 +109,7 @@ class EventWake implements WakeSource {
   #polling: WakeSource | undefined;
   #signalled = false;
   #fruitlessWakes = 0;
+  readonly #backstop: typeof SLOW_BACKSTOP;
   #backstopMs: number;
   #wakeUp: (() => void) | undefined;
 
@@ -116,7 +121,8 @@ class EventWake implements WakeSource {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#events = options.events ?? lockEvents;
-    this.#backstopMs = options.backstopMs ?? FIRST_BACKSTOP_MS;
+    this.#backstop = options.mostlySilent ? FAST_BACKSTOP : SLOW_BACKSTOP;
+    this.#backstopMs = options.backstopMs ?? this.#backstop.firstMs;
   }
 
   async wait(maxMs: number, signal?: AbortSignal): Promise<void> {
@@ -204,12 +210,11 @@ class EventWake implements WakeSource {
   }
 
   #nextTickMs(): number {
-    const { backstopMs } = this.#options;
     if (this.#fruitlessWakes > 0) return AFTER_EVENT_MS;
     const tickMs = this.#backstopMs * (1 - this.#random() / 4);
     this.#backstopMs = Math.min(
-      this.#backstopMs * BACKSTOP_GROWTH,
-      Math.max(MAX_BACKSTOP_MS, backstopMs ?? 0),
+      this.#backstopMs * this.#backstop.growth,
+      Math.max(this.#backstop.maxMs, this.#options.backstopMs ?? 0),
     );
     return tickMs;
   }

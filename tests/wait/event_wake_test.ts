@@ -102,6 +102,32 @@ Deno.test("the backstop grows to two seconds", async () => {
   assertEquals(pauses, [250, 375, 563, 844, 1266, 1898, 2000, 2000]);
 });
 
+Deno.test("where releases are mostly silent, attempts are at most 100 ms apart", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  using _held = tryFlock(path)!;
+  const clock = new ManualClock();
+  await using wake = eventWake(() => [{ path }], {
+    clock,
+    random: () => 0,
+    mostlySilent: true,
+  });
+  await wake.wait(HOUR_MS);
+  const pauses: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    const wait = wake.wait(HOUR_MS);
+    const pause = clock.untilNext;
+    pauses.push(pause);
+    await clock.advance(pause);
+    await wait;
+  }
+  assertEquals(pauses, [1, 2, 4, 8, 16, 32, 64, 100, 100]);
+  // An event comes through all the same.
+  const woken = wake.wait(HOUR_MS);
+  closeFile(openLockFile(path).fd);
+  await woken;
+});
+
 Deno.test("an event whose attempt fails is followed by one more soon, and many by a pause", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
