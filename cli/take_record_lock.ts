@@ -11,7 +11,7 @@ import {
   bothLockAttempt,
   recordLockAttempt,
 } from "../lib/wait/acquire_record_lock.ts";
-import { UsageError } from "./options.ts";
+import { type ParsedOptions, UsageError } from "./options.ts";
 import type { RunRequest } from "./run.ts";
 import { type FileAttempt, takeFiles } from "./take_flock.ts";
 import type { TakenLock } from "./take_lock.ts";
@@ -23,11 +23,7 @@ export async function take(
   const { options, mode, allowRemote } = request;
   const kind = options.value("kind");
   const text = options.value("range");
-  if (kind === "posix" && options.flag("exec")) {
-    throw new UsageError("--exec can't go with --kind posix", {
-      hint: "Only flock, ofd and both outlive an exec",
-    });
-  }
+  if (kind === "posix") checkPosix(options);
   if (kind === "both") {
     return takeFiles(
       request,
@@ -50,4 +46,18 @@ export async function take(
       [Symbol.dispose]: () => attempt[Symbol.dispose](),
     };
   });
+}
+
+/** A POSIX lock can't be handed on: it is this process's, and ends with it. */
+function checkPosix(options: ParsedOptions): void {
+  const hint = "A command can only hold a flock, ofd or both lock";
+  if (options.flag("exec")) {
+    throw new UsageError("--exec can't go with --kind posix", { hint });
+  }
+  if (options.value("on-supervisor-death") === "keep") {
+    throw new UsageError(
+      "--on-supervisor-death keep can't go with --kind posix",
+      { hint },
+    );
+  }
 }

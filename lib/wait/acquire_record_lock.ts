@@ -159,7 +159,8 @@ export async function acquireRecordLock(
 
 /**
  * Takes a byte-range lock on a file, asleep in the kernel until it is free.
- * The whole thread sleeps, with its event loop.
+ * The whole thread sleeps, with its event loop, before the promise is given:
+ * that promise only lets a refusal be explained.
  *
  * Permissions: `--allow-ffi`. See fcntl(2), F_GETLK(2const).
  *
@@ -176,7 +177,7 @@ export async function acquireRecordLock(
  * ```ts
  * import { blockRecordLock } from "@holdfast/holdfast";
  *
- * using lock = blockRecordLock("/tmp/holdfast-example.db", { timeoutMs: 5000 });
+ * using lock = await blockRecordLock("/tmp/holdfast-example.db", { timeoutMs: 5000 });
  * if (lock === undefined) console.log("still busy after 5 s");
  * ```
  */

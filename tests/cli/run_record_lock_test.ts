@@ -71,6 +71,10 @@ Deno.test("run refuses ranges and --exec where they can't be", async () => {
       [["-k", "both", "--range", "0:1"], "--range goes with"],
       [["-k", "ofd", "--range", "x"], "invalid range: 'x'"],
       [["-k", "posix", "--exec"], "--exec can't go with --kind posix"],
+      [
+        ["-k", "posix", "--on-supervisor-death", "keep"],
+        "--on-supervisor-death keep can't go with --kind posix",
+      ],
       [["--max-load", "low"], "invalid load: 'low'"],
     ] as const
   ) {

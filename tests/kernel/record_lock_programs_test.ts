@@ -232,3 +232,40 @@ Deno.test("flock and record locks don't know of each other on a local filesystem
   assert(flock !== undefined && ofd !== undefined);
   assertEquals(posix, undefined);
 });
+
+Deno.test({
+  name:
+    "on FUSE run refuses every kind, and test asks for an OFD lock, saying why",
+  ignore: !canMount || !await isInstalled("bindfs"),
+  async fn() {
+    using directory = new TempDir();
+    await using mounts = await PrivateMounts.create(
+      directory.path,
+      "mkdir s m; bindfs s m; touch m/lock",
+    );
+    const path = directory.join("m/lock");
+    const cli = async (...args: string[]) => {
+      const output = await mounts.output(Deno.execPath(), cliArgs(args));
+      const decoder = new TextDecoder();
+      return {
+        code: output.code,
+        stdout: decoder.decode(output.stdout),
+        stderr: decoder.decode(output.stderr),
+      };
+    };
+    for (const kind of ["posix", "ofd", "both"]) {
+      const run = ["run", "-n", "-k", kind];
+      const refused = await cli(...run, path, "--", "echo", "no");
+      assertEquals([refused.code, refused.stdout], [69, ""]);
+      assertStringIncludes(refused.stderr, "fuse");
+      const allowed = ["--allow-remote", path, "--", "echo", "yes"];
+      assertEquals((await cli(...run, ...allowed)).stdout, "yes\n");
+    }
+    const unasked = await cli("test", path);
+    assertEquals(unasked.code, 0);
+    assertStringIncludes(unasked.stdout, "free for an exclusive OFD lock");
+    assertStringIncludes(unasked.stdout, "the filesystem is remote");
+    const asked = await cli("test", "-k", "flock", path);
+    assertStringIncludes(asked.stdout, "flocks of other hosts aren't seen");
+  },
+});
