@@ -112,9 +112,8 @@ const MAX_NAME_BYTES = 200;
  */
 export function checkName(name: string, what: string): void {
   const bytes = new TextEncoder().encode(name).length;
-  // deno-lint-ignore no-control-regex
   if (
-    /^[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$/.test(name) &&
+    /^[^./\p{Cc}][^/\p{Cc}]*$/u.test(name) &&
     bytes <= MAX_NAME_BYTES
   ) return;
   throw new RangeError(

@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { FlockAttempt, FlockHandle, LockMode } from "../lock/flock.ts";
+import type { LockMode } from "../lock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
+import type { RecordLockKind } from "../lock/record_lock.ts";
 import { statFd } from "../sys/file.ts";
 import { type CoordOptions, openAttempt, WaitBudget } from "./wait_for.ts";
 
@@ -15,8 +16,11 @@ export interface GroupMember {
   path: string;
   /** Shared or exclusive; exclusive unless set. */
   mode?: LockMode | undefined;
-  /** The kind of lock: flock, so far the only one a group can have. */
-  kind?: "flock" | undefined;
+  /**
+   * flock unless set, or an fcntl(2) lock on the whole file. A file that is
+   * locked in two kinds is locked by two locks, which don't see each other.
+   */
+  kind?: "flock" | RecordLockKind | undefined;
 }
 
 /** How {@linkcode acquireAll} takes a group. */
@@ -119,7 +123,7 @@ export async function acquireAll(
     ? takeWithBackoff
     : takeInOrder;
   for (;;) {
-    const entries = openInOrder(members, options);
+    const entries = await openInOrder(members, options);
     try {
       const locks = await take(entries, budget);
       if (locks === undefined) continue;
@@ -134,32 +138,67 @@ export async function acquireAll(
   }
 }
 
+/** A held lock whose file can be examined. */
+interface MemberLock extends HeldLock {
+  readonly fd: number;
+}
+
+/** A lock of any kind on its way to being taken. */
+interface MemberAttempt extends Disposable {
+  readonly fd: number;
+  try(): MemberLock | undefined;
+}
+
+type Open = (member: GroupMember) => MemberAttempt;
+
+/** How members are opened; record locks are loaded only when there are any. */
+async function opener(
+  members: readonly GroupMember[],
+  options: AcquireAllOptions,
+): Promise<Open> {
+  const openFlock: Open = ({ path, mode = "exclusive" }) =>
+    openAttempt(path, mode, options);
+  if (members.every(({ kind = "flock" }) => kind === "flock")) return openFlock;
+  const { recordLockAttempt } = await import("../wait/acquire_record_lock.ts");
+  const { createParents, allowRemote } = options;
+  return (member) => {
+    const { path, mode, kind = "flock" } = member;
+    if (kind === "flock") return openFlock(member);
+    return recordLockAttempt(path, { kind, mode, createParents, allowRemote });
+  };
+}
+
 /** One file of a group. */
 interface Entry {
   path: string;
-  /** What orders the files. */
+  /** Device and inode. */
   key: string;
+  /** The same with the kind of lock, which is what orders them. */
+  id: string;
   mode: LockMode;
-  attempt: FlockAttempt;
+  attempt: MemberAttempt;
   /** The members that name this file. */
   indexes: number[];
 }
 
-function openInOrder(
-  members: readonly (GroupMember | string)[],
+async function openInOrder(
+  named: readonly (GroupMember | string)[],
   options: AcquireAllOptions,
-): Entry[] {
+): Promise<Entry[]> {
+  const members = named.map((member) =>
+    typeof member === "string" ? { path: member } : member
+  );
+  const open = await opener(members, options);
   const byKey = new Map<string, Entry>();
   try {
-    members.forEach((member, index) => {
-      const { path, mode = "exclusive" } = typeof member === "string"
-        ? { path: member }
-        : member;
-      const attempt = openAttempt(path, mode, options);
+    members.forEach((member: GroupMember, index) => {
+      const { path, mode = "exclusive", kind = "flock" } = member;
+      const attempt = open(member);
       const key = fileKey(attempt.fd);
-      const known = byKey.get(key);
+      const id = `${key} ${kind}`;
+      const known = byKey.get(id);
       if (known === undefined) {
-        byKey.set(key, { path, key, mode, attempt, indexes: [index] });
+        byKey.set(id, { path, key, id, mode, attempt, indexes: [index] });
         return;
       }
       known.indexes.push(index);
@@ -174,7 +213,7 @@ function openInOrder(
     for (const { attempt } of byKey.values()) attempt[Symbol.dispose]();
     throw error;
   }
-  return [...byKey.values()].sort((a, b) => a.key < b.key ? -1 : 1);
+  return [...byKey.values()].sort((a, b) => a.id < b.id ? -1 : 1);
 }
 
 /** Digits of equal length, so that texts sort as numbers do. */
@@ -193,8 +232,8 @@ function fileKey(fd: number): string {
 async function takeInOrder(
   entries: readonly Entry[],
   budget: WaitBudget,
-): Promise<FlockHandle[] | undefined> {
-  const locks: FlockHandle[] = [];
+): Promise<MemberLock[] | undefined> {
+  const locks: MemberLock[] = [];
   try {
     for (const { path, key, attempt } of entries) {
       const lock = await budget.take(path, attempt);
@@ -222,7 +261,7 @@ const MAX_BACKOFF_MS = 50;
 async function takeWithBackoff(
   entries: readonly Entry[],
   budget: WaitBudget,
-): Promise<FlockHandle[]> {
+): Promise<MemberLock[]> {
   let first = entries[0]!;
   for (let round = 0;; round++) {
     const lock = await budget.take(first.path, first.attempt);
@@ -241,7 +280,7 @@ async function takeWithBackoff(
 /** Takes what isn't taken yet; gives the first entry that is busy, if any. */
 function tryOthers(
   entries: readonly Entry[],
-  locks: Map<Entry, FlockHandle>,
+  locks: Map<Entry, MemberLock>,
 ): Entry | undefined {
   try {
     return entries.find((entry) => {

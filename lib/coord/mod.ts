@@ -5,6 +5,17 @@
  * @module
  */
 
+export type { HolderInfo } from "../inspect/holder.ts";
+export type { HolderSource } from "../inspect/lock_holders.ts";
+export { FlockHandle, type LockMode } from "../lock/flock.ts";
+export type { HeldLock } from "../lock/held_lock.ts";
+export type { RecordLockKind } from "../lock/record_lock.ts";
+export {
+  LockError,
+  SyscallError,
+  type SyscallErrorInit,
+} from "../sys/error.ts";
+export type { WaitOptions } from "../wait/attempt_loop.ts";
 export type { BusyInfo, CoordOptions } from "./wait_for.ts";
 export {
   acquireAll,

@@ -5,7 +5,7 @@
  */
 
 import type { HolderInfo } from "../inspect/holder.ts";
-import { type FlockAttempt, type FlockHandle } from "../lock/flock.ts";
+import type { FlockAttempt, FlockHandle } from "../lock/flock.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { quotePath } from "../proc/printable.ts";
 import { ENOENT } from "../sys/errno.ts";

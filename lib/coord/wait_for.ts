@@ -6,11 +6,7 @@
 
 import { rejectRemoteFile } from "../inspect/fs_filter.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
-import {
-  FlockAttempt,
-  type FlockHandle,
-  type LockMode,
-} from "../lock/flock.ts";
+import { FlockAttempt, type LockMode } from "../lock/flock.ts";
 import {
   attemptUntil,
   checkTimeout,
@@ -42,6 +38,14 @@ export interface WaitTarget {
   path: string;
   /** Open descriptors of the files whose release is worth another attempt. */
   fds(): readonly number[];
+}
+
+/** A lock file on its way to being locked in some way. */
+export interface TryableFile<T> {
+  /** The open descriptor. */
+  readonly fd: number;
+  /** Takes the lock if it is free. */
+  try(): T | undefined;
 }
 
 /** One deadline for several waits that follow each other. */
@@ -101,7 +105,7 @@ export class WaitBudget {
   }
 
   /** Takes a lock; gives `undefined` when the time was up. */
-  take(path: string, attempt: FlockAttempt): Promise<FlockHandle | undefined> {
+  take<T>(path: string, attempt: TryableFile<T>): Promise<T | undefined> {
     return this.wait({ path, fds: () => [attempt.fd] }, () => attempt.try());
   }
 

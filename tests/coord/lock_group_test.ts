@@ -127,6 +127,28 @@ Deno.test("acquireAll: a replaced file is noticed, and the order made anew", asy
   assertEquals([isFree(a, "-s"), isFree(b, "-s")], [false, false]);
 });
 
+Deno.test("acquireAll: kinds of locks mixed, two on one file", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const members = (["flock", "ofd"] as const).map((kind) => ({ path, kind }));
+  using group = await acquireAll([...members, {
+    path: dir.join("b"),
+    kind: "posix",
+  }]);
+  const kinds = Deno.readTextFileSync("/proc/locks").split("\n")
+    .filter((line) =>
+      ["a", "b"].some((name) =>
+        line.includes(`:${Deno.statSync(dir.join(name)).ino} `)
+      )
+    ).map((line) => line.split(/ +/)[1]);
+  assertEquals(kinds.sort(), ["FLOCK", "OFDLCK", "POSIX"]);
+  assertEquals(new Set(group.members).size, 3);
+  await assertRejects(
+    () => acquireAll([{ path, kind: "ofd" }], { timeoutMs: 0 }),
+    LockTimeoutError,
+  );
+});
+
 Deno.test("acquireAll: aborts with the caller's reason", async () => {
   using dir = new TempDir();
   await using _holder = await holdWithFlock1(dir.join("b"));

@@ -3,7 +3,10 @@ import { acquireFair, joinQueue } from "../../lib/coord/turnstile.ts";
 import { acquire } from "../../lib/wait/acquire.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { LockError } from "../../lib/sys/error.ts";
-import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
+import {
+  type HelperProcess,
+  holdWithFlock1,
+} from "../support/helper_process.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { STRESS, Worker } from "./support/workers.ts";
