@@ -177,7 +177,9 @@ export async function acquireRecordLock(
  * ```ts
  * import { blockRecordLock } from "@holdfast/holdfast";
  *
- * using lock = await blockRecordLock("/tmp/holdfast-example.db", { timeoutMs: 5000 });
+ * using lock = await blockRecordLock("/tmp/holdfast-example.db", {
+ *   timeoutMs: 5000,
+ * });
  * if (lock === undefined) console.log("still busy after 5 s");
  * ```
  */

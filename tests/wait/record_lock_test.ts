@@ -14,6 +14,7 @@ import {
   acquireBothLocks,
   acquireRecordLock,
   blockRecordLock,
+  bothLockAttempt,
 } from "../../lib/wait/acquire_record_lock.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import {
@@ -189,6 +190,40 @@ Deno.test("both takes flock and an OFD lock by one descriptor, or neither", asyn
     assertEquals(types(), ["FLOCK"]);
   }
   assertEquals(openDescriptors(), before);
+});
+
+Deno.test("while both sleeps for the record lock, it doesn't hold the flock", async () => {
+  using directory = new TempDir();
+  const path = directory.join("file");
+  await using python = await runPython(
+    `
+f, g = open(sys.argv[1], "a+"), open(sys.argv[1], "a+")
+fcntl.lockf(f, fcntl.LOCK_EX)
+print("ready", flush=True)
+sys.stdin.readline()
+import time
+needle = f":{os.fstat(f.fileno()).st_ino} "
+while not any("->" in l and needle in l for l in open("/proc/locks")):
+    time.sleep(0.001)
+fcntl.flock(g, fcntl.LOCK_EX | fcntl.LOCK_NB)
+fcntl.flock(g, fcntl.LOCK_UN)
+print("flock was free", flush=True)
+fcntl.lockf(f, fcntl.LOCK_UN)
+sys.stdin.read()
+`,
+    path,
+  );
+  await python.writeLine("go");
+  using attempt = bothLockAttempt(path, {});
+  using both = attempt.block({ timeoutMs: 10_000 });
+  assertEquals(await python.nextLine(), "flock was free");
+  assert(both?.held);
+  assertEquals(
+    readHolders(path).map(({ type }) => type).sort(),
+    ["FLOCK", "OFDLCK"],
+  );
+  using second = bothLockAttempt(path, {});
+  assertEquals(second.try(), undefined);
 });
 
 Deno.test("shared holders of both share both", async () => {
