@@ -135,6 +135,7 @@ function failedCall(error: Error): FailedCall | undefined {
 const OPENING_CALLS = [
   "open",
   "openat",
+  "chdir",
   "mkdir",
   "stat",
   "statx",

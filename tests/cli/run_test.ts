@@ -379,3 +379,14 @@ Deno.test("run: what a POSIX record lock can't do", async () => {
     assertStringIncludes(stderr, "can't go with");
   }
 });
+
+Deno.test("run --cwd to a directory that isn't there", async () => {
+  using directory = new TempDir();
+  const lock = directory.join("l");
+  assertEquals(await run(["--cwd", "/no/such", lock, "--", "true"]), {
+    code: 66,
+    stdout: "",
+    stderr: 'holdfast run: Cannot change to directory "/no/such": chdir ' +
+      "returned ENOENT (2), no such file or directory\n",
+  });
+});
