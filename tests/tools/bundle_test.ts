@@ -157,41 +157,20 @@ Deno.test("deno install -g: the bundle becomes a command", async () => {
   await assertWorks(dir.join("root/bin/holdfast"), dir);
 });
 
-/** What Deno's API asks a permission for, as far as the source uses it. */
-const NEEDED: Readonly<Record<string, readonly string[]>> = {
-  "env": ["--allow-env"],
-  "dlopen": ["--allow-ffi"],
-  "UnsafeCallback": ["--allow-ffi"],
-  "UnsafeFnPointer": ["--allow-ffi"],
-  "UnsafePointer": ["--allow-ffi"],
-  "UnsafePointerView": ["--allow-ffi"],
-  "lstatSync": ["--allow-read"],
-  "readDirSync": ["--allow-read"],
-  "readLinkSync": ["--allow-read"],
-  "readTextFile": ["--allow-read"],
-  "readTextFileSync": ["--allow-read"],
-  "realPathSync": ["--allow-read"],
-  "statSync": ["--allow-read"],
-  "watchFs": ["--allow-read"],
-  "linkSync": ["--allow-read", "--allow-write"],
-  "open": ["--allow-read", "--allow-write"],
-  "openSync": ["--allow-read", "--allow-write"],
-  "renameSync": ["--allow-read", "--allow-write"],
-  "chmodSync": ["--allow-write"],
-  "makeTempDirSync": ["--allow-write"],
-  "mkdirSync": ["--allow-write"],
-  "removeSync": ["--allow-write"],
-  "utimeSync": ["--allow-write"],
-  "writeTextFileSync": ["--allow-write"],
-  "Command": ["--allow-run"],
-  "kill": ["--allow-run"],
-  "gid": ["--allow-sys"],
-  "hostname": ["--allow-sys"],
-  "uid": ["--allow-sys"],
-  "connect": ["--allow-net"],
-  "connectTls": ["--allow-net"],
-  "createHttpClient": ["--allow-net"],
-};
+/** What Deno's API asks a permission for, by name. */
+const NEEDED: readonly (readonly [RegExp, ...string[]])[] = [
+  [/^env$/, "--allow-env"],
+  [/^(dlopen|Unsafe\w+)$/, "--allow-ffi"],
+  [/^(read|l?stat|realPath|watchFs|cwd|chdir)/, "--allow-read"],
+  [/^(open|link|rename|copy|symlink)/, "--allow-read", "--allow-write"],
+  [
+    /^(write|remove|mkdir|makeTemp|ch(mod|own)|truncate|utime|create)/,
+    "--allow-write",
+  ],
+  [/^(Command|kill)$/, "--allow-run"],
+  [/^([ug]id|hostname|loadavg|osRelease|osUptime)$/, "--allow-sys"],
+  [/^(connect|connectTls|resolveDns|listen)$/, "--allow-net"],
+];
 
 /** What needs none. */
 const FREE = [
@@ -222,13 +201,13 @@ Deno.test("the permissions are those of the API that the tool uses", async () =>
   const used = new Set<string>();
   for (const [, name] of code.matchAll(/\bDeno\d*\.(\w+)/g)) used.add(name!);
   if (/\bfetch\(/.test(code)) used.add("connect");
-  const paid = [...used].filter((name) => !FREE.includes(name)).sort();
-  assertEquals(
-    paid.filter((name) => !Object.hasOwn(NEEDED, name)),
-    [],
-    "say which permission these take",
-  );
-  const needed = new Set(paid.flatMap((name) => NEEDED[name]!));
+  const needed = new Set<string>();
+  for (const name of used) {
+    if (FREE.includes(name)) continue;
+    const [, ...flags] = NEEDED.find(([names]) => names.test(name)) ?? [];
+    assert(flags.length > 0, `say which permission Deno.${name} takes`);
+    for (const flag of flags) needed.add(flag);
+  }
   assertEquals([...needed].sort(), CLI_PERMISSIONS);
   const starter = Deno.readTextFileSync(`${ROOT}/bin/holdfast`);
   assert(starter.includes(` ${CLI_PERMISSIONS.join(" ")} "$@"`), starter);
