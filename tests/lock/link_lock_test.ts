@@ -28,6 +28,8 @@ import {
   linkCandidate,
   LinkNames,
   newOwner,
+  type RemovalIncident,
+  removeByClaim,
   writeCandidate,
 } from "../../lib/lock/link_protocol.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -152,6 +154,31 @@ Deno.test("a living breaker's claim is respected", () => {
   assertEquals(tryLinkLock(path), undefined);
   assertEquals(readLinkLockOwner(path)?.token, dead.token);
   assert(sweepLinkLock(path).every(({ removed }) => !removed));
+});
+
+Deno.test("a lock that a stranger has put in the way gets its name back", () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const own = new LinkNames(path);
+  const dead = deadOwner();
+  Deno.writeTextFileSync(path, formatLinkOwner(dead));
+  const fresh = newOwner({ fence: 2, message: null, leaseMs: null });
+  const incidents: RemovalIncident[] = [];
+  const outcome = removeByClaim(
+    own,
+    dead.token,
+    newOwner({ fence: 1, message: null, leaseMs: null }),
+    () => {
+      Deno.writeTextFileSync(dir.join("b"), formatLinkOwner(fresh));
+      Deno.renameSync(dir.join("b"), path);
+      return true;
+    },
+    (incident) => incidents.push(incident),
+  );
+  assertEquals(outcome, "changed");
+  assertEquals(incidents, [{ path, found: fresh, restored: true }]);
+  assertEquals(readLinkLockOwner(path), fresh);
+  assertEquals(names(dir), ["a"]);
 });
 
 Deno.test("only a proof of death breaks a lock", () => {
