@@ -6,10 +6,13 @@
 
 import { EINTR } from "./errno.ts";
 import { callLibc, cString } from "./call.ts";
-import { SyscallError } from "./error.ts";
+import { LockError, SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
 
-const SIGALRM = 14;
+/* As the C library numbers them: it keeps two real-time signals to itself. */
+const SIGRTMIN = 34;
+const SIGRTMAX = 64;
+const SIG_DFL = 0n;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const CLOCK_MONOTONIC = 1;
@@ -31,14 +34,17 @@ export interface InterruptTimerOptions {
 }
 
 /**
- * Makes a call that sleeps in the kernel, wakes it by SIGALRM for ticks and
+ * Makes a call that sleeps in the kernel, wakes it by a signal for ticks and
  * the deadline, and makes it again until it succeeds, fails or is too late.
  *
  * The signal is caught by a C function without effect, for a JavaScript one
  * can't run inside a signal handler. The timer repeats, so a signal that
  * arrives just before the call falls asleep delays the wait's end and doesn't
  * miss it. It is aimed at this thread, which in a Worker isn't the main one.
- * The signal's disposition and mask are put back as they were.
+ *
+ * It is a real-time signal that nothing else in the process deals with. Its
+ * handler stays, for to put back what was there would pull it from under other
+ * threads that sleep here; exec(3) gives the signal its default action again.
  *
  * @param call Makes the system call once and returns `-EINTR` when a signal
  * ended it.
@@ -56,13 +62,12 @@ export function withInterruptTimer(
     }
   }
   const deadline = performance.now() + timeoutMs;
-  const saved = new Uint8Array(SIGACTION_SIZE);
-  checkCall("sigaction", () => libc.sigaction(SIGALRM, noopAction(), saved));
+  const signal = wakingSignal();
   const mask = new Uint8Array(128);
-  new DataView(mask.buffer).setUint32(0, 1 << (SIGALRM - 1), true);
+  new DataView(mask.buffer).setBigUint64(0, 1n << BigInt(signal - 1), true);
   const savedMask = new Uint8Array(128);
   libc.sigprocmask(SIG_UNBLOCK, mask, savedMask);
-  const timer = createTimer();
+  const timer = createTimer(signal);
   try {
     let nextTick = performance.now() + tickMs;
     for (;;) {
@@ -81,33 +86,39 @@ export function withInterruptTimer(
     }
   } finally {
     libc.timer_delete(timer);
-    libc.sigaction(SIGALRM, saved, null);
     libc.sigprocmask(SIG_SETMASK, savedMask, null);
   }
 }
 
-let noop: Uint8Array<ArrayBuffer> | undefined;
+let chosen: number | undefined;
 
-function noopAction(): Uint8Array<ArrayBuffer> {
-  if (noop === undefined) {
-    noop = new Uint8Array(SIGACTION_SIZE);
-    // abs(3) takes an int, as a handler does, and touches nothing.
-    const address = libc.dlsym(null, cString("abs"));
-    new DataView(noop.buffer).setBigUint64(
-      0,
-      Deno.UnsafePointer.value(address),
-      true,
-    );
+/** A signal with a handler that does nothing. */
+function wakingSignal(): number {
+  if (chosen !== undefined) return chosen;
+  // abs(3) takes an int, as a handler does, and touches nothing.
+  const noop = Deno.UnsafePointer.value(libc.dlsym(null, cString("abs")));
+  const action = new BigUint64Array(SIGACTION_SIZE / 8);
+  for (let signal = SIGRTMAX; signal > SIGRTMIN; signal--) {
+    checkCall("sigaction", () => libc.sigaction(signal, null, action));
+    // Ours already: another thread, a Worker, has been here.
+    if (action[0] === noop) return chosen = signal;
+    if (action[0] !== SIG_DFL) continue;
+    action.fill(0n);
+    action[0] = noop;
+    checkCall("sigaction", () => libc.sigaction(signal, action, null));
+    return chosen = signal;
   }
-  return noop;
+  throw new LockError(
+    "Cannot set a timer: this process uses every real-time signal",
+  );
 }
 
-/** A timer that sends SIGALRM to the calling thread. */
-function createTimer(): Deno.PointerValue {
+/** A timer that sends a signal to the calling thread. */
+function createTimer(signal: number): Deno.PointerValue {
   // struct sigevent: value (8 bytes), signo (4), notify (4), thread id (4)
   const event = new Uint8Array(64);
   const view = new DataView(event.buffer);
-  view.setInt32(8, SIGALRM, true);
+  view.setInt32(8, signal, true);
   view.setInt32(12, SIGEV_THREAD_ID, true);
   view.setInt32(16, libc.gettid(), true);
   const timer = new BigUint64Array(1);

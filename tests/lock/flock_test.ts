@@ -179,15 +179,63 @@ Deno.test("blockFlock: wakes when the holder goes", async () => {
   assert(lock?.held);
 });
 
-Deno.test("blockFlock puts SIGALRM's disposition and timer back", async () => {
+Deno.test("blockFlock leaves SIGALRM, the signal mask and no timer behind", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
   await using _holder = await holdWithFlock1(path);
-  const signals = () =>
-    Deno.readTextFileSync("/proc/self/status").match(/^Sig(Ign|Cgt|Blk).*$/gm);
-  const before = signals();
+  const state = () => {
+    const status = Deno.readTextFileSync("/proc/self/status");
+    const caught = /^SigCgt:\s*(\w+)$/m.exec(status)![1]!;
+    return {
+      signals: status.match(/^Sig(Ign|Blk).*$/gm),
+      catchesAlarm: (BigInt(`0x${caught}`) >> 13n & 1n) === 1n,
+      timers: Deno.readTextFileSync("/proc/self/timers"),
+    };
+  };
+  const before = state();
   blockFlock(path, "exclusive", { timeoutMs: 30 });
-  assertEquals(signals(), before);
+  assertEquals(state(), before);
+});
+
+Deno.test("threads that sleep in blockFlock at once each wake at their own deadline", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const flock = new URL("../../lib/lock/flock.ts", import.meta.url).href;
+  const worker = `import { blockFlock } from ${JSON.stringify(flock)};
+    self.onmessage = ({ data: [path, timeoutMs] }) => {
+      self.postMessage(blockFlock(path, "exclusive", { timeoutMs }) === undefined);
+      self.close();
+    };`;
+  // One that ends while others sleep must not take their signal's handler
+  // away: the signal would end the process.
+  const script = `import { tryFlock } from ${JSON.stringify(flock)};
+    const path = ${JSON.stringify(path)};
+    using held = tryFlock(path);
+    const results = await Promise.all([20, 60, 100, 140].map((ms) => {
+      const worker = new Worker(
+        "data:text/javascript," + ${JSON.stringify(encodeURIComponent(worker))},
+        { type: "module" },
+      );
+      worker.postMessage([path, ms]);
+      return new Promise((resolve) => {
+        worker.onmessage = ({ data }) => resolve(data);
+      });
+    }));
+    console.log(JSON.stringify(results));`;
+  const { stdout, code, signal } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--quiet",
+      "--no-check",
+      `data:text/javascript,${encodeURIComponent(script)}`,
+    ],
+  }).output();
+  assertEquals({ code, signal }, { code: 0, signal: null });
+  assertEquals(
+    new TextDecoder().decode(stdout).trim(),
+    "[true,true,true,true]",
+  );
 });
 
 Deno.test("a lock file removed by its holder is locked anew", async () => {
