@@ -23,6 +23,7 @@ import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import { SyscallError } from "../../lib/sys/error.ts";
 import { readText } from "../../lib/sys/file.ts";
 import { runPython } from "../support/python.ts";
+import { settled } from "../support/settled.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const hasCompiler = await new Deno.Command("sh", {
@@ -67,11 +68,13 @@ int main(void) {
 /** The record locks on a file, as the kernel lists them. */
 function kernelLocks(path: string): string[] {
   const inode = BigInt(Deno.statSync(path).ino!);
-  return parseProcLocks(readText("/proc/locks"))
-    .filter((lock) => lock.inode === inode && !lock.blocked)
-    .map(({ type, access, pid, startByte, endByte }) =>
-      `${type} ${access} ${pid} ${startByte}-${endByte ?? "EOF"}`
-    ).sort();
+  return settled(() =>
+    parseProcLocks(readText("/proc/locks"))
+      .filter((lock) => lock.inode === inode && !lock.blocked)
+      .map(({ type, access, pid, startByte, endByte }) =>
+        `${type} ${access} ${pid} ${startByte}-${endByte ?? "EOF"}`
+      ).sort()
+  );
 }
 
 const BIG = 2n ** 62n;

@@ -13,14 +13,15 @@ import { readHolders } from "../../lib/inspect/holder.ts";
 import { LockError } from "../../lib/sys/error.ts";
 import { closeFile } from "../../lib/sys/file.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
+import { settled } from "../support/settled.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** This process's POSIX locks on a file, by the kernel's list. */
 function posixLocks(path: string): string[] {
-  return readHolders(path).filter(({ type }) => type === "POSIX")
-    .map(({ mode, startByte, endByte }) =>
-      `${mode} ${startByte}-${endByte ?? "EOF"}`
-    );
+  return settled(() => readHolders(path))
+    .filter(({ type }) => type === "POSIX").map((
+      { mode, startByte, endByte },
+    ) => `${mode} ${startByte}-${endByte ?? "EOF"}`);
 }
 
 const HEAD = { startByte: 0n, lengthBytes: 10n };

@@ -24,6 +24,7 @@ import {
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { runPython } from "../support/python.ts";
+import { settled } from "../support/settled.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** Python that takes `lockf(LENGTH, START)` and keeps it. */
@@ -160,7 +161,8 @@ Deno.test("a ring of three is found, and a mere queue isn't one", () => {
 Deno.test("both takes flock and an OFD lock by one descriptor, or neither", async () => {
   using directory = new TempDir();
   const path = directory.join("file");
-  const types = () => readHolders(path).map(({ type }) => type).sort();
+  const types = () =>
+    settled(() => readHolders(path)).map(({ type }) => type).sort();
   {
     using both = await acquireBothLocks(path);
     assertEquals(types(), ["FLOCK", "OFDLCK"]);
@@ -219,7 +221,7 @@ sys.stdin.read()
   assertEquals(await python.nextLine(), "flock was free");
   assert(both?.held);
   assertEquals(
-    readHolders(path).map(({ type }) => type).sort(),
+    settled(() => readHolders(path)).map(({ type }) => type).sort(),
     ["FLOCK", "OFDLCK"],
   );
   using second = bothLockAttempt(path, {});
