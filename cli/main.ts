@@ -1,6 +1,17 @@
 /**
  * The command line tool `holdfast`.
  *
+ * ```ts
+ * import { main } from "@holdfast/holdfast/cli";
+ *
+ * const code = await main(["run", "/tmp/example.lock", "--", "true"]);
+ * console.log(`exit code ${code}`);
+ * ```
+ *
+ * From a shell it is `deno run -A jsr:@holdfast/holdfast/cli run FILE -- CMD`.
+ * It needs `--allow-ffi`, and for parts of it `--allow-env`, `--allow-read`,
+ * `--allow-run`, `--allow-sys` and `--allow-write`.
+ *
  * It imports nothing before it knows which command is asked for, and then only
  * that: starting up is most of what a short command under a lock costs.
  *

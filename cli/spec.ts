@@ -60,6 +60,7 @@ export interface CommandSpec {
   usage: readonly string[];
   /** Its behaviour; paragraphs are separated by an empty line. */
   description: string;
+  /** What follows the options. */
   operands: readonly OperandSpec[];
   /** All options but `--help`, which every command has. */
   options: readonly OptionSpec[];

@@ -39,11 +39,7 @@ const manifest = JSON.parse(
 ) as Manifest;
 const { compilerOptions: _, ...readersManifest } = manifest;
 
-// The command line documents itself by --help; its module is not for import.
-const entries = Object.entries(manifest.exports)
-  .filter(([name]) => name !== "./cli")
-  .map(([, path]) => path);
-const documented = deno("doc", "--lint", ...entries);
+const documented = deno("doc", "--lint", ...Object.values(manifest.exports));
 
 // Beside deno.json, since its paths are relative to its folder.
 const config = Deno.makeTempFileSync({

@@ -2,6 +2,19 @@
  * More than one lock, and what people do under locks: groups, slots, turns,
  * reserved CPUs, caches, files changed in one piece.
  *
+ * ```ts
+ * import { acquireAll } from "@holdfast/holdfast/coord";
+ *
+ * using locks = await acquireAll([
+ *   { path: "/tmp/holdfast-example-a.lock" },
+ *   { path: "/tmp/holdfast-example-b.lock", mode: "shared" },
+ * ], { timeoutMs: 5000 });
+ * console.log(`holding ${locks.path}`);
+ * ```
+ *
+ * Permissions: `--allow-ffi` for all of it; what writes files of yours needs
+ * more, and says so.
+ *
  * @module
  */
 

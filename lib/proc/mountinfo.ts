@@ -4,6 +4,13 @@
  * Text in, values out: nothing is read and no permission is needed. The reader
  * decodes the file as UTF-8, with U+FFFD for bytes that aren't.
  *
+ * ```ts
+ * import { parseMountinfo } from "@holdfast/holdfast/mountinfo";
+ *
+ * const [mount] = parseMountinfo("36 1 0:9 / /n rw - nfs4 srv:/ rw,vers=4.2\n");
+ * console.log(mount?.fsType, mount?.mountPoint); // nfs4 /n
+ * ```
+ *
  * @module
  */
 import { ProcParseError, type ProcParseOptions, reportLine } from "./error.ts";

@@ -4,6 +4,13 @@
  * Text in, values out: nothing is read and no permission is needed. The reader
  * decodes the file as UTF-8, with U+FFFD for bytes that aren't.
  *
+ * ```ts
+ * import { parseProcLocks } from "@holdfast/holdfast/proc-locks";
+ *
+ * const [lock] = parseProcLocks("1: FLOCK ADVISORY WRITE 7 fe:00:42 0 EOF\n");
+ * console.log(lock?.type, lock?.pid); // FLOCK 7
+ * ```
+ *
  * @module
  */
 import { ProcParseError, type ProcParseOptions, reportLine } from "./error.ts";
