@@ -8,6 +8,7 @@ export const WHO_SPEC: CommandSpec = {
   description:
     "Lists the processes that hold a lock on each file: the one that took it, " +
     "and every process that shares the descriptor it was taken through. " +
+    "Of a link lock (run --kind link) it tells the owner. " +
     "Nothing is locked, opened for access or created.",
   operands: [
     { name: "LOCKFILE", help: "the file to ask about", complete: "file" },
