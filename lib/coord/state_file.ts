@@ -9,6 +9,7 @@ import { quotePath } from "../proc/printable.ts";
 import { callLibc } from "../sys/call.ts";
 import { EBADF } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
+import { statFd } from "../sys/file.ts";
 import { libc } from "../sys/libc.ts";
 
 /** More than any state takes. */
@@ -71,7 +72,8 @@ export function writeState(
   const written = callLibc(() =>
     libc.pwrite(fd, bytes, BigInt(bytes.length), 0n)
   );
-  const result = written < 0
+  // To cut a file makes some filesystems flush it.
+  const result = written < 0 || statFd(fd).size <= BigInt(bytes.length)
     ? written
     : callLibc(() => libc.ftruncate(fd, BigInt(bytes.length)));
   if (result >= 0) return;
