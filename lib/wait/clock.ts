@@ -1,3 +1,5 @@
+import { libc } from "../sys/libc.ts";
+
 /** Time as the waiting loops see it, so that tests can bring their own. */
 export interface Clock {
   /** Milliseconds on a clock that never steps back. */
@@ -12,11 +14,17 @@ export interface Clock {
 /** setTimeout takes a signed 32-bit number of milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** The runtime's timers take 1 ms at least, a helper thread doesn't. */
+async function shortSleep(ms: number): Promise<void> {
+  await libc.usleep_async(Math.max(0, Math.round(ms * 1000)));
+}
+
 /** The real clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   sleep(ms, signal) {
     if (signal?.aborted) return Promise.resolve();
+    if (ms < 1) return shortSleep(ms);
     return new Promise((resolve) => {
       const finish = () => {
         clearTimeout(timer);

@@ -52,8 +52,9 @@ const SLOW_BACKSTOP = { firstMs: 250, growth: 1.5, maxMs: 2000 };
 const FAST_BACKSTOP = { firstMs: 1, growth: 2, maxMs: 100 };
 
 /* Linux reports a close just before it drops the closer's locks (__fput in
- * fs/file_table.c): an attempt that comes in between fails and is repeated. */
-const AFTER_EVENT_MS = 2;
+ * fs/file_table.c), and on a busy machine the news may push the closer off its
+ * CPU in between: an attempt that fails then is repeated soon. */
+const AFTER_EVENT_MS = [0.05, 0.2, 0.8, 3];
 
 /* Where many processes contend, each release wakes them all. Whoever has come
  * away with nothing so often in a row lets the others have a go. */
@@ -109,6 +110,8 @@ class EventWake implements WakeSource {
   #polling: WakeSource | undefined;
   #signalled = false;
   #fruitlessWakes = 0;
+  /** Attempts since the last event; none comes soon before the first event. */
+  #repeated = AFTER_EVENT_MS.length;
   readonly #backstop: typeof SLOW_BACKSTOP;
   #backstopMs: number;
   #wakeUp: (() => void) | undefined;
@@ -141,8 +144,13 @@ class EventWake implements WakeSource {
       const tickMs = this.#nextTickMs();
       await this.#sleep(Math.min(tickMs, maxMs), signal);
     }
-    this.#fruitlessWakes = this.#signalled ? this.#fruitlessWakes + 1 : 0;
-    this.#signalled = false;
+    if (this.#signalled) {
+      this.#signalled = false;
+      this.#fruitlessWakes++;
+      this.#repeated = 0;
+    } else if (this.#repeated > AFTER_EVENT_MS.length) {
+      this.#fruitlessWakes = 0;
+    }
   }
 
   /**
@@ -210,7 +218,8 @@ class EventWake implements WakeSource {
   }
 
   #nextTickMs(): number {
-    if (this.#fruitlessWakes > 0) return AFTER_EVENT_MS;
+    const repeatMs = AFTER_EVENT_MS[this.#repeated++];
+    if (repeatMs !== undefined) return repeatMs;
     const tickMs = this.#backstopMs * (1 - this.#random() / 4);
     this.#backstopMs = Math.min(
       this.#backstopMs * this.#backstop.growth,
