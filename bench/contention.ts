@@ -27,7 +27,7 @@ export async function measureContention(peers: Peers): Promise<Report> {
     }],
     ["flock(1), a process per section", {
       command: "bash",
-      args: [script, path, `${sections}`],
+      args: [script, path, `${sections}`, peers.floor, "section"],
     }],
     ["holdfast blockFlock", denoPeer("block", ...work)],
     ["holdfast acquire", denoPeer("acquire", ...work)],
@@ -48,7 +48,7 @@ export async function measureContention(peers: Peers): Promise<Report> {
   return {
     title: "Contention",
     method: `${processes} processes, each taking and releasing one lock ` +
-      `${sections} times with nothing in between, started together once all ` +
+      `${sections} times and holding it for 0.1 ms, started together once all ` +
       "were ready. Fairness is the longest wait of all over the median wait; " +
       "CPU is the sum over the processes. A peer that isn't through after " +
       `${LIMIT_MS / 1000} s is ended and has no figures.`,

@@ -34,6 +34,9 @@ for _ in sys.stdin:
         lock = FileLock(path)
         lock.acquire(poll_interval=0.005)
         waits.append((time.monotonic() - start) * 1000)
+        end = time.monotonic() + 0.0001
+        while time.monotonic() < end:
+            pass
         lock.release()
     cpu = (time.process_time() - cpu) * 1000
     waits.sort()

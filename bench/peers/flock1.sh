@@ -1,11 +1,12 @@
 #!/bin/bash
-# COUNT critical sections by flock(1), a process each: flock1.sh PATH COUNT.
+# COUNT critical sections by flock(1), a process each:
+# flock1.sh PATH COUNT COMMAND…
 echo ready
 read -r _
 worst=0
 for ((i = 0; i < $2; i++)); do
   start=${EPOCHREALTIME/./}
-  flock "$1" true
+  flock "$1" "${@:3}"
   wait=$((${EPOCHREALTIME/./} - start))
   waits+=("$wait")
 done

@@ -98,6 +98,13 @@ static void waiter(const char *path) {
   }
 }
 
+/* What a critical section of this benchmark does: nothing, for 0.1 ms. */
+static void hold(void) {
+  double end = now_ns() + 100e3;
+  while (now_ns() < end)
+    ;
+}
+
 static void sections(const char *path, int count) {
   double *waits = malloc(count * sizeof *waits);
   puts("ready");
@@ -107,6 +114,7 @@ static void sections(const char *path, int count) {
     int fd = open_file(path);
     flock(fd, LOCK_EX);
     waits[i] = (now_ns() - start) / 1e6;
+    hold();
     close(fd);
   }
   qsort(waits, count, sizeof *waits, by_value);
@@ -127,6 +135,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(task, "holder")) holder(path);
   else if (!strcmp(task, "waiter")) waiter(path);
   else if (!strcmp(task, "sections")) sections(path, count);
+  else if (!strcmp(task, "section")) hold();
   else if (!strcmp(task, "stamp")) printf("%.0f %.0f\n", now_ns(), now_ns());
   else return 64;
   return 0;
