@@ -86,3 +86,20 @@ for (const { name } of Deno.readDirSync(`${ROOT}/docs`)) {
     }
   });
 }
+
+Deno.test("docs: every page is in the index, and every link leads somewhere", () => {
+  const pages = [...Deno.readDirSync(`${ROOT}/docs`)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".md"));
+  for (const page of pages) {
+    const text = Deno.readTextFileSync(`${ROOT}/docs/${page}`);
+    for (const [, target] of text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      Deno.statSync(`${ROOT}/docs/${target}`);
+    }
+    if (page === "README.md") {
+      const missing = pages.filter((name) =>
+        name !== page && !text.includes(`](${name})`)
+      );
+      assertEquals(missing, []);
+    }
+  }
+});

@@ -6,12 +6,17 @@ export const CMDLINE_UNAVAILABLE = "<cmdline unavailable>";
 /** Longest command line shown, in characters. */
 const MAX_LENGTH = 100;
 
+/** What stands between `deno run` and the script. */
+const DENO_FLAGS = /^((?:[^\0]*\/)?deno\0run\0)(?:-[^\0]*\0)+/;
+
 /**
  * Makes one safe, short line of /proc/PID/cmdline.
  *
  * The NULs that end the arguments become spaces, the last ones go, what a
  * terminal would obey is made visible by {@linkcode printable}, and what is
  * longer than 100 characters is cut, never within an escape, and ends in `…`.
+ * The flags of `deno run` give way to a `…` too: they would leave no room for
+ * the script and its arguments, which tell what the process does.
  * A process writes there what it likes. Needs no permission. See
  * proc_pid_cmdline(5).
  *
@@ -28,7 +33,8 @@ const MAX_LENGTH = 100;
 export function formatCmdline(
   cmdline: Uint8Array | string,
 ): string | undefined {
-  const text = typeof cmdline === "string" ? cmdline : decodeStart(cmdline);
+  const text = (typeof cmdline === "string" ? cmdline : decodeStart(cmdline))
+    .replace(DENO_FLAGS, "$1…\0");
   let end = text.length;
   while (end > 0 && text[end - 1] === "\0") end--;
   if (end === 0) return undefined;

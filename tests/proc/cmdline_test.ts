@@ -11,6 +11,13 @@ const CASES: [
   ["no bytes", new Uint8Array(), undefined],
   ["only NULs", "\0\0\0", undefined],
   ["arguments", "sleep\x0060\0", "sleep 60"],
+  [
+    "the flags of deno run",
+    "/usr/bin/deno\0run\0-A\0--config=/x\0main.ts\0-v\0run\0",
+    "/usr/bin/deno run … main.ts -v run",
+  ],
+  ["deno run without flags", "deno\0run\0main.ts\0", "deno run main.ts"],
+  ["no deno", "undeno\0run\0-A\0x\0", "undeno run -A x"],
   ["an empty argument within", "a\0\0b\0\0", "a  b"],
   ["terminal escapes", "x\0\x1b]0;evil\x07\n\0", "x \\x1b]0;evil\\x07\\n"],
   ["bidirectional override", "a\u202eb", "a\\u{202e}b"],
