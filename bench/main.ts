@@ -6,7 +6,8 @@
  * deno task bench [--quick] [NAME…]
  * ```
  *
- * With names, such as `handover`, only those run and nothing is written.
+ * With names, such as `handover`, only those run, and replace their sections.
+ * `--quick` takes a minute or two, prints and writes nothing.
  *
  * @module
  */
@@ -96,6 +97,23 @@ async function describeMachine(directory: string): Promise<string> {
     `Load average at the start: ${load}.`;
 }
 
+const RESULTS = repositoryPath("bench/RESULTS.md");
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}
+
+/** Puts sections in the place of those with the same heading. */
+function replaceSections(sections: readonly string[], note: string): void {
+  const heading = (text: string) => text.slice(0, text.indexOf("\n"));
+  const parts = Deno.readTextFileSync(RESULTS).split(/^(?=## )/m);
+  for (const section of sections) {
+    const at = parts.findIndex((part) => heading(part) === heading(section));
+    if (at >= 0) parts[at] = `${section}\n${note}\n\n`;
+  }
+  Deno.writeTextFileSync(RESULTS, parts.join(""));
+}
+
 async function main(args: readonly string[]): Promise<void> {
   const quick = args.includes("--quick");
   const names = args.filter((arg) => !arg.startsWith("-"));
@@ -120,7 +138,7 @@ async function main(args: readonly string[]): Promise<void> {
       try {
         const report = await measure(peers);
         sections.push(formatReport(report));
-        if (names.length === 0) {
+        if (!quick) {
           Deno.writeTextFileSync(
             repositoryPath(`bench/charts/${report.chart}.svg`),
             drawChart(report),
@@ -135,16 +153,19 @@ async function main(args: readonly string[]): Promise<void> {
       console.error(`${((performance.now() - start) / 1000).toFixed(0)} s`);
     }
     if (failed.length > 0) Deno.exitCode = 1;
-    if (names.length > 0) return;
+    if (quick) return;
+    if (names.length > 0) {
+      replaceSections(sections, `Measured again on ${today()}. ${machine}`);
+      return;
+    }
     const absent = peers.absent.map((line) => `- absent: ${line}`);
     const notes = Deno.readTextFileSync(repositoryPath("bench/NOTES.md"));
     Deno.writeTextFileSync(
-      repositoryPath("bench/RESULTS.md"),
+      RESULTS,
       [
         "# Benchmark results",
         "",
-        `Written by \`deno task bench${quick ? " --quick" : ""}\` on ` +
-        `${new Date().toISOString().slice(0, 10)}. ${machine}`,
+        `Written by \`deno task bench\` on ${today()}. ${machine}`,
         "",
         ...absent,
         ...(absent.length > 0 ? [""] : []),
