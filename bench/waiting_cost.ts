@@ -87,7 +87,8 @@ async function idle(
       (sum, { pid }, i) => sum + cpuMs(pid) - before[i]!,
       0,
     );
-    return used / elapsed * 100;
+    // A thread that ends meanwhile takes its time with it.
+    return Math.max(0, used / elapsed * 100);
   } finally {
     for (const one of all) await one[Symbol.asyncDispose]();
   }

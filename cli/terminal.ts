@@ -113,6 +113,11 @@ export class StatusLine {
   #shownLines = 0;
   #written = false;
 
+  /** Whether there is more to come: in a pipe one line is all. */
+  get isLive(): boolean {
+    return this.#onTerminal || !this.#written;
+  }
+
   /**
    * Shows lines in place of the last ones.
    *

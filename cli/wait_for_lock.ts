@@ -26,8 +26,11 @@ type NoticeRequest = Pick<RunRequest, "timeoutMs" | "verbosity" | "log">;
  * terminal, one line in a pipe.
  */
 export class WaitNotice implements Disposable {
-  /** To be called every second; `undefined` when nothing is to be said. */
-  readonly onTick: (() => void) | undefined;
+  /**
+   * To be called every second until it returns `false`; `undefined` when
+   * nothing is to be said.
+   */
+  readonly onTick: (() => boolean) | undefined;
   readonly #path: string;
   readonly #request: NoticeRequest;
   readonly #readHolders: () => HolderInfo[];
@@ -54,7 +57,9 @@ export class WaitNotice implements Disposable {
     if (verbosity === "verbose" && timeoutMs > 0) this.#show();
   }
 
-  #show(): void {
+  /** Whether it is worth doing again. */
+  #show(): boolean {
+    if (!this.#status.isLive) return false;
     const waited = formatDuration(performance.now() - this.#start);
     const holders = this.#readHolders().map(formatHolder);
     if (holders.length === 0) holders.push(NO_HOLDERS_RECORDED);
@@ -62,6 +67,7 @@ export class WaitNotice implements Disposable {
       `holdfast: waiting ${waited} for ${quotePath(this.#path)}, held by`,
       ...holders.map((line) => `  ${line}`),
     ]);
+    return this.#status.isLive;
   }
 
   /** Says that the time is up, and who is in the way. */

@@ -224,8 +224,11 @@ export interface FlockOptions extends OpenLockFileOptions {
 export interface BlockOptions {
   /** Give up after so many milliseconds; never, unless set. */
   timeoutMs?: number | undefined;
-  /** Called about every `tickMs` while waiting, such as to show progress. */
-  onTick?: (() => void) | undefined;
+  /**
+   * Called about every `tickMs` while waiting, such as to show progress;
+   * `false` ends that.
+   */
+  onTick?: (() => boolean | void) | undefined;
   /** Milliseconds between ticks; 1000 unless set. */
   tickMs?: number | undefined;
 }

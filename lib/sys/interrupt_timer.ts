@@ -29,8 +29,8 @@ export interface InterruptTimerOptions {
   timeoutMs: number;
   /** Milliseconds between calls of `onTick`; 1000 unless set. */
   tickMs?: number | undefined;
-  /** Called between two sleeps. */
-  onTick?: (() => void) | undefined;
+  /** Called between two sleeps, until it returns `false`. */
+  onTick?: (() => boolean | void) | undefined;
 }
 
 /**
@@ -54,7 +54,8 @@ export function withInterruptTimer(
   call: () => number,
   options: InterruptTimerOptions,
 ): number {
-  const { timeoutMs, tickMs = 1000, onTick } = options;
+  const { timeoutMs, tickMs = 1000 } = options;
+  let { onTick } = options;
   if (timeoutMs === Infinity && onTick === undefined) {
     for (;;) {
       const result = call();
@@ -80,7 +81,7 @@ export function withInterruptTimer(
       const result = call();
       if (result !== -EINTR) return result;
       if (onTick !== undefined && performance.now() >= nextTick) {
-        onTick();
+        if (onTick() === false) onTick = undefined;
         nextTick = performance.now() + tickMs;
       }
     }

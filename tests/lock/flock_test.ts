@@ -165,6 +165,20 @@ Deno.test("blockFlock: gives up after timeoutMs, ticking meanwhile", async () =>
   assert(ticks >= 2 && ticks <= 4, `${ticks} ticks`);
 });
 
+Deno.test("blockFlock: ticks end when one says so", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  await using _holder = await holdWithFlock1(path);
+  let ticks = 0;
+  const lock = blockFlock(path, "exclusive", {
+    timeoutMs: 120,
+    tickMs: 20,
+    onTick: () => ++ticks < 2,
+  });
+  assertEquals(lock, undefined);
+  assertEquals(ticks, 2);
+});
+
 Deno.test("blockFlock: wakes when the holder goes", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
