@@ -228,7 +228,7 @@ export interface BlockOptions {
    * Called about every `tickMs` while waiting, such as to show progress;
    * `false` ends that.
    */
-  onTick?: (() => boolean | void) | undefined;
+  onTick?: (() => unknown) | undefined;
   /** Milliseconds between ticks; 1000 unless set. */
   tickMs?: number | undefined;
 }

@@ -30,7 +30,7 @@ export interface InterruptTimerOptions {
   /** Milliseconds between calls of `onTick`; 1000 unless set. */
   tickMs?: number | undefined;
   /** Called between two sleeps, until it returns `false`. */
-  onTick?: (() => boolean | void) | undefined;
+  onTick?: (() => unknown) | undefined;
 }
 
 /**
