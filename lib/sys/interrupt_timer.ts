@@ -130,11 +130,15 @@ function createTimer(signal: number): Deno.PointerValue {
   return Deno.UnsafePointer.create(timer[0]!);
 }
 
-/** Fires after `delayMs`, and every 20 ms from then on. */
+/**
+ * Fires after `delayMs`, and every millisecond from then on: for a signal that
+ * comes just before the call falls asleep, and because an interrupted call is
+ * made twice to be sure of its error number.
+ */
 function setTimer(timer: Deno.PointerValue, delayMs: number): void {
   // struct itimerspec: it_interval then it_value, seconds and nanoseconds each
   const spec = new BigInt64Array(4);
-  spec[1] = 20_000_000n;
+  spec[1] = 1_000_000n;
   // A zero it_value would disarm the timer; a year is as good as for ever.
   const delayNs = BigInt(Math.round(Math.min(delayMs, 3.15e10) * 1e6)) || 1n;
   spec[2] = delayNs / 1_000_000_000n;
