@@ -79,6 +79,8 @@ export async function measureHandover(peers: Peers): Promise<Report> {
 interface Waiters {
   /** Starts them; resolves once all wait. */
   start(count: number): Promise<Waiting>;
+  /** Ends what outlives a round. */
+  end?(): Promise<void>;
   /** More than so many take too long. */
   most?: number;
   /** Theirs is another kind of lock file: one more of them is the holder. */
@@ -97,12 +99,14 @@ function parseTimes(line: string): [number, number] {
   return [Number(taken), Number(released)];
 }
 
-/** All wait in one process. */
+/** All wait in one process, the same in each round. */
 function oneProcess(invocation: Invocation): Waiters {
+  let process: Dialogue | undefined;
   return {
     async start(count) {
-      const waiter = new Dialogue(invocation);
-      await waiter.hear();
+      const waiter = process ?? new Dialogue(invocation);
+      if (process === undefined) await waiter.hear();
+      process = waiter;
       await waiter.say(`${count}`);
       await pause(SETTLE_MS);
       return {
@@ -113,8 +117,12 @@ function oneProcess(invocation: Invocation): Waiters {
           }
           return times;
         },
-        [Symbol.asyncDispose]: () => waiter[Symbol.asyncDispose](),
+        async [Symbol.asyncDispose]() {},
       };
+    },
+    async end() {
+      await process?.[Symbol.asyncDispose]();
+      process = undefined;
     },
   };
 }
@@ -197,5 +205,6 @@ async function handOver(
       released = next;
     }
   }
+  await waiters.end?.();
   return median(steps);
 }

@@ -99,6 +99,11 @@ async function describeMachine(directory: string): Promise<string> {
 
 const RESULTS = repositoryPath("bench/RESULTS.md");
 
+async function formatResults(): Promise<void> {
+  const args = ["fmt", "--quiet", RESULTS];
+  await capture({ command: Deno.execPath(), args });
+}
+
 function today(): string {
   return new Date().toISOString().slice(0, 10);
 }
@@ -156,6 +161,7 @@ async function main(args: readonly string[]): Promise<void> {
     if (quick) return;
     if (names.length > 0) {
       replaceSections(sections, `Measured again on ${today()}. ${machine}`);
+      await formatResults();
       return;
     }
     const absent = peers.absent.map((line) => `- absent: ${line}`);
@@ -173,6 +179,7 @@ async function main(args: readonly string[]): Promise<void> {
         notes,
       ].join("\n"),
     );
+    await formatResults();
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
