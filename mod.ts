@@ -23,6 +23,7 @@ export {
 export { errnoName } from "./lib/sys/errno.ts";
 export type { FileStat, FileType } from "./lib/sys/file.ts";
 export { ProcParseError } from "./lib/proc/error.ts";
+export type { MountInfo } from "./lib/proc/mountinfo.ts";
 export {
   materialize,
   type OpenedLockFile,

@@ -43,6 +43,14 @@ export class UsageError extends Error {
 /** Thrown at `--help`: whatever else was asked for, help is to be printed. */
 export class HelpRequest extends Error {
   override name = "HelpRequest";
+  /** The command to print the help of. */
+  readonly spec: CommandSpec;
+
+  /** Thrown by {@linkcode parseOptions}. */
+  constructor(spec: CommandSpec) {
+    super(`help on ${spec.name}`);
+    this.spec = spec;
+  }
 }
 
 /** One option as it was given. */
@@ -153,7 +161,7 @@ export function parseOptions(
   let index = 0;
 
   const add = (option: OptionSpec, shown: string, attached?: string) => {
-    if (option.long === "help") throw new HelpRequest();
+    if (option.long === "help") throw new HelpRequest(spec);
     if (option.value === undefined) {
       values.push({ option, value: undefined });
       return;

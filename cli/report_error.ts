@@ -4,6 +4,12 @@ import { EXIT } from "./exit_codes.ts";
 import { UsageError } from "./options.ts";
 import { writeError } from "./output.ts";
 
+/** Finds the candidate nearest to an unknown word. */
+export type Suggest = (
+  unknown: string,
+  candidates: readonly string[],
+) => Promise<string | undefined>;
+
 /** A failed system call, as far as an exit code depends on it. */
 interface FailedCall {
   syscall: string;
@@ -26,12 +32,14 @@ const SIGPIPE_EXIT = EXIT.SIGNAL_BASE + 13;
  *
  * @param program What the message starts with, such as `holdfast run`.
  * @param error What was thrown.
+ * @param suggest Finds what a misspelled word was to be; may lack permission.
  */
 export async function reportError(
   program: string,
   error: unknown,
+  suggest?: Suggest,
 ): Promise<number> {
-  const { text, exitCode } = await explainError(program, error);
+  const { text, exitCode } = await explainError(program, error, suggest);
   const stack = readEnv("HOLDFAST_DEBUG") === undefined
     ? ""
     : `${printableLines(Deno.inspect(error, { colors: false }))}\n`;
@@ -51,11 +59,14 @@ export async function reportError(
 export async function explainError(
   program: string,
   error: unknown,
+  suggest?: Suggest,
 ): Promise<ErrorReport> {
   if (error instanceof Deno.errors.BrokenPipe) {
     return { text: "", exitCode: SIGPIPE_EXIT };
   }
-  if (error instanceof UsageError) return await explainUsage(program, error);
+  if (error instanceof UsageError) {
+    return await explainUsage(program, error, suggest);
+  }
   const exitCode = exitCodeOf(error);
   const bug = exitCode === undefined ? "internal error: " : "";
   return {
@@ -67,8 +78,9 @@ export async function explainError(
 async function explainUsage(
   program: string,
   error: UsageError,
+  suggest: Suggest | undefined,
 ): Promise<ErrorReport> {
-  const suggestion = await suggest(error);
+  const suggestion = await findSuggestion(error, suggest);
   const lines = [
     `${program}: ${error.message}` +
     (suggestion === undefined ? "" : `; did you mean '${suggestion}'?`),
@@ -81,18 +93,19 @@ async function explainUsage(
   };
 }
 
-/** The candidate that is nearest, if any is near enough to be meant. */
-async function suggest(error: UsageError): Promise<string | undefined> {
+/** Without the permission to load it, there is no suggestion. */
+async function findSuggestion(
+  error: UsageError,
+  suggest: Suggest | undefined,
+): Promise<string | undefined> {
   const { unknown, candidates } = error;
   if (unknown === undefined || candidates.length === 0) return undefined;
-  const { closestString } = await import("@std/text/closest-string");
-  const { levenshteinDistance } = await import(
-    "@std/text/levenshtein-distance"
-  );
-  const nearest = closestString(unknown, [...candidates]);
-  const letters = unknown.replace(/^-+/, "").length;
-  const distance = levenshteinDistance(unknown, nearest);
-  return distance <= Math.max(1, letters / 3) ? nearest : undefined;
+  try {
+    return await suggest?.(unknown, candidates);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) return undefined;
+    throw cause;
+  }
 }
 
 /** The exit code for a failure that can happen, `undefined` for a bug. */

@@ -26,7 +26,7 @@ export async function bundle(target: string): Promise<void> {
     "deno",
     "--output",
     target,
-    "cli/main.ts",
+    "cli/whole.ts",
   ]);
   const permissions = CLI_PERMISSIONS.join(" ");
   const head = [

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { COMMANDS, loadSpecs } from "../../cli/main.ts";
+import { COMMANDS, loadSpecs } from "../../cli/commands.ts";
 import { runCli } from "../support/cli.ts";
 import { needs } from "../support/programs.ts";
 import { TempDir } from "../support/temp_dir.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatCommandList, formatHelp } from "../../cli/help.ts";
-import { COMMANDS } from "../../cli/main.ts";
+import { COMMANDS } from "../../cli/commands.ts";
 import type { CommandSpec } from "../../cli/spec.ts";
 
 const SPEC: CommandSpec = {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { loadSpecs } from "../../cli/main.ts";
+import { loadSpecs } from "../../cli/commands.ts";
 import { formatManual } from "../../cli/man.ts";
 import type { CommandSpec } from "../../cli/spec.ts";
 import { runCli } from "../support/cli.ts";

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { EXIT } from "../../cli/exit_codes.ts";
 import { UsageError } from "../../cli/options.ts";
+import { suggest } from "../../cli/commands.ts";
 import { explainError } from "../../cli/report_error.ts";
 import { UnsupportedFilesystemError } from "../../lib/inspect/fs_filter.ts";
 import { ProcParseError } from "../../lib/proc/error.ts";
@@ -117,6 +118,7 @@ Deno.test("explainError: suggests what is near, and only that", async () => {
         candidates: ["run", "who", "locks", "--timeout"],
         hint: "A hint",
       }),
+      suggest,
     );
     return text.split("\n")[0];
   };

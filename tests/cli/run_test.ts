@@ -257,7 +257,7 @@ Deno.test("run: mistakes on the command line", async () => {
     [["--env", "A", "l", "--", "true"], "invalid variable: 'A'"],
     [["--env", "=A", "l", "--", "true"], "invalid variable: '=A'"],
     [["--exec", "--report", "l", "--", "true"], "--report can't go with"],
-    [["--tiemout", "3", "l", "--", "true"], "did you mean '--timeout'"],
+    [["--tiemout", "3", "l", "--", "true"], "option '--tiemout'"],
   ];
   using directory = new TempDir();
   for (const [args, message] of cases) {
@@ -267,6 +267,9 @@ Deno.test("run: mistakes on the command line", async () => {
     assert(stderr.endsWith(TRY), stderr);
   }
   assertEquals([...Deno.readDirSync(directory.path)], [], "nothing is made");
+  // To look for what was meant takes the permission to load more of the tool.
+  const { stderr } = await runCli(["run", "--tiemout", "3", "l", "--", "true"]);
+  assertStringIncludes(stderr, "did you mean '--timeout'");
 });
 
 Deno.test("run --json-events to a file and to a descriptor", async () => {
