@@ -6,18 +6,15 @@
 
 import { callLibc, callLibcOnce } from "../sys/call.ts";
 import { EAGAIN, EBADF, EINTR, ENOLCK, EOPNOTSUPP } from "../sys/errno.ts";
-import { LockError, SyscallError } from "../sys/error.ts";
-import { closeFile, type FileStat, isStillNamed } from "../sys/file.ts";
+import { SyscallError } from "../sys/error.ts";
+import { closeFile } from "../sys/file.ts";
 import { withInterruptTimer } from "../sys/interrupt_timer.ts";
 import { libc } from "../sys/libc.ts";
-import { quotePath } from "../proc/printable.ts";
 import type { HeldLock } from "./held_lock.ts";
 import { setDescriptorInheritable } from "./inheritance.ts";
-import {
-  type OpenedLockFile,
-  openLockFile,
-  type OpenLockFileOptions,
-} from "./lock_file.ts";
+import { type FlockOptions, NamedFile } from "./named_file.ts";
+
+export type { FlockOptions } from "./named_file.ts";
 
 /**
  * `exclusive`: one holder. `shared`: any number of shared holders, and no
@@ -29,9 +26,6 @@ const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_UN = 8;
-
-/** A name whose file is replaced this often in one attempt is being abused. */
-const MAX_REPLACEMENTS = 1000;
 
 /**
  * A held flock(2). `using` releases it at the end of the block; so does the
@@ -209,17 +203,6 @@ function flockAdvice(mode: LockMode, errno: number): string | undefined {
   }
 }
 
-/** How a lock file is opened and checked before it is locked. */
-export interface FlockOptions extends OpenLockFileOptions {
-  /**
-   * Called with each newly opened descriptor before it is locked; throws to
-   * refuse the file.
-   */
-  checkFd?:
-    | ((fd: number, path: string, stat: FileStat) => void)
-    | undefined;
-}
-
 /** How a thread that sleeps in the kernel gives up. */
 export interface BlockOptions {
   /** Give up after so many milliseconds; never, unless set. */
@@ -240,75 +223,48 @@ export interface BlockOptions {
 export class FlockAttempt implements Disposable {
   readonly #path: string;
   readonly #mode: LockMode;
-  readonly #options: FlockOptions;
-  #file: OpenedLockFile | undefined;
+  readonly #named: NamedFile;
 
   /** Opens nothing yet. */
   constructor(path: string, mode: LockMode, options: FlockOptions) {
     this.#path = path;
     this.#mode = mode;
-    this.#options = options;
+    this.#named = new NamedFile(path, options);
   }
 
   /** The open descriptor; opens the file if need be. */
   get fd(): number {
-    if (this.#file === undefined) {
-      const file = openLockFile(this.#path, this.#options);
-      try {
-        this.#options.checkFd?.(file.fd, this.#path, file.stat);
-      } catch (error) {
-        closeFile(file.fd);
-        throw error;
-      }
-      this.#file = file;
-    }
-    return this.#file.fd;
+    return this.#named.open().fd;
   }
 
   /** Takes the lock if it is free; the handle then owns the descriptor. */
   try(): FlockHandle | undefined {
-    return this.#lock((fd) => tryFlockFd(fd, this.#mode, this.#path));
+    return this.#named.lock(({ fd }) =>
+      this.#handleIf(tryFlockFd(fd, this.#mode, this.#path), fd)
+    );
   }
 
   /** Waits in the kernel for the lock; `undefined` after the timeout. */
   block(options: BlockOptions): FlockHandle | undefined {
     const { timeoutMs = Infinity } = options;
     const deadline = performance.now() + timeoutMs;
-    return this.#lock((fd) =>
-      blockFlockFd(fd, this.#mode, {
+    return this.#named.lock(({ fd }) => {
+      const isHeld = blockFlockFd(fd, this.#mode, {
         ...options,
         timeoutMs: Math.max(0, deadline - performance.now()),
         path: this.#path,
-      })
-    );
+      });
+      return this.#handleIf(isHeld, fd);
+    });
   }
 
-  /**
-   * A lock on a file that has been removed or replaced excludes nobody: the
-   * name is looked up again once the lock is held.
-   */
-  #lock(lockFd: (fd: number) => boolean): FlockHandle | undefined {
-    for (let replaced = 0; replaced < MAX_REPLACEMENTS; replaced++) {
-      const fd = this.fd;
-      if (!lockFd(fd)) return undefined;
-      if (isStillNamed(this.#path, this.#file!.stat)) {
-        this.#file = undefined;
-        return new FlockHandle(this.#path, fd, this.#mode);
-      }
-      this[Symbol.dispose]();
-    }
-    throw new LockError(
-      `Cannot lock ${quotePath(this.#path)}: the file was replaced ` +
-        `${MAX_REPLACEMENTS} times while it was being locked; ` +
-        "find the program that removes or renames it",
-    );
+  #handleIf(isHeld: boolean, fd: number): FlockHandle | undefined {
+    return isHeld ? new FlockHandle(this.#path, fd, this.#mode) : undefined;
   }
 
   /** Closes the descriptor, if no handle has taken it over. */
   [Symbol.dispose](): void {
-    if (this.#file === undefined) return;
-    closeFile(this.#file.fd);
-    this.#file = undefined;
+    this.#named[Symbol.dispose]();
   }
 }
 

@@ -5,12 +5,13 @@
  */
 
 import { LockError } from "../sys/error.ts";
-import { closeFile, type FileStat, isStillNamed } from "../sys/file.ts";
+import { closeFile, type FileStat } from "../sys/file.ts";
 import { quotePath } from "../proc/printable.ts";
 import type { BlockOptions, FlockOptions, LockMode } from "./flock.ts";
 import type { HeldLock } from "./held_lock.ts";
 import { setDescriptorInheritable } from "./inheritance.ts";
-import { type OpenedLockFile, openLockFile } from "./lock_file.ts";
+import type { OpenedLockFile } from "./lock_file.ts";
+import { NamedFile } from "./named_file.ts";
 import {
   type ByteSpan,
   findOwnConflict,
@@ -40,9 +41,6 @@ export interface RecordLockOptions extends RecordLockTarget, FlockOptions {}
 
 /** The largest offset there is. */
 const MAX_OFFSET = 2n ** 63n - 1n;
-
-/** A name whose file is replaced this often in one attempt is being abused. */
-const MAX_REPLACEMENTS = 1000;
 
 /**
  * The bytes that a range covers, as the kernel reckons.
@@ -187,8 +185,7 @@ export class RecordLockAttempt implements Disposable {
   readonly #path: string;
   readonly #kind: RecordLockKind;
   readonly #mode: LockMode;
-  readonly #options: FlockOptions;
-  #file: OpenedLockFile | undefined;
+  readonly #named: NamedFile;
 
   /**
    * Opens nothing yet.
@@ -199,27 +196,13 @@ export class RecordLockAttempt implements Disposable {
     this.#path = path;
     this.#kind = options.kind ?? "ofd";
     this.#mode = options.mode ?? "exclusive";
-    this.#options = options;
+    this.#named = new NamedFile(path, options);
     this.span = rangeToSpan(options.range);
   }
 
   /** The open descriptor; opens the file if need be. */
   get fd(): number {
-    return this.#open().fd;
-  }
-
-  #open(): OpenedLockFile {
-    if (this.#file === undefined) {
-      const file = openLockFile(this.#path, this.#options);
-      try {
-        this.#options.checkFd?.(file.fd, this.#path, file.stat);
-      } catch (error) {
-        closeFile(file.fd);
-        throw error;
-      }
-      this.#file = file;
-    }
-    return this.#file;
+    return this.#named.open().fd;
   }
 
   /** Takes the lock if it is free; the handle then owns the descriptor. */
@@ -268,39 +251,23 @@ export class RecordLockAttempt implements Disposable {
     return get(file.fd, request)?.pid === Deno.pid;
   }
 
-  /** As for flock: the name is looked up again once the lock is held. */
   #lock(
     lockFile: (file: OpenedLockFile, request: RecordLockRequest) => boolean,
   ): RecordLockHandle | undefined {
     const request = recordLockRequest(this.span, this.#mode);
-    for (let replaced = 0; replaced < MAX_REPLACEMENTS; replaced++) {
-      const file = this.#open();
-      if (!lockFile(file, request)) return undefined;
-      const handle = new RecordLockHandle(this.#path, file, this.#kind, {
-        ...this.span,
-        mode: this.#mode,
-      });
-      this.#file = undefined;
-      let isNamed = false;
-      try {
-        isNamed = isStillNamed(this.#path, file.stat);
-      } finally {
-        if (!isNamed) handle.release();
-      }
-      if (isNamed) return handle;
-    }
-    throw new LockError(
-      `Cannot lock ${quotePath(this.#path)}: the file was replaced ` +
-        `${MAX_REPLACEMENTS} times while it was being locked; ` +
-        "find the program that removes or renames it",
+    return this.#named.lock((file) =>
+      lockFile(file, request)
+        ? new RecordLockHandle(this.#path, file, this.#kind, {
+          ...this.span,
+          mode: this.#mode,
+        })
+        : undefined
     );
   }
 
   /** Closes the descriptor, if no handle has taken it over. */
   [Symbol.dispose](): void {
-    if (this.#file === undefined) return;
-    closeFile(this.#file.fd);
-    this.#file = undefined;
+    this.#named[Symbol.dispose]();
   }
 }
 

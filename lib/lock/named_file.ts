@@ -1,0 +1,93 @@
+import { LockError } from "../sys/error.ts";
+import { closeFile, type FileStat, isStillNamed } from "../sys/file.ts";
+import { quotePath } from "../proc/printable.ts";
+import type { HeldLock } from "./held_lock.ts";
+import {
+  type OpenedLockFile,
+  openLockFile,
+  type OpenLockFileOptions,
+} from "./lock_file.ts";
+
+/** A name whose file is replaced this often in one attempt is being abused. */
+const MAX_REPLACEMENTS = 1000;
+
+/** How a lock file is opened and checked before it is locked. */
+export interface FlockOptions extends OpenLockFileOptions {
+  /**
+   * Called with each newly opened descriptor before it is locked; throws to
+   * refuse the file.
+   */
+  checkFd?:
+    | ((fd: number, path: string, stat: FileStat) => void)
+    | undefined;
+}
+
+/**
+ * The file of a name on its way to being locked. It stays open between
+ * attempts, and is opened anew when the name has come to mean another file.
+ */
+export class NamedFile implements Disposable {
+  readonly #path: string;
+  readonly #options: FlockOptions;
+  #file: OpenedLockFile | undefined;
+
+  /** Opens nothing yet. */
+  constructor(path: string, options: FlockOptions) {
+    this.#path = path;
+    this.#options = options;
+  }
+
+  /** The open file; opens it if need be. */
+  open(): OpenedLockFile {
+    if (this.#file === undefined) {
+      const file = openLockFile(this.#path, this.#options);
+      try {
+        this.#options.checkFd?.(file.fd, this.#path, file.stat);
+      } catch (error) {
+        closeFile(file.fd);
+        throw error;
+      }
+      this.#file = file;
+    }
+    return this.#file;
+  }
+
+  /**
+   * Locks the file that the name means.
+   *
+   * A lock on a file that has been removed or replaced excludes nobody: the
+   * name is looked up again once the lock is held.
+   *
+   * @param take Locks an open file, and gives a handle that owns the
+   * descriptor; `undefined` leaves it open here.
+   */
+  lock<Handle extends HeldLock>(
+    take: (file: OpenedLockFile) => Handle | undefined,
+  ): Handle | undefined {
+    for (let replaced = 0; replaced < MAX_REPLACEMENTS; replaced++) {
+      const file = this.open();
+      const handle = take(file);
+      if (handle === undefined) return undefined;
+      this.#file = undefined;
+      let isNamed = false;
+      try {
+        isNamed = isStillNamed(this.#path, file.stat);
+      } finally {
+        if (!isNamed) handle.release();
+      }
+      if (isNamed) return handle;
+    }
+    throw new LockError(
+      `Cannot lock ${quotePath(this.#path)}: the file was replaced ` +
+        `${MAX_REPLACEMENTS} times while it was being locked; ` +
+        "find the program that removes or renames it",
+    );
+  }
+
+  /** Closes the descriptor, if no handle has taken it over. */
+  [Symbol.dispose](): void {
+    if (this.#file === undefined) return;
+    closeFile(this.#file.fd);
+    this.#file = undefined;
+  }
+}
