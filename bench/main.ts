@@ -92,7 +92,9 @@ async function describeMachine(directory: string): Promise<string> {
   })).trim();
   const load = Deno.loadavg()[0]!.toFixed(1);
   return `${navigator.hardwareConcurrency} CPUs (${cpu}), ` +
-    `${(total / 2 ** 30).toFixed(0)} GB, Linux ${Deno.osRelease()}, ` +
+    `${(total / 2 ** 30).toFixed(0)} GB, Linux ${
+      Deno.osRelease().split("-")[0]
+    }, ` +
     `lock files on ${filesystem}, Deno ${Deno.version.deno}. ` +
     `Load average at the start: ${load}.`;
 }
