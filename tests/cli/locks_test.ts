@@ -371,7 +371,8 @@ Deno.test("locks --watch refreshes in place on a terminal and clears up", async 
   ]
     .map((word) => `'${word}'`).join(" ");
   const child = new Deno.Command("script", {
-    args: ["-qec", `stty cols 40 rows 10; ${command}`, "/dev/null"],
+    // With exec, no shell is left to be interrupted, whichever $SHELL is.
+    args: ["-qec", `stty cols 40 rows 10; exec ${command}`, "/dev/null"],
     stdin: "piped",
     stdout: "piped",
     env: { TERM: "xterm" },
