@@ -13,8 +13,8 @@ import {
 import { formatDuration } from "./duration.ts";
 import { UsageError } from "./options.ts";
 import { writeError } from "./output.ts";
-import type { RunRequest } from "./run.ts";
-import { takeLock, type TakenLock } from "./take_lock.ts";
+import type { RunRequest, TakenLock } from "./run_request.ts";
+import { takeLock } from "./take_lock.ts";
 import { StatusLine } from "./terminal.ts";
 
 /** The highest load to start at. */

@@ -4,35 +4,13 @@
  * @module
  */
 
-import type { LockMode } from "../lib/lock/flock.ts";
 import { EXIT } from "./exit_codes.ts";
 import { checkPaths } from "./lock_paths.ts";
 import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
 import type { RunLog } from "./run_log.ts";
+import type { RunRequest } from "./run_request.ts";
 import { RUN_SPEC } from "./run_spec.ts";
 import { takeLock } from "./take_lock.ts";
-
-/** What the user asked `run` for. */
-export interface RunRequest {
-  /** The lock files, or the names that other kinds go by, as given. */
-  readonly lockPaths: readonly string[];
-  /** The command and its arguments. */
-  readonly command: readonly string[];
-  /** Shared or exclusive. */
-  readonly mode: LockMode;
-  /** How long to wait for the lock; 0 doesn't wait. */
-  readonly timeoutMs: number;
-  /** Exit code when the lock is not to be had in time. */
-  readonly conflictExitCode: number;
-  /** Lock even where this kind of lock can't be relied on. */
-  readonly allowRemote: boolean;
-  /** How much to say: `quiet` only errors. */
-  readonly verbosity: "quiet" | "normal" | "verbose";
-  /** The whole command line, for what concerns one kind alone. */
-  readonly options: ParsedOptions;
-  /** Where to write what happens. */
-  readonly log: RunLog | undefined;
-}
 
 /** Runs the subcommand and gives the exit code. */
 export async function runCommand(args: string[]): Promise<number> {

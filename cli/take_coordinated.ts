@@ -4,15 +4,13 @@
  * @module
  */
 
-import type { HolderInfo } from "../lib/inspect/holder.ts";
 import { LockGroup } from "../lib/coord/lock_group.ts";
 import type { HeldLock } from "../lib/lock/held_lock.ts";
 import { parseDuration } from "./duration.ts";
 import { UsageError } from "./options.ts";
-import { writeError } from "./output.ts";
-import type { RunRequest } from "./run.ts";
+import type { RunRequest, TakenLock } from "./run_request.ts";
 import { absolutePath, take as takeFlock } from "./take_flock.ts";
-import type { TakenLock } from "./take_lock.ts";
+import { waitByLibrary } from "./wait_by_library.ts";
 
 /** Ways to take the lock that exclude each other. */
 const WAYS = ["slots", "fair", "every"] as const;
@@ -99,7 +97,7 @@ async function takeLocks(request: RunRequest): Promise<TakenLock | undefined> {
   }
   if (options.flag("fair")) {
     const { acquireFair } = await import("../lib/coord/turnstile.ts");
-    return await waitFor(request, path, async (waiting) => ({
+    return await waitByLibrary(request, path, async (waiting) => ({
       lock: await acquireFair(path, { ...waiting, mode }),
       env,
     }));
@@ -108,7 +106,7 @@ async function takeLocks(request: RunRequest): Promise<TakenLock | undefined> {
   if (interval === undefined) return await takeFlock(request);
   const { acquireIfDue } = await import("../lib/coord/debounce.ts");
   const intervalMs = parseDuration(interval);
-  return await waitFor(request, path, async (waiting) => {
+  return await waitByLibrary(request, path, async (waiting) => {
     const lock = await acquireIfDue(path, { ...waiting, intervalMs });
     return lock === undefined
       ? { lock: NOTHING, env, skip: true as const }
@@ -123,52 +121,3 @@ const NOTHING: HeldLock = {
   release() {},
   [Symbol.dispose]() {},
 };
-
-/** How the library is to wait on behalf of `run`. */
-export interface Waiting {
-  timeoutMs: number;
-  allowRemote: boolean;
-  onWait: () => void;
-}
-
-/** What the library throws when something was busy until the deadline. */
-const TIMEOUTS = ["LockTimeoutError", "SlotTimeoutError", "CpuTimeoutError"];
-
-/**
- * Has the library take something, says on stderr what is being waited for, and
- * what was in the way when the time is up.
- *
- * @param path What to call it.
- * @param acquire Takes it.
- * @param holders Reads who is in the way; the file's holders unless given.
- * @returns What `acquire` gives; `undefined` when the time was up.
- * @throws {UsageError} when the library finds a number out of range.
- */
-export async function waitFor<T>(
-  request: RunRequest,
-  path: string,
-  acquire: (waiting: Waiting) => Promise<T>,
-  holders?: () => HolderInfo[],
-): Promise<T | undefined> {
-  const { timeoutMs, allowRemote, verbosity } = request;
-  const { WaitNotice } = await import("./wait_for_lock.ts");
-  using stack = new DisposableStack();
-  try {
-    return await acquire({
-      timeoutMs,
-      allowRemote,
-      onWait: () => {
-        const notice = stack.use(new WaitNotice(path, request, holders));
-        if (notice.onTick === undefined) return;
-        const timer = setInterval(notice.onTick, 1000);
-        stack.defer(() => clearInterval(timer));
-      },
-    });
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message);
-    if (!(error instanceof Error && TIMEOUTS.includes(error.name))) throw error;
-    stack.dispose();
-    if (verbosity !== "quiet") writeError(`holdfast run: ${error.message}\n`);
-    return undefined;
-  }
-}

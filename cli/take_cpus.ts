@@ -8,11 +8,10 @@ import { reserveCpus } from "../lib/coord/cpu_reservation.ts";
 import { lockDirectory } from "../lib/coord/lock_directory.ts";
 import { formatCpuList, parseCpuList } from "../lib/proc/cpulist.ts";
 import { setAffinity } from "../lib/sys/affinity.ts";
+import { readCount } from "./count.ts";
 import { UsageError } from "./options.ts";
-import type { RunRequest } from "./run.ts";
-import { waitFor } from "./take_coordinated.ts";
-import type { TakenLock } from "./take_lock.ts";
-import { readCount } from "./take_slots.ts";
+import type { RunRequest, TakenLock } from "./run_request.ts";
+import { waitByLibrary } from "./wait_by_library.ts";
 
 /** Reserves CPUs, and has this process and its commands run on them only. */
 export function takeCpus(
@@ -32,7 +31,7 @@ export function takeCpus(
     throw new UsageError("--performance can't go with --shared");
   }
   const directory = `${lockDirectory()}/cpu`;
-  return waitFor(request, directory, async (waiting) => {
+  return waitByLibrary(request, directory, async (waiting) => {
     const lock = await reserveCpus({
       ...waiting,
       cpus: count === undefined ? readList(list) : readCount("cpus", count),

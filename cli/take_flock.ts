@@ -9,8 +9,7 @@ import type { HolderInfo } from "../lib/inspect/holder.ts";
 import { type BlockOptions, FlockAttempt } from "../lib/lock/flock.ts";
 import type { HeldLock } from "../lib/lock/held_lock.ts";
 import { readLink, statFd } from "../lib/sys/file.ts";
-import type { RunRequest } from "./run.ts";
-import type { TakenLock } from "./take_lock.ts";
+import type { RunRequest, TakenLock } from "./run_request.ts";
 
 /** One lock file on its way to being locked. */
 export interface FileAttempt extends Disposable {

@@ -16,9 +16,8 @@ import { quotePath } from "../lib/proc/printable.ts";
 import { parseDuration } from "./duration.ts";
 import { UsageError } from "./options.ts";
 import { writeError } from "./output.ts";
-import type { RunRequest } from "./run.ts";
+import type { RunRequest, TakenLock } from "./run_request.ts";
 import { absolutePath } from "./take_flock.ts";
-import type { TakenLock } from "./take_lock.ts";
 import { StatusLine } from "./terminal.ts";
 
 /** Takes the one lock. */

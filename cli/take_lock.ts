@@ -1,15 +1,4 @@
-import type { HeldLock } from "../lib/lock/held_lock.ts";
-import type { RunRequest } from "./run.ts";
-
-/** A lock as `run` holds it while the command runs. */
-export interface TakenLock {
-  /** Released when the command has ended. */
-  lock: HeldLock;
-  /** Variables that tell the command about it. */
-  env: Record<string, string>;
-  /** Set when there is nothing to do now: the command isn't run. */
-  skip?: true;
-}
+import type { RunRequest, TakenLock } from "./run_request.ts";
 
 /** Options that make more of it than a lock, or another one than is named. */
 export const COORDINATED: readonly string[] = [

@@ -12,9 +12,8 @@ import {
   recordLockAttempt,
 } from "../lib/wait/acquire_record_lock.ts";
 import { type ParsedOptions, UsageError } from "./options.ts";
-import type { RunRequest } from "./run.ts";
+import type { RunRequest, TakenLock } from "./run_request.ts";
 import { type FileAttempt, takeFiles } from "./take_flock.ts";
-import type { TakenLock } from "./take_lock.ts";
 
 /** Takes all of the lock files, or none. */
 export async function take(

@@ -6,11 +6,10 @@
 
 import { acquireSlots, slotDirectory } from "../lib/coord/slots.ts";
 import { readHolders } from "../lib/inspect/holder.ts";
-import { UsageError } from "./options.ts";
-import type { RunRequest } from "./run.ts";
-import { waitFor } from "./take_coordinated.ts";
+import { readCount } from "./count.ts";
+import type { RunRequest, TakenLock } from "./run_request.ts";
 import { absolutePath } from "./take_flock.ts";
-import type { TakenLock } from "./take_lock.ts";
+import { waitByLibrary } from "./wait_by_library.ts";
 
 /** Takes slots of the name given in place of a lock file. */
 export function takeSlots(
@@ -20,7 +19,7 @@ export function takeSlots(
   const name = lockPaths[0]!;
   const slots = readCount("slots", options.value("slots")!);
   const want = readCount("want", options.value("want") ?? "1");
-  return waitFor(request, name, async (waiting) => {
+  return waitByLibrary(request, name, async (waiting) => {
     const lock = await acquireSlots(name, { ...waiting, slots, want });
     return {
       lock,
@@ -34,14 +33,4 @@ export function takeSlots(
     return Array.from({ length: slots }, (_, slot) => slot)
       .flatMap((slot) => readHolders(`${directory}/slot.${slot}`));
   });
-}
-
-/**
- * Reads a number of things.
- *
- * @throws {UsageError} when it isn't one.
- */
-export function readCount(option: string, text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new UsageError(`invalid number for --${option}: '${text}'`);
 }

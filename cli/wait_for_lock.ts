@@ -14,7 +14,7 @@ import { quotePath } from "../lib/proc/printable.ts";
 import { LockTimeoutError } from "../lib/wait/lock_timeout_error.ts";
 import { formatDuration } from "./duration.ts";
 import { writeError } from "./output.ts";
-import type { RunRequest } from "./run.ts";
+import type { RunRequest } from "./run_request.ts";
 import { StatusLine } from "./terminal.ts";
 
 /** What a wait needs to know of the request. */

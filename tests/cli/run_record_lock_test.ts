@@ -6,7 +6,7 @@ import {
 } from "@std/assert";
 import { parseLoadLimit, takeLockUnderLoad } from "../../cli/load_gate.ts";
 import { parseOptions, UsageError } from "../../cli/options.ts";
-import type { RunRequest } from "../../cli/run.ts";
+import type { RunRequest } from "../../cli/run_request.ts";
 import { RUN_SPEC } from "../../cli/run_spec.ts";
 import { tryRecordLock } from "../../lib/lock/record_lock_handle.ts";
 import { tryFlock } from "../../lib/lock/flock.ts";
