@@ -22,6 +22,8 @@ export async function bundle(target: string): Promise<void> {
   await runDeno([
     "bundle",
     "--quiet",
+    // Read at every start, and by nobody.
+    "--minify",
     "--platform",
     "deno",
     "--output",

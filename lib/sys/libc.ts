@@ -289,19 +289,15 @@ function define(name: SymbolName, value: LibcFunction): void {
  *
  * Permissions: `--allow-ffi` on the first use of each symbol.
  */
-export const libc: Libc = {} as Libc;
-
-for (const name of Object.keys(SYMBOLS) as SymbolName[]) {
-  Object.defineProperty(libc, name, {
-    configurable: true,
-    enumerable: true,
-    get() {
-      const value = bind(name);
-      define(name, value);
+export const libc: Libc = Object.create(
+  new Proxy({}, {
+    get(_, name) {
+      const value = bind(name as SymbolName);
+      define(name as SymbolName, value);
       return value;
     },
-  });
-}
+  }),
+);
 
 let errnoView: Deno.UnsafePointerView | undefined;
 

@@ -54,3 +54,15 @@ Deno.test("quotePath can be undone, so no two paths look alike", () => {
     assertEquals(back, path);
   }
 });
+
+Deno.test("printable escapes what Unicode calls control, separator or bidi", () => {
+  const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/u;
+  for (let code = 0; code <= 0x10ffff; code++) {
+    const character = String.fromCodePoint(code);
+    assertEquals(
+      printable(character) !== character,
+      unprintable.test(character),
+      `U+${code.toString(16)}`,
+    );
+  }
+});
