@@ -9,7 +9,6 @@ import { parseFdinfo } from "../proc/fdinfo.ts";
 import type { ProcLock } from "../proc/proc_locks.ts";
 import {
   closeFile,
-  listDirectory,
   O_CLOEXEC,
   O_RDONLY,
   openFile,
@@ -17,6 +16,11 @@ import {
 } from "../sys/file.ts";
 import { callLibc } from "../sys/call.ts";
 import { libc } from "../sys/libc.ts";
+import {
+  intArgument,
+  readSleepingCalls,
+  SYSCALL_NUMBERS,
+} from "../sys/sleeping_call.ts";
 import { listPids } from "./descriptor_scan.ts";
 
 /** A thread asleep in fcntl(F_OFD_SETLKW). */
@@ -33,7 +37,6 @@ export interface BlockedCall {
   startByte: bigint | undefined;
 }
 
-const SYS_FCNTL = Deno.build.arch === "aarch64" ? 25 : 72;
 const F_OFD_SETLKW = 38;
 
 /**
@@ -49,21 +52,24 @@ export function findBlockedOfdCalls(
   if (!waiters.some(isNameless)) return [];
   const found: BlockedCall[] = [];
   for (const pid of listPids()) {
-    const threads = listDirectory(`/proc/${pid}/task`);
-    if (typeof threads === "number") continue;
-    for (const thread of threads) {
-      const call = readTextIfAny(`/proc/${pid}/task/${thread}/syscall`);
-      const [number, fd, command, address] = call?.split(" ") ?? [];
-      if (Number(number) !== SYS_FCNTL || Number(command) !== F_OFD_SETLKW) {
+    for (const { number, args } of readSleepingCalls(pid)) {
+      const [fd, command, address] = args.slice(0, 3) as [
+        bigint,
+        bigint,
+        bigint,
+      ];
+      if (
+        number !== SYSCALL_NUMBERS.fcntl ||
+        intArgument(command) !== F_OFD_SETLKW
+      ) {
         continue;
       }
-      // The register's upper half may hold anything.
-      const descriptor = Number(BigInt.asIntN(32, BigInt(fd!)));
+      const descriptor = intArgument(fd);
       found.push({
         pid,
         fd: descriptor,
         inode: readInode(pid, descriptor),
-        ...readStructFlock(pid, BigInt(address!)),
+        ...readStructFlock(pid, address),
       });
     }
   }

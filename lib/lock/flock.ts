@@ -10,6 +10,7 @@ import { SyscallError } from "../sys/error.ts";
 import { closeFile } from "../sys/file.ts";
 import { withInterruptTimer } from "../sys/interrupt_timer.ts";
 import { libc } from "../sys/libc.ts";
+import { parkCall, type ParkedCall } from "../sys/parked_call.ts";
 import type { HeldLock } from "./held_lock.ts";
 import { setDescriptorInheritable } from "./inheritance.ts";
 import { type FlockOptions, NamedFile } from "./named_file.ts";
@@ -22,8 +23,10 @@ export type { FlockOptions } from "./named_file.ts";
  */
 export type LockMode = "exclusive" | "shared";
 
-const LOCK_SH = 1;
-const LOCK_EX = 2;
+const LOCK_OPERATIONS: Readonly<Record<LockMode, number>> = {
+  shared: 1,
+  exclusive: 2,
+};
 const LOCK_NB = 4;
 const LOCK_UN = 8;
 
@@ -123,7 +126,7 @@ export function tryFlockFd(
   mode: LockMode,
   path?: string,
 ): boolean {
-  const operation = (mode === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  const operation = LOCK_OPERATIONS[mode] | LOCK_NB;
   const result = callLibc(() => libc.flock(fd, operation));
   if (result === -EAGAIN) return false;
   if (result < 0) throw flockError(fd, mode, path, -result);
@@ -146,7 +149,7 @@ export function blockFlockFd(
   options: BlockOptions & { path?: string } = {},
 ): boolean {
   const { timeoutMs = Infinity, onTick, tickMs } = options;
-  const operation = mode === "shared" ? LOCK_SH : LOCK_EX;
+  const operation = LOCK_OPERATIONS[mode];
   const result = withInterruptTimer(
     () => callLibcOnce(() => libc.flock(fd, operation)),
     { timeoutMs, tickMs, onTick },
@@ -241,6 +244,23 @@ export class FlockAttempt implements Disposable {
   try(): FlockHandle | undefined {
     return this.#named.lock(({ fd }) =>
       this.#handleIf(tryFlockFd(fd, this.#mode, this.#path), fd)
+    );
+  }
+
+  /**
+   * Waits in the kernel for the lock, on a helper thread. Once the call has
+   * succeeded the lock is held by the open file: {@linkcode FlockAttempt.try}
+   * gives its handle, disposing of the attempt gives it up.
+   *
+   * @returns The waiting call; `undefined` when it can't be parked.
+   */
+  park(): ParkedCall | undefined {
+    const { fd } = this;
+    const operation = LOCK_OPERATIONS[this.#mode];
+    return parkCall(
+      "flock",
+      [fd, operation],
+      () => libc.flock_async(fd, operation),
     );
   }
 

@@ -23,6 +23,7 @@ import {
 import { SyscallError } from "../sys/error.ts";
 import { withInterruptTimer } from "../sys/interrupt_timer.ts";
 import { libc } from "../sys/libc.ts";
+import { parkCall, type ParkedCall } from "../sys/parked_call.ts";
 import type { BlockOptions } from "./flock.ts";
 
 /**
@@ -109,6 +110,10 @@ export const FLOCK_LAYOUT = {
   l_pid: 24,
   size: struct.length,
 } as const;
+
+/* V8 keeps a smaller buffer inside its heap, where a garbage collection could
+ * move it under a parked call. */
+const UNMOVED_SIZE = 128;
 
 function encode(request: RecordLockRequest): void {
   const { type, startByte = 0n, lengthBytes = 0n, whence } = request;
@@ -202,6 +207,30 @@ function setLockWait(
   if (result === -EINTR) return false;
   if (result < 0) throw recordLockError(fd, request, path, -result);
   return true;
+}
+
+/**
+ * F_OFD_SETLKW on a helper thread, while the event loop goes on. The kernel
+ * looks for no rings among OFD locks, so it is refused for no reason that
+ * {@linkcode fOfdSetlk} can't tell.
+ *
+ * @param fd An open descriptor, for reading or writing as the type needs it.
+ * @param request The range and what to do with it.
+ * @returns The waiting call; `undefined` when it can't be parked.
+ */
+export function parkOfdSetlkw(
+  fd: number,
+  request: RecordLockRequest,
+): ParkedCall | undefined {
+  encode(request);
+  const own = new Uint8Array(UNMOVED_SIZE);
+  own.set(struct);
+  const command = COMMANDS.ofd.setWait;
+  return parkCall(
+    "fcntl",
+    [fd, command],
+    () => libc.fcntl_async(fd, command, own),
+  );
 }
 
 function recordLockError(

@@ -6,6 +6,7 @@
 
 import { LockError } from "../sys/error.ts";
 import { closeFile, type FileStat } from "../sys/file.ts";
+import type { ParkedCall } from "../sys/parked_call.ts";
 import { quotePath } from "../proc/printable.ts";
 import type { BlockOptions, FlockOptions, LockMode } from "./flock.ts";
 import type { HeldLock } from "./held_lock.ts";
@@ -21,6 +22,7 @@ import {
 } from "./posix_guard.ts";
 import {
   type ByteRange,
+  parkOfdSetlkw,
   RECORD_LOCK_COMMANDS,
   type RecordLockKind,
   type RecordLockRequest,
@@ -211,6 +213,20 @@ export class RecordLockAttempt implements Disposable {
       !this.#isOwn(file, request) &&
       RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.#path)
     );
+  }
+
+  /**
+   * Waits in the kernel for an OFD lock, on a helper thread. Once the call has
+   * succeeded the lock is held by the open file:
+   * {@linkcode RecordLockAttempt.try} gives its handle, disposing of the
+   * attempt gives it up.
+   *
+   * @returns The waiting call; `undefined` when it can't be parked.
+   */
+  park(): ParkedCall | undefined {
+    // A POSIX lock would go to the whole process, which may hold others.
+    if (this.#kind === "posix") return undefined;
+    return parkOfdSetlkw(this.fd, recordLockRequest(this.span, this.#mode));
   }
 
   /**

@@ -13,6 +13,7 @@ import { libc } from "./libc.ts";
 const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 const SIG_DFL = 0n;
+const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const CLOCK_MONOTONIC = 1;
@@ -93,8 +94,12 @@ export function withInterruptTimer(
 
 let chosen: number | undefined;
 
-/** A signal with a handler that does nothing. */
-function wakingSignal(): number {
+/**
+ * A real-time signal that does nothing but interrupt a call that sleeps.
+ *
+ * @throws {LockError} when the process uses them all.
+ */
+export function wakingSignal(): number {
   if (chosen !== undefined) return chosen;
   // abs(3) takes an int, as a handler does, and touches nothing.
   const noop = Deno.UnsafePointer.value(libc.dlsym(null, cString("abs")));
@@ -112,6 +117,13 @@ function wakingSignal(): number {
   throw new LockError(
     "Cannot set a timer: this process uses every real-time signal",
   );
+}
+
+/** Whether this thread doesn't take a signal now. */
+export function isSignalBlocked(signal: number): boolean {
+  const mask = new BigUint64Array(128 / 8);
+  libc.sigprocmask(SIG_BLOCK, null, mask);
+  return ((mask[0]! >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
 /** A timer that sends a signal to the calling thread. */

@@ -59,8 +59,22 @@ const SYMBOLS = {
   futimens: { parameters: ["i32", "buffer"], result: "i32" },
   // int flock(int fd, int operation)
   flock: { parameters: ["i32", "i32"], result: "i32" },
+  // The same, parked on a helper thread; its errno is lost.
+  flock_async: {
+    name: "flock",
+    parameters: ["i32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   // int fcntl(int fd, int op, struct flock *arg)
   fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  // The same, parked on a helper thread; its errno is lost.
+  fcntl_async: {
+    name: "fcntl",
+    parameters: ["i32", "i32", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
   // int fcntl(int fd, int op, int arg)
   fcntl_int: {
     name: "fcntl",
@@ -169,6 +183,12 @@ const SYMBOLS = {
   syscall_kcmp: {
     name: "syscall",
     parameters: ["i64", "i32", "i32", "i32", "u64", "u64"],
+    result: "i64",
+  },
+  // long syscall(long number, pid_t tgid, pid_t tid, int sig), for tgkill(2)
+  syscall_tgkill: {
+    name: "syscall",
+    parameters: ["i64", "i32", "i32", "i32"],
     result: "i64",
   },
   // int chdir(const char *path)

@@ -1,10 +1,8 @@
 import { callLibc } from "./call.ts";
 import { libc } from "./libc.ts";
+import { SYSCALL_NUMBERS } from "./sleeping_call.ts";
 
 const KCMP_FILE = 0;
-
-/** The number of kcmp(2), for which the C library has no function. */
-const SYS_KCMP = Deno.build.arch === "aarch64" ? 272n : 312n;
 
 /** A descriptor of some process. */
 export interface ForeignDescriptor {
@@ -29,7 +27,7 @@ export function compareOpenFiles(
 ): -1 | 0 | 1 | undefined {
   const result = callLibc(() =>
     libc.syscall_kcmp(
-      SYS_KCMP,
+      BigInt(SYSCALL_NUMBERS.kcmp),
       a.pid,
       b.pid,
       KCMP_FILE,

@@ -4,16 +4,14 @@
  * @module
  */
 
-import { isRemoteFd, rejectRemoteFile } from "../inspect/fs_filter.ts";
+import { rejectRemoteFile } from "../inspect/fs_filter.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
 import {
   FlockAttempt,
   type FlockHandle,
   type LockMode,
 } from "../lock/flock.ts";
-import { LockError } from "../sys/error.ts";
 import { attemptUntil, type WaitOptions } from "./attempt_loop.ts";
-import type { WakeSource } from "./wake.ts";
 
 /** What is checked and created before a file is locked. */
 export interface TryAcquireOptions {
@@ -54,22 +52,6 @@ function flockAttempt(
     createParents,
     checkFd: allowRemote ? undefined : rejectRemoteFile,
   });
-}
-
-/* Waiting is loaded only when there is something to wait for. */
-async function flockWake(
-  attempt: FlockAttempt,
-  options: AcquireOptions,
-): Promise<WakeSource> {
-  const { onDegraded } = options;
-  const mostlySilent = options.allowRemote === true && isRemoteFd(attempt.fd);
-  if (mostlySilent) {
-    onDegraded?.(
-      new LockError("Polling: other hosts' releases raise no event here"),
-    );
-  }
-  const { eventWake } = await import("./event_wake.ts");
-  return eventWake(() => [{ fd: attempt.fd }], { onDegraded, mostlySilent });
 }
 
 /* Inspection is loaded only when there is somebody to name: an uncontended
@@ -120,9 +102,12 @@ export function tryAcquire(
  * the time is up or the signal aborts. Other work of this process goes on
  * meanwhile.
  *
- * The wait sleeps until someone closes the file, by inotify(7); a release that
- * leaves it open is found by attempts 0.25 to 2 s apart. Calls for one path in
- * one isolate are served in order, with one descriptor for all that wait.
+ * The wait is a call that sleeps in the kernel, on one of the runtime's helper
+ * threads: /proc/locks and `holdfast who` show it. Waits for more than eight
+ * files at once, those in a Worker and those on remote filesystems sleep until
+ * someone closes the file, by inotify(7), and find a release that leaves it
+ * open by attempts 0.25 to 5 s apart. Calls for one path in one isolate are
+ * served in order, with one descriptor for all that wait.
  *
  * Permissions: `--allow-ffi`. See flock(2).
  *
@@ -157,7 +142,9 @@ export async function acquire(
       timeoutMs: options.timeoutMs,
       signal: options.signal,
       queue: path,
-      wake: () => flockWake(attempt, options),
+      // Loaded only when there is something to wait for.
+      wake: async () =>
+        (await import("./lock_wake.ts")).lockWake(attempt, options),
       onBusy: () =>
         options.onWait?.({ path, readHolders: () => holdersOf(path) }),
     },

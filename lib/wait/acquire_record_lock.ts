@@ -21,6 +21,7 @@ import { EDEADLK } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import type { TryAcquireOptions, WaitInfo } from "./acquire.ts";
 import { attemptUntil, type WaitOptions } from "./attempt_loop.ts";
+import type { WaitableAttempt } from "./lock_wake.ts";
 
 /** Which record lock is taken and what is checked before. */
 export interface CheckedRecordLockOptions
@@ -75,15 +76,10 @@ async function rangeHoldersOf(
   return readRangeHolders(path, span, mode);
 }
 
-interface Attempt<T> extends Disposable {
-  readonly fd: number;
+interface Attempt<T> extends WaitableAttempt, Disposable {
   try(): T | undefined;
 }
 
-/**
- * Wakes when the file is closed, and polls 1 ms to 100 ms apart besides: other
- * programs unlock a range and keep the file open, which raises no event.
- */
 async function waitForAttempt<T>(
   path: string,
   attempt: Attempt<T>,
@@ -96,10 +92,12 @@ async function waitForAttempt<T>(
     {
       timeoutMs: options.timeoutMs,
       signal: options.signal,
-      wake: async () => {
-        const { eventWake } = await import("./event_wake.ts");
-        return eventWake(() => [{ fd: ending.fd }], { mostlySilent: true });
-      },
+      wake: async () =>
+        (await import("./lock_wake.ts")).lockWake(ending, {
+          allowRemote: options.allowRemote,
+          // Other programs unlock a range and keep the file open.
+          mostlySilent: true,
+        }),
       onBusy: () => options.onWait?.({ path, readHolders }),
     },
   );
@@ -113,8 +111,8 @@ async function waitForAttempt<T>(
  * or the signal aborts. Other work of this process goes on meanwhile.
  *
  * OFD locks are the default; see `tryRecordLock` for the traps of POSIX locks.
- * A wait that polls is never part of a ring for the kernel: two processes that
- * wait for each other so go on until their deadlines. `blockRecordLock` is
+ * Such a wait is never part of a ring for the kernel: two processes that wait
+ * for each other so go on until their deadlines. `blockRecordLock` is
  * refused instead, for POSIX locks.
  *
  * Permissions: `--allow-ffi`. See fcntl(2), F_GETLK(2const).

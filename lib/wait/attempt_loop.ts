@@ -85,7 +85,8 @@ export async function attemptUntil<T>(
   try {
     const atHead = await turn?.reached(leftMs(), signal) ?? true;
     signal?.throwIfAborted();
-    if (atHead) wake = await options.wake();
+    if (behindOthers && atHead) value = attempt();
+    if (atHead && value === undefined) wake = await options.wake();
     while (wake !== undefined && value === undefined) {
       const restMs = leftMs();
       if (restMs === 0) break;

@@ -84,22 +84,24 @@ Deno.test("LOCK_UN without close raises no event and is found by the backstop", 
   }
 });
 
-Deno.test("the backstop grows to two seconds", async () => {
+Deno.test("the backstop grows to five seconds, and rare attempts are made together", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
   using _held = tryFlock(path)!;
   const clock = new ManualClock();
   await using wake = eventWake(() => [{ path }], { clock, random: () => 0 });
   await wake.wait(HOUR_MS);
-  const pauses: number[] = [];
-  for (let i = 0; i < 8; i++) {
+  const times: number[] = [];
+  for (let i = 0; i < 10; i++) {
     const wait = wake.wait(HOUR_MS);
-    const pause = clock.untilNext;
-    pauses.push(Math.round(pause));
-    await clock.advance(pause);
+    await clock.advance(clock.untilNext);
     await wait;
+    times.push(clock.now());
   }
-  assertEquals(pauses, [250, 375, 563, 844, 1266, 1898, 2000, 2000]);
+  assertEquals(
+    times,
+    [250, 625, 2000, 3000, 5000, 7000, 10_000, 15_000, 20_000, 25_000],
+  );
 });
 
 Deno.test("where releases are mostly silent, attempts are at most 100 ms apart", async () => {

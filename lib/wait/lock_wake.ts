@@ -1,0 +1,54 @@
+/**
+ * What wakes those who wait for a lock of the kernel.
+ *
+ * @module
+ */
+
+import { isRemoteFd } from "../inspect/fs_filter.ts";
+import { LockError } from "../sys/error.ts";
+import type { ParkedCall } from "../sys/parked_call.ts";
+import type { EventWakeOptions } from "./event_wake.ts";
+import { parkedWake } from "./parked_wake.ts";
+import type { WakeSource } from "./wake.ts";
+
+/** A lock that is being attempted. */
+export interface WaitableAttempt {
+  /** The open lock file. */
+  readonly fd: number;
+  /** Waits for the lock on a helper thread, where that can be done. */
+  park?(): ParkedCall | undefined;
+}
+
+/** How {@linkcode lockWake} waits. */
+export interface LockWakeOptions
+  extends Pick<EventWakeOptions, "mostlySilent" | "onDegraded"> {
+  /** The file may be on another host. */
+  allowRemote?: boolean | undefined;
+}
+
+/**
+ * Sleeps in the kernel until it grants the lock; where that can't be, until
+ * the file is closed by anybody.
+ */
+export function lockWake(
+  attempt: WaitableAttempt,
+  { allowRemote, mostlySilent, onDegraded }: LockWakeOptions,
+): WakeSource {
+  const isRemote = allowRemote === true && isRemoteFd(attempt.fd);
+  return parkedWake(
+    // Whether a call to another host can be interrupted is up to that.
+    () => isRemote ? undefined : attempt.park?.(),
+    async () => {
+      if (isRemote) {
+        onDegraded?.(
+          new LockError("Polling: other hosts' releases raise no event here"),
+        );
+      }
+      const { eventWake } = await import("./event_wake.ts");
+      return eventWake(() => [{ fd: attempt.fd }], {
+        onDegraded,
+        mostlySilent: mostlySilent || isRemote,
+      });
+    },
+  );
+}

@@ -1,0 +1,194 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  acquire,
+  acquireRecordLock,
+  type FlockHandle,
+  LockTimeoutError,
+  tryAcquire,
+} from "../../mod.ts";
+import { tryRecordLock } from "../../lib/lock/record_lock_handle.ts";
+import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
+import type { ParkedCall } from "../../lib/sys/parked_call.ts";
+import { parkedWake } from "../../lib/wait/parked_wake.ts";
+import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
+import { settle } from "../support/manual_clock.ts";
+import { openDescriptors } from "../support/open_descriptors.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+const MOD = new URL("../../mod.ts", import.meta.url);
+
+/** The kinds of lock on a file that someone is asleep for in the kernel. */
+function waitsFor(path: string): string[] {
+  const { ino } = Deno.statSync(path);
+  return parseProcLocks(Deno.readTextFileSync("/proc/locks"))
+    .filter(({ blocked, inode }) => blocked && inode === BigInt(ino!))
+    .map(({ type }) => type);
+}
+
+async function untilWaiting(path: string): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (waitsFor(path).length === 0) {
+    assert(performance.now() < deadline, "nothing waits");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+for (
+  const [type, take] of [
+    ["FLOCK", acquire],
+    ["OFDLCK", acquireRecordLock],
+  ] as const
+) {
+  Deno.test(`${type}: a wait stands in /proc/locks until it is given up`, async () => {
+    using dir = new TempDir();
+    const path = dir.join("a.lock");
+    using _flock = tryAcquire(path)!;
+    using _range = tryRecordLock(path)!;
+    const controller = new AbortController();
+    const wait = take(path, { signal: controller.signal });
+    await untilWaiting(path);
+    assertEquals(waitsFor(path), [type]);
+    const start = performance.now();
+    controller.abort();
+    await assertRejects(() => wait, DOMException);
+    assertEquals(waitsFor(path), []);
+    assert(performance.now() - start < 1000);
+    await assertRejects(() => take(path, { timeoutMs: 20 }), LockTimeoutError);
+    assertEquals(waitsFor(path), []);
+  });
+
+  Deno.test(`${type}: a release at the very moment of the deadline loses no lock`, async () => {
+    using dir = new TempDir();
+    const path = dir.join("a.lock");
+    const tryTake = type === "FLOCK" ? tryAcquire : tryRecordLock;
+    let granted = 0;
+    let late = 0;
+    for (let round = 0; round < 150; round++) {
+      const holder = tryTake(path);
+      assert(holder !== undefined, `round ${round} finds it held`);
+      const ending = take(path, { timeoutMs: 4 })
+        .catch((error: unknown) => error);
+      // Around the deadline, and what it takes to interrupt a thread.
+      const end = performance.now() + 2 + (round % 30) / 5;
+      while (performance.now() < end) await settle();
+      holder.release();
+      const result = await ending;
+      if (result instanceof LockTimeoutError) late++;
+      else {
+        assert(!(result instanceof Error), `${result}`);
+        (result as Disposable)[Symbol.dispose]();
+        granted++;
+      }
+    }
+    assert(granted > 0 && late > 0, `${granted} granted, ${late} late`);
+    assertEquals(waitsFor(path), []);
+  });
+}
+
+Deno.test("giving up disturbs no other work of the helper threads", async () => {
+  using dir = new TempDir();
+  const held = Array.from(
+    { length: 8 },
+    (_, i) => tryAcquire(dir.join(`${i}`))!,
+  );
+  const file = dir.join("big");
+  const bytes = new Uint8Array(3_000_000).map((_, i) => i % 251);
+  await Deno.writeFile(file, bytes);
+  let isOver = false;
+  const reading = Array.from({ length: 4 }, async () => {
+    let count = 0;
+    while (!isOver) {
+      assertEquals((await Deno.readFile(file)).length, bytes.length);
+      count++;
+    }
+    return count;
+  });
+  for (let round = 0; round < 20; round++) {
+    const ends = await Promise.allSettled(
+      held.map(({ path }, i) => acquire(path, { timeoutMs: 1 + (i % 4) })),
+    );
+    assert(ends.every(({ status }) => status === "rejected"));
+  }
+  isOver = true;
+  for (const count of await Promise.all(reading)) assert(count > 0);
+  for (const lock of held) lock.release();
+});
+
+Deno.test("a call that keeps failing gives way to the fallback", async () => {
+  let parked = 0;
+  const failing = () => {
+    parked++;
+    const call: Pick<ParkedCall, "ended" | "interrupt" | "is"> = {
+      ended: Promise.resolve(-1),
+      interrupt() {},
+      is: () => false,
+    };
+    return call as ParkedCall;
+  };
+  let waits = 0;
+  let disposed = 0;
+  {
+    await using wake = parkedWake(failing, () => ({
+      wait() {
+        waits++;
+        return Promise.resolve();
+      },
+      [Symbol.asyncDispose]() {
+        disposed++;
+        return Promise.resolve();
+      },
+    }));
+    for (let i = 0; i < 5; i++) await wake.wait(Infinity);
+  }
+  assertEquals([parked, waits, disposed], [3, 2, 1]);
+});
+
+Deno.test("a Worker's wait is not the kernel's, which would outlive it", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const code = `
+    import { acquire } from ${JSON.stringify(MOD)};
+    acquire(${JSON.stringify(path)}, { onWait: () => postMessage("waits") });
+  `;
+  const holder = tryAcquire(path)!;
+  const worker = new Worker(
+    `data:application/typescript,${encodeURIComponent(code)}`,
+    { type: "module" },
+  );
+  await new Promise((resolve) => worker.onmessage = resolve);
+  const deadline = performance.now() + 20_000;
+  const until = async (isSo: () => boolean) => {
+    while (!isSo()) {
+      assert(performance.now() < deadline);
+      await settle();
+    }
+  };
+  await until(() => openDescriptors().some((one) => one.includes("inotify")));
+  assertEquals(waitsFor(path), []);
+  worker.terminate();
+  holder.release();
+  let lock: FlockHandle | undefined;
+  await until(() => (lock = tryAcquire(path)) !== undefined);
+  lock?.release();
+});
+
+Deno.test("where the waking signal is blocked, a wait still ends in time", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  await using _holder = await holdWithFlock1(path);
+  const code = `
+    import { acquire } from ${JSON.stringify(MOD)};
+    const end = await acquire(Deno.args[0], { timeoutMs: 50 })
+      .catch((error) => error.name);
+    console.log(end);
+  `;
+  await using waiter = HelperProcess.spawn("env", [
+    "--block-signal",
+    Deno.execPath(),
+    "eval",
+    "--no-config",
+    code,
+    path,
+  ]);
+  assertEquals(await waiter.nextLine(), "LockTimeoutError");
+});
