@@ -41,6 +41,7 @@ import { EXIT } from "./exit_codes.ts";
 import { FLOCK_SPEC } from "./flock_spec.ts";
 import { checkPaths } from "./lock_paths.ts";
 import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
+import type { Supervisor } from "./supervise.ts";
 
 /** A failure as flock(1) tells it: a message and the exit code. */
 class FlockFailure extends Error {
@@ -73,6 +74,8 @@ interface FlockRequest {
   becomeCommand: boolean;
   target: { path: string } | { fd: number };
   command: string[] | undefined;
+  /** Called before this thread sleeps until the lock is free. */
+  beforeSleep?: () => Promise<void>;
 }
 
 /** Runs the subcommand and gives the exit code. */
@@ -231,6 +234,15 @@ function readSize(text: string, message: string): bigint {
 async function lockAndRun(request: FlockRequest): Promise<number> {
   const { command, target } = request;
   const start = performance.now();
+  let supervisor: Supervisor | undefined;
+  const makeSupervisor = async (command: string[]) => {
+    const { Supervisor } = await import("./supervise.ts");
+    return new Supervisor(command, { onDeath: "keep" });
+  };
+  if (command !== undefined && !request.becomeCommand) {
+    request.beforeSleep = async () =>
+      await (supervisor ??= await makeSupervisor(command)).standBy();
+  }
   const fd = await lock(request);
   if (fd === undefined) return request.conflictExitCode;
   if (request.verbose) {
@@ -252,11 +264,9 @@ async function lockAndRun(request: FlockRequest): Promise<number> {
       const { execCommand } = await import("../lib/sys/exec.ts");
       return execCommand(command);
     }
-    const { supervise } = await import("./supervise.ts");
-    const { exitCode } = await supervise(
-      command,
+    supervisor ??= await makeSupervisor(command);
+    const { exitCode } = await supervisor.run(
       request.shareWithCommand ? handle : {},
-      { onDeath: "keep" },
     );
     return exitCode;
   } catch (error) {
@@ -373,9 +383,10 @@ async function lockFd(fd: number, request: FlockRequest): Promise<Outcome> {
   const calls = range === undefined
     ? flockCalls(fd, operation)
     : await recordLockCalls(fd, operation, range);
-  // To prepare a timer takes longer than to find that there is no wait.
-  if (timeoutMs !== Infinity && calls.try()) return "locked";
+  // To prepare a wait takes longer than to find that there is none.
+  if (calls.try()) return "locked";
   if (timeoutMs === 0) return "busy";
+  await request.beforeSleep?.();
   return calls.block(timeoutMs) ? "locked" : "late";
 }
 

@@ -4,12 +4,14 @@
  * @module
  */
 
+import { changeDirectory, setEnvironment } from "../lib/sys/exec.ts";
 import { EXIT } from "./exit_codes.ts";
 import { checkPaths } from "./lock_paths.ts";
 import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
 import type { RunLog } from "./run_log.ts";
 import type { RunRequest } from "./run_request.ts";
 import { RUN_SPEC } from "./run_spec.ts";
+import type { Supervisor } from "./supervise.ts";
 import { takeLock } from "./take_lock.ts";
 
 /** Runs the subcommand and gives the exit code. */
@@ -22,7 +24,19 @@ export async function runCommand(args: string[]): Promise<number> {
   }
   const request = await readRequest(options);
   const { command, log } = request;
+  const onDeath = options.value("on-supervisor-death") as OnDeath;
   const killAfterMs = await readMs(options.value("kill-after"));
+  const onStart = log && ((pid: number) => log.started(pid));
+  let supervisor: Supervisor | undefined;
+  const makeSupervisor = async () => {
+    const { Supervisor } = await import("./supervise.ts");
+    return new Supervisor(command, { onDeath, killAfterMs, onStart });
+  };
+  // What runs the command is made while nobody waits for this process, not once
+  // it has the lock.
+  request.beforeSleep = options.flag("exec")
+    ? async () => void await import("./become_command.ts")
+    : async () => await (supervisor ??= await makeSupervisor()).standBy();
   const variables = options.all("env").map(readAssignment);
   const taken = options.flag("max-load")
     ? await (await import("./load_gate.ts")).takeLockUnderLoad(request)
@@ -34,24 +48,19 @@ export async function runCommand(args: string[]): Promise<number> {
   if (taken.skip) return EXIT.OK;
   using lock = taken.lock;
   log?.acquired();
-  await prepare({ ...taken.env, ...Object.fromEntries(variables) }, options);
+  prepare({ ...taken.env, ...Object.fromEntries(variables) }, options);
   if (options.flag("exec")) {
     const { becomeCommand } = await import("./become_command.ts");
     return becomeCommand(command, lock);
   }
-  const onDeath = options.value("on-supervisor-death") as OnDeath;
   if (onDeath === "keep" && lock.setInheritable === undefined) {
     throw new UsageError(
       "--on-supervisor-death keep can't go with this kind of lock",
       { hint: "Only flock and ofd locks can be left to the command" },
     );
   }
-  const { supervise } = await import("./supervise.ts");
-  const ending = await supervise(command, lock, {
-    onDeath,
-    killAfterMs,
-    onStart: log && ((pid) => log.started(pid)),
-  });
+  supervisor ??= await makeSupervisor();
+  const ending = await supervisor.run(lock);
   lock.release();
   log?.exited(ending);
   if (lock.lost?.aborted) throw lock.lost.reason;
@@ -156,13 +165,10 @@ async function openLog(
 }
 
 /** Environment and directory as the command is to find them. */
-async function prepare(
+function prepare(
   variables: Record<string, string>,
   options: ParsedOptions,
-): Promise<void> {
-  const { changeDirectory, setEnvironment } = await import(
-    "../lib/sys/exec.ts"
-  );
+): void {
   for (const [name, value] of Object.entries(variables)) {
     setEnvironment(name, value);
   }

@@ -29,6 +29,8 @@ export interface RunRequest {
   readonly options: ParsedOptions;
   /** Where to write what happens. */
   readonly log: RunLog | undefined;
+  /** Called before this thread sleeps until the lock is free. */
+  beforeSleep?: () => Promise<void>;
 }
 
 /** A lock as `run` holds it while the command runs. */

@@ -7,7 +7,7 @@
 import type { HeldLock } from "../lib/lock/held_lock.ts";
 import {
   type ChildChange,
-  spawnCommand,
+  prepareCommand,
   waitForChange,
 } from "../lib/sys/exec.ts";
 import {
@@ -17,6 +17,7 @@ import {
   sendSignal,
   type SignalName,
   signalName,
+  suspendHandlers,
 } from "../lib/sys/signals.ts";
 import { EXIT } from "./exit_codes.ts";
 
@@ -66,41 +67,65 @@ const FROM_TERMINAL: readonly SignalName[] = [
 ];
 
 /**
- * Runs a command until it ends, and passes on to it the signals that arrive
- * here. The lock stays held.
- *
- * The command inherits the lock, so that it is still protected if this process
- * is killed. Releasing the lock here ends it for all who have inherited it.
- *
- * @param command The program and its arguments.
- * @param lock What protects it.
- * @param options What happens when it or this process is to be killed.
- * @throws {SyscallError} when it can't be started.
+ * What runs one command while a lock is held, ready before the lock is: all
+ * that can be done for the command before then is done by the constructor.
  */
-export async function supervise(
-  command: readonly string[],
-  lock: Pick<HeldLock, "setInheritable" | "lost">,
-  options: SuperviseOptions = {},
-): Promise<Ending> {
-  const onDeath = options.onDeath ?? (lock.setInheritable ? "keep" : "kill");
-  const words = onDeath === "kill" ? await guarded(command) : command;
-  // Before the command starts: no signal may find nobody listening.
-  const signals = new SignalForwarder(options.killAfterMs);
-  lock.setInheritable?.(true);
-  const pid = spawnCommand(words);
-  lock.setInheritable?.(false);
-  signals.forwardTo(pid);
-  options.onStart?.(pid);
-  lock.lost?.addEventListener("abort", () => signals.terminate());
-  for (;;) {
-    const change = await waitForChange(pid);
-    switch (change.state) {
-      case "exited":
-      case "killed":
-        signals.end();
-        return describeEnding(pid, change);
+export class Supervisor {
+  readonly #command: readonly string[];
+  readonly #options: SuperviseOptions;
+  readonly #start: () => number;
+  readonly #signals: SignalForwarder;
+
+  /** Starts nothing yet. */
+  constructor(command: readonly string[], options: SuperviseOptions = {}) {
+    this.#command = command;
+    this.#options = options;
+    this.#start = prepareCommand(command);
+    // Before the command starts: no signal may find nobody listening.
+    this.#signals = new SignalForwarder(options.killAfterMs);
+  }
+
+  /** Leaves signals their default action until there is a command. */
+  async standBy(): Promise<void> {
+    await this.#signals.standBy();
+  }
+
+  /**
+   * Runs the command until it ends, and passes on to it the signals that arrive
+   * here. The lock stays held.
+   *
+   * The command inherits the lock, so that it is still protected if this
+   * process is killed. Releasing the lock here ends it for all who have
+   * inherited it.
+   *
+   * @param lock What protects it.
+   * @throws {SyscallError} when it can't be started.
+   */
+  async run(lock: Pick<HeldLock, "setInheritable" | "lost">): Promise<Ending> {
+    const { onStart } = this.#options;
+    const onDeath = this.#options.onDeath ??
+      (lock.setInheritable ? "keep" : "kill");
+    const start = onDeath === "keep"
+      ? this.#start
+      : prepareCommand(await guarded(this.#command));
+    const signals = this.#signals;
+    signals.listen();
+    lock.setInheritable?.(true);
+    const pid = start();
+    lock.setInheritable?.(false);
+    signals.forwardTo(pid);
+    onStart?.(pid);
+    lock.lost?.addEventListener("abort", () => signals.terminate());
+    for (;;) {
+      const change = await waitForChange(pid);
+      switch (change.state) {
+        case "exited":
+        case "killed":
+          signals.end();
+          return describeEnding(pid, change);
+      }
+      signals.onChange(change.state);
     }
-    signals.onChange(change.state);
   }
 }
 
@@ -133,23 +158,38 @@ async function guarded(command: readonly string[]): Promise<string[]> {
 /** Passes signals on to a command. */
 class SignalForwarder {
   readonly #killAfterMs: number | undefined;
+  readonly #caught: readonly SignalName[];
   #pid: number | undefined;
   #early: SignalName[] = [];
   #killTimer: ReturnType<typeof setTimeout> | undefined;
   #commandStopped = false;
   #stopAsked = false;
+  #resume: (() => void) | undefined;
 
   /** Signals that arrive before the command is there wait for it. */
   constructor(killAfterMs: number | undefined) {
     this.#killAfterMs = killAfterMs;
     const ignored = FORWARDED.filter(isSignalIgnored);
-    for (const name of FORWARDED) {
-      if (ignored.includes(name)) continue;
+    this.#caught = FORWARDED.filter((name) => !ignored.includes(name));
+    for (const name of this.#caught) {
       Deno.addSignalListener(name, () => this.#onSignal(name));
     }
     // As under nohup(1). With the first listener of any signal the runtime
     // starts to catch SIGHUP, SIGINT and SIGTERM too.
     for (const name of ignored) ignoreSignal(name);
+  }
+
+  /** Leaves signals their default action until {@linkcode listen}. */
+  async standBy(): Promise<void> {
+    this.#resume ??= suspendHandlers(this.#caught);
+    // For one that came in between, and is on its way through the event loop.
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+
+  /** Has signals wait for the command from now on. */
+  listen(): void {
+    this.#resume?.();
+    this.#resume = undefined;
   }
 
   /** The command is there. */
@@ -161,7 +201,8 @@ class SignalForwarder {
   #onSignal(name: SignalName): void {
     const pid = this.#pid;
     if (pid === undefined) {
-      this.#early.push(name);
+      if (this.#resume === undefined) this.#early.push(name);
+      else sendSignal(0, name);
       return;
     }
     const sentByTerminal = FROM_TERMINAL.includes(name) && isInForeground();

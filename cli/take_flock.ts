@@ -41,6 +41,7 @@ export async function takeFiles(
   attemptOn: (path: string) => FileAttempt,
 ): Promise<TakenLock | undefined> {
   const start = performance.now();
+  const env = { HOLDFAST_LOCK: request.lockPaths.map(absolutePath).join(":") };
   const locks: HeldLock[] = [];
   for (const { path, attempt } of openInOrder(request, attemptOn)) {
     using ending = attempt;
@@ -54,10 +55,7 @@ export async function takeFiles(
     locks.push(lock);
   }
   const [first] = locks;
-  return {
-    lock: locks.length === 1 ? first! : new LockGroup(locks),
-    env: { HOLDFAST_LOCK: request.lockPaths.map(absolutePath).join(":") },
-  };
+  return { lock: locks.length === 1 ? first! : new LockGroup(locks), env };
 }
 
 interface OpenAttempt {
@@ -99,11 +97,7 @@ async function waitFor(
   timeoutMs: number,
 ): Promise<HeldLock | undefined> {
   const { WaitNotice } = await import("./wait_for_lock.ts");
-  // What runs the command is loaded now rather than once everybody behind this
-  // process waits for it.
-  await (request.options.flag("exec")
-    ? import("./become_command.ts")
-    : import("./supervise.ts"));
+  if (timeoutMs > 0) await request.beforeSleep?.();
   using notice = new WaitNotice(
     path,
     request,

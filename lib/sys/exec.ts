@@ -52,8 +52,9 @@ const SPAWN_ATTRIBUTES_SIZE = 336;
 const POSIX_SPAWN_SETSIGDEF = 4;
 
 /**
- * Starts a command in a process of its own, found along PATH, with the
- * standard streams, working directory and environment of this process.
+ * Makes ready to start a command in a process of its own, found along PATH,
+ * with the standard streams, working directory and environment of this process
+ * at the moment it starts.
  *
  * Its limits, signals and descriptors are those that this process was started
  * with, except for what it has made inheritable itself. SIGPIPE always has its
@@ -62,44 +63,47 @@ const POSIX_SPAWN_SETSIGDEF = 4;
  * Permissions: `--allow-ffi`. See posix_spawn(3).
  *
  * @param command The program and its arguments.
- * @returns Its process id; wait for it by `waitForChange`.
- * @throws {SyscallError} when it can't be started.
+ * @returns Starts it and gives its process id, to wait for by
+ * `waitForChange`; throws SyscallError when it can't be started.
  */
-export function spawnCommand(command: readonly string[]): number {
+export function prepareCommand(command: readonly string[]): () => number {
   restoreDescriptorLimit();
   const attributes = new Uint8Array(SPAWN_ATTRIBUTES_SIZE);
   const view = new DataView(attributes.buffer);
   view.setInt16(0, POSIX_SPAWN_SETSIGDEF, true);
   view.setUint32(8, 1 << (SIGNAL_NUMBERS.SIGPIPE - 1), true);
   const pid = new Int32Array(1);
-  const spawn = ([file = "", ...rest]: readonly string[]) =>
-    libc.posix_spawnp(
-      pid,
-      cString(file),
-      null,
-      attributes,
-      argumentVector([file, ...rest]),
-      environment(),
-    );
-  let errno = spawn(command);
-  // A script without "#!". The shell that runs it searches PATH itself.
-  if (errno === ENOEXEC) {
-    errno = spawn(["/bin/sh", "-c", 'exec "$0" "$@"', ...command]);
-  }
-  if (errno !== 0) throw execError(command[0], errno);
-  return pid[0]!;
-}
-
-/** The C library's own environment, which `setEnvironment` changes. */
-function environment(): Deno.PointerValue {
-  const variable = libc.dlsym(null, cString("environ"));
-  return new Deno.UnsafePointerView(variable!).getPointer();
+  const environ = libc.dlsym(null, cString("environ"))!;
+  const { posix_spawnp } = libc;
+  const prepare = ([file = "", ...rest]: readonly string[]) => {
+    const name = cString(file);
+    const argv = argumentVector([file, ...rest]);
+    return () =>
+      posix_spawnp(
+        pid,
+        name,
+        null,
+        attributes,
+        argv,
+        new Deno.UnsafePointerView(environ).getPointer(),
+      );
+  };
+  const spawn = prepare(command);
+  return () => {
+    let errno = spawn();
+    // A script without "#!". The shell that runs it searches PATH itself.
+    if (errno === ENOEXEC) {
+      errno = prepare(["/bin/sh", "-c", 'exec "$0" "$@"', ...command])();
+    }
+    if (errno !== 0) throw execError(command[0], errno);
+    return pid[0]!;
+  };
 }
 
 /**
  * Becomes a command, found along PATH: same process id, and nothing of this
  * program left in memory. What it inherits is as for
- * {@linkcode spawnCommand}.
+ * {@linkcode prepareCommand}.
  *
  * Permissions: `--allow-ffi`. See exec(3).
  *
@@ -163,7 +167,7 @@ const WCONTINUED = 8;
  *
  * Permissions: `--allow-ffi`. See waitpid(2).
  *
- * @param pid From {@linkcode spawnCommand}.
+ * @param pid From {@linkcode prepareCommand}.
  */
 export async function waitForChange(pid: number): Promise<ChildChange> {
   const status = new Int32Array(1);

@@ -70,6 +70,25 @@ export function resetSignal(name: SignalName): void {
   libc.sigaction(SIGNAL_NUMBERS[name], new Uint8Array(SIGACTION_SIZE), null);
 }
 
+/**
+ * Gives signals their default action for a while.
+ *
+ * @returns Puts back what was there.
+ */
+export function suspendHandlers(names: readonly SignalName[]): () => void {
+  const byDefault = new Uint8Array(SIGACTION_SIZE);
+  const actions = names.map((name) => {
+    const action = new Uint8Array(SIGACTION_SIZE);
+    libc.sigaction(SIGNAL_NUMBERS[name], byDefault, action);
+    return { number: SIGNAL_NUMBERS[name], action };
+  });
+  return () => {
+    for (const { number, action } of actions) {
+      libc.sigaction(number, action, null);
+    }
+  };
+}
+
 /** Makes this process and the commands it starts deaf to a signal. */
 export function ignoreSignal(name: SignalName): void {
   const action = new Uint8Array(SIGACTION_SIZE);

@@ -108,6 +108,55 @@ Deno.test("run: a signal during the wait ends it, and nothing starts", async () 
   assertEquals([...Deno.readDirSync(directory.path)].length, 1);
 });
 
+Deno.test("run: a signal at any moment before the wait ends it too", async () => {
+  using directory = new TempDir();
+  const lock = directory.join("l");
+  await using _holder = await holdWithFlock1(lock);
+  const delays = Array.from({ length: 24 }, (_, index) => 15 + 2 * index);
+  await Promise.all(delays.map(async (delayMs) => {
+    await using waiter = HelperProcess.spawn(
+      Deno.execPath(),
+      cliArgs(["run", "-q", lock, "--", "true"]),
+    );
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    waiter.kill("SIGTERM");
+    assertEquals((await waiter.status).signal, "SIGTERM", `${delayMs} ms`);
+  }));
+});
+
+Deno.test("run after a wait passes signals on, but for those it ignores", async () => {
+  using directory = new TempDir();
+  const lock = directory.join("l");
+  await using holder = await holdWithFlock1(lock);
+  await using waiter = HelperProcess.spawn("sh", [
+    "-c",
+    `trap "" HUP; exec "$@" 2>&1`,
+    "sh",
+    Deno.execPath(),
+    ...cliArgs([
+      "run",
+      "-v",
+      lock,
+      "--",
+      "sh",
+      "-c",
+      `trap "echo got USR1; exit 5" USR1; echo up; while :; do sleep 0.01; done`,
+    ]),
+  ]);
+  assertMatch((await waiter.nextLine())!, /waiting/);
+  waiter.kill("SIGHUP");
+  await holder.finish();
+  let line: string | undefined;
+  while (line !== "up") {
+    line = await waiter.nextLine();
+    assert(line !== undefined);
+  }
+  waiter.kill("SIGHUP");
+  waiter.kill("SIGUSR1");
+  assertEquals(await waiter.nextLine(), "got USR1");
+  assertEquals((await waiter.status).code, 5);
+});
+
 Deno.test("run under nohup stays deaf to SIGHUP", async () => {
   using directory = new TempDir();
   const lock = directory.join("l");

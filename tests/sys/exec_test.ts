@@ -1,10 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { SyscallError } from "../../lib/sys/error.ts";
-import { spawnCommand, waitForChange } from "../../lib/sys/exec.ts";
+import { prepareCommand, waitForChange } from "../../lib/sys/exec.ts";
 import { sendSignal } from "../../lib/sys/signals.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 
-Deno.test("spawnCommand and waitForChange: exit codes and signals", async () => {
+Deno.test("prepareCommand and waitForChange: exit codes and signals", async () => {
   const before = openDescriptors();
   const ended = async (script: string) =>
     await waitForChange(spawnCommand(["sh", "-c", script]));
@@ -14,6 +14,10 @@ Deno.test("spawnCommand and waitForChange: exit codes and signals", async () => 
   assertEquals(await ended("kill -TERM $$"), { state: "killed", signal: 15 });
   assertEquals(openDescriptors(), before);
 });
+
+function spawnCommand(command: readonly string[]): number {
+  return prepareCommand(command)();
+}
 
 Deno.test("waitForChange tells of a stop and of what follows", async () => {
   const pid = spawnCommand(["sh", "-c", "kill -STOP $$; exit 3"]);
@@ -25,14 +29,14 @@ Deno.test("waitForChange tells of a stop and of what follows", async () => {
   assertEquals(change, { state: "exited", code: 3 });
 });
 
-Deno.test("spawnCommand: many at once, each its own", async () => {
+Deno.test("prepareCommand: many at once, each its own", async () => {
   const codes = Array.from({ length: 20 }, (_, index) => index);
   const pids = codes.map((code) => spawnCommand(["sh", "-c", `exit ${code}`]));
   const changes = await Promise.all(pids.map(waitForChange));
   assertEquals(changes, codes.map((code) => ({ state: "exited", code })));
 });
 
-Deno.test("spawnCommand: what can't be executed", () => {
+Deno.test("prepareCommand: what can't be executed", () => {
   const error = assertThrows(
     () => spawnCommand(["/no/such/program"]),
     SyscallError,
