@@ -6,6 +6,7 @@ import {
   median,
   type Peers,
   type Report,
+  repositoryPath,
 } from "./support.ts";
 
 /** Benchmark 4: what a command under a lock costs beyond the command. */
@@ -14,17 +15,30 @@ export async function measureStartup(peers: Peers): Promise<Report> {
   const path = `${peers.directory}/startup.lock`;
   const empty = `${peers.directory}/empty.ts`;
   Deno.writeTextFileSync(empty, "");
+  const bundle = `${peers.directory}/holdfast.js`;
+  await capture({
+    command: Deno.execPath(),
+    args: ["run", "-A", "--quiet", repositoryPath("tools/bundle.ts"), bundle],
+  });
+  const bundled = (...args: string[]) => ({
+    command: Deno.execPath(),
+    args: ["run", "-A", "--quiet", "--no-config", bundle, ...args],
+  });
   const entries: [string, (command: string[]) => Invocation | undefined][] = [
     ["empty Deno script", () => ({
       command: Deno.execPath(),
       args: ["run", "-A", "--quiet", empty],
     })],
-    ["holdfast run", (command) => holdfast("run", path, "--", ...command)],
+    ["holdfast run", (command) => bundled("run", path, "--", ...command)],
     [
       "holdfast run --exec",
-      (command) => holdfast("run", "--exec", path, "--", ...command),
+      (command) => bundled("run", "--exec", path, "--", ...command),
     ],
-    ["holdfast flock", (command) => holdfast("flock", path, ...command)],
+    ["holdfast flock", (command) => bundled("flock", path, ...command)],
+    [
+      "holdfast run, from source",
+      (command) => holdfast("run", path, "--", ...command),
+    ],
     ["flock(1)", (command) => ({ command: "flock", args: [path, ...command] })],
   ];
   const samples = entries.map((): number[] => []);
@@ -60,7 +74,8 @@ export async function measureStartup(peers: Peers): Promise<Report> {
     title: "Command line start-up",
     method: "Running `true` under a free lock, from start to end, median of " +
       `${rounds}; and the memory resident in all processes while a shell ` +
-      "waits under the lock.",
+      "waits under the lock. holdfast is the bundle that `bin/`, npm and the " +
+      "binary start, unless said otherwise.",
     columns: ["ms", "times an empty script", "resident, MB"],
     rows,
     chartColumn: 0,
