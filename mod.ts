@@ -79,7 +79,11 @@ export {
   waitGraph,
   type WaitNode,
 } from "./lib/inspect/wait_graph.ts";
-export { type Deadlock, findDeadlocks } from "./lib/inspect/deadlock.ts";
+export {
+  confirmDeadlocks,
+  type Deadlock,
+  findDeadlocks,
+} from "./lib/inspect/deadlock.ts";
 export type { ProcessInfo } from "./lib/sys/process_info.ts";
 export {
   diagnose,

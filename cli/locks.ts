@@ -4,7 +4,11 @@
  * @module
  */
 
-import { type Deadlock, findDeadlocks } from "../lib/inspect/deadlock.ts";
+import {
+  confirmDeadlocks,
+  type Deadlock,
+  findDeadlocks,
+} from "../lib/inspect/deadlock.ts";
 import {
   type LockTable,
   readLockTable,
@@ -118,9 +122,12 @@ function readReport(selection: Selection): Report {
   const whole = readLockTable();
   const table = selectFrom(whole, selection);
   const asked = new Set(table.waiters);
-  const deadlocks = findDeadlocks(waitGraph(whole)).filter(({ edges }) =>
+  const found = findDeadlocks(waitGraph(whole)).filter(({ edges }) =>
     edges.some(({ waiter }) => asked.has(waiter))
   );
+  const deadlocks = found.length === 0
+    ? found
+    : confirmDeadlocks(found, findDeadlocks(waitGraph(readLockTable())));
   return { table, deadlocks };
 }
 

@@ -68,6 +68,27 @@ export function findDeadlocks(graph: WaitGraph): Deadlock[] {
   });
 }
 
+/**
+ * Keeps the deadlocks that a later reading finds too.
+ *
+ * The kernel's table isn't read at one moment: while locks come and go, a
+ * single reading may show a ring that never was. A real one stays. Pure; needs
+ * no permission.
+ *
+ * @param found What {@linkcode findDeadlocks} found first.
+ * @param later What it found in another reading.
+ */
+export function confirmDeadlocks(
+  found: readonly Deadlock[],
+  later: readonly Deadlock[],
+): Deadlock[] {
+  const name = ({ from, to }: WaitEdge) => `${from.name} ${to.name}`;
+  const still = new Set(later.flatMap(({ edges }) => edges.map(name)));
+  return found.filter(({ ring }) =>
+    ring.every((edge) => still.has(name(edge)))
+  );
+}
+
 type Outgoing = ReadonlyMap<WaitNode, readonly WaitEdge[]>;
 
 /**

@@ -34,5 +34,5 @@ export {
   waitGraph,
   type WaitNode,
 } from "./wait_graph.ts";
-export { type Deadlock, findDeadlocks } from "./deadlock.ts";
+export { confirmDeadlocks, type Deadlock, findDeadlocks } from "./deadlock.ts";
 export type { ProcessInfo } from "../sys/process_info.ts";

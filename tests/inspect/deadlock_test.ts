@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import {
+  confirmDeadlocks,
   type Deadlock,
   findDeadlocks,
   type LockTable,
@@ -147,6 +148,24 @@ Deno.test("threads make a ring only possible", () => {
     { 2: 4 },
   );
   assertEquals(deadlock?.certain, false);
+});
+
+Deno.test("a deadlock is confirmed by a later reading that has its ring", () => {
+  const both = () =>
+    find({ a: [1], b: [2], c: [3] }, [
+      { pid: 1, file: "b" },
+      { pid: 2, file: "a" },
+      { pid: 3, file: "c" },
+    ]);
+  const [ring, torn] = both();
+  assertEquals([ring, torn].map((one) => one && pids(one).length), [2, 1]);
+  assertEquals(confirmDeadlocks(both(), both()).length, 2);
+  const later = find({ a: [1], b: [2] }, [
+    { pid: 2, file: "a" },
+    { pid: 1, file: "b" },
+  ]);
+  assertEquals(confirmDeadlocks([ring!, torn!], later), [ring]);
+  assertEquals(confirmDeadlocks([ring!, torn!], []), []);
 });
 
 Deno.test("a supervisor's child that waits for the supervisor's lock", () => {
