@@ -4,8 +4,8 @@
  * @module
  */
 
-import { LockGroup } from "../lib/coord/lock_group.ts";
 import type { HeldLock } from "../lib/lock/held_lock.ts";
+import { LockGroup } from "../lib/lock/lock_group.ts";
 import { parseDuration } from "./duration.ts";
 import { UsageError } from "./options.ts";
 import type { RunRequest, TakenLock } from "./run_request.ts";

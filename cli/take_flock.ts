@@ -8,7 +8,8 @@ import { rejectRemoteFs } from "../lib/inspect/fs_filter.ts";
 import type { HolderInfo } from "../lib/inspect/holder.ts";
 import { type BlockOptions, FlockAttempt } from "../lib/lock/flock.ts";
 import type { HeldLock } from "../lib/lock/held_lock.ts";
-import { readLink, statFd } from "../lib/sys/file.ts";
+import { fileOrder, LockGroup, releaseAll } from "../lib/lock/lock_group.ts";
+import { readLink } from "../lib/sys/file.ts";
 import type { RunRequest, TakenLock } from "./run_request.ts";
 
 /** One lock file on its way to being locked. */
@@ -49,7 +50,7 @@ export async function takeFiles(
     const lock = ending.try() ??
       await waitFor(ending, path, request, Math.max(0, leftMs));
     if (lock === undefined) {
-      for (const taken of locks) taken.release();
+      releaseAll(locks);
       return undefined;
     }
     locks.push(lock);
@@ -64,9 +65,8 @@ interface OpenAttempt {
 }
 
 /**
- * Opens the files, and puts several into the one order in which everybody
- * takes them, by device and inode: no two callers then wait for each other.
- * A file named twice is locked once, for its second lock would wait for its
+ * Opens the files, and puts several into the order in which everybody takes
+ * them. A file named twice is locked once, for its second lock would wait for its
  * first.
  */
 function openInOrder(
@@ -80,9 +80,7 @@ function openInOrder(
   if (attempts.length === 1) return attempts;
   const byFile = new Map<string, OpenAttempt>();
   for (const entry of attempts) {
-    const { deviceMajor, deviceMinor, inode } = statFd(entry.attempt.fd);
-    const key = [deviceMajor, deviceMinor, inode]
-      .map((part) => String(part).padStart(20, "0")).join();
+    const key = fileOrder(entry.attempt.fd);
     if (byFile.has(key)) entry.attempt[Symbol.dispose]();
     else byFile.set(key, entry);
   }
@@ -109,38 +107,6 @@ async function waitFor(
   });
   if (lock === undefined) notice.sayBusy();
   return lock;
-}
-
-/** Several locks as one. */
-class LockGroup implements HeldLock {
-  readonly #locks: readonly HeldLock[];
-  /** Absent unless all of them can be inherited. */
-  readonly setInheritable?: (inheritable: boolean) => void;
-
-  constructor(locks: readonly HeldLock[]) {
-    this.#locks = locks;
-    if (locks.every(({ setInheritable }) => setInheritable !== undefined)) {
-      this.setInheritable = (inheritable) => {
-        for (const lock of locks) lock.setInheritable?.(inheritable);
-      };
-    }
-  }
-
-  get path(): string {
-    return this.#locks.map(({ path }) => path).join(":");
-  }
-
-  get held(): boolean {
-    return this.#locks.some(({ held }) => held);
-  }
-
-  release(): void {
-    for (const lock of this.#locks) lock.release();
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
-  }
 }
 
 /** A path as it can be used from any directory. */

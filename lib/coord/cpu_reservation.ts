@@ -12,7 +12,7 @@ import { getAffinity } from "../sys/affinity.ts";
 import { LockError } from "../sys/error.ts";
 import { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 import { lockDirectory } from "./lock_directory.ts";
-import { LockGroup, releaseAll } from "./lock_group.ts";
+import { LockGroup, releaseAll } from "../lock/lock_group.ts";
 import { lockScan } from "./scan_lock.ts";
 import { type CoordOptions, openAttempt, WaitBudget } from "./wait_for.ts";
 

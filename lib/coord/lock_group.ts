@@ -6,8 +6,8 @@
 
 import type { LockMode } from "../lock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
+import { fileOrder, LockGroup, releaseAll } from "../lock/lock_group.ts";
 import type { RecordLockKind } from "../lock/record_lock.ts";
-import { statFd } from "../sys/file.ts";
 import { type CoordOptions, openAttempt, WaitBudget } from "./wait_for.ts";
 
 /** One lock of a group. */
@@ -32,53 +32,6 @@ export interface AcquireAllOptions extends CoordOptions {
    * who need one of the locks only, and may have to begin anew many times.
    */
   strategy?: "ordered-wait" | "try-all-backoff" | undefined;
-}
-
-/** Several held locks as one. */
-export class LockGroup implements HeldLock {
-  /** The locks, in the order the caller named them. */
-  readonly members: readonly HeldLock[];
-  /** Aborts when a member is lost; absent when none can be. */
-  readonly lost: AbortSignal | undefined;
-
-  /** Made of locks that are held; it owns them from then on. */
-  constructor(members: readonly HeldLock[]) {
-    this.members = members;
-    const signals = members.flatMap(({ lost }) => lost ?? []);
-    this.lost = signals.length === 0 ? undefined : AbortSignal.any(signals);
-  }
-
-  /** The paths of the members, joined by colons. */
-  get path(): string {
-    return this.members.map(({ path }) => path).join(":");
-  }
-
-  /** Whether every member is held. */
-  get held(): boolean {
-    return this.members.every(({ held }) => held);
-  }
-
-  /**
-   * Lets commands started from now on inherit those locks that can be, or not.
-   */
-  setInheritable(inheritable: boolean): void {
-    for (const member of this.members) member.setInheritable?.(inheritable);
-  }
-
-  /** Releases all of them, the last one first; a second call does nothing. */
-  release(): void {
-    releaseAll(this.members);
-  }
-
-  /** Releases them; see {@linkcode LockGroup.release}. */
-  [Symbol.dispose](): void {
-    this.release();
-  }
-}
-
-/** Releases locks, the last one first. */
-export function releaseAll(locks: readonly HeldLock[]): void {
-  for (const lock of locks.toReversed()) lock.release();
 }
 
 /**
@@ -194,7 +147,7 @@ async function openInOrder(
     members.forEach((member: GroupMember, index) => {
       const { path, mode = "exclusive", kind = "flock" } = member;
       const attempt = open(member);
-      const key = fileKey(attempt.fd);
+      const key = fileOrder(attempt.fd);
       const id = `${key} ${kind}`;
       const known = byKey.get(id);
       if (known === undefined) {
@@ -216,13 +169,6 @@ async function openInOrder(
   return [...byKey.values()].sort((a, b) => a.id < b.id ? -1 : 1);
 }
 
-/** Digits of equal length, so that texts sort as numbers do. */
-function fileKey(fd: number): string {
-  const { deviceMajor, deviceMinor, inode } = statFd(fd);
-  return [deviceMajor, deviceMinor, inode]
-    .map((part) => String(part).padStart(20, "0")).join(":");
-}
-
 /**
  * Takes the locks in order.
  *
@@ -239,7 +185,7 @@ async function takeInOrder(
       const lock = await budget.take(path, attempt);
       if (lock === undefined) throw await budget.timeoutError(path);
       locks.push(lock);
-      if (fileKey(lock.fd) !== key) {
+      if (fileOrder(lock.fd) !== key) {
         releaseAll(locks);
         return undefined;
       }

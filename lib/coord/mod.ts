@@ -34,8 +34,8 @@ export {
   acquireAll,
   type AcquireAllOptions,
   type GroupMember,
-  LockGroup,
 } from "./lock_group.ts";
+export { LockGroup } from "../lock/lock_group.ts";
 export {
   acquireSlots,
   type AcquireSlotsOptions,

@@ -12,7 +12,7 @@ import { ENOENT } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import { listDirectory } from "../sys/file.ts";
 import { namedPath } from "./lock_directory.ts";
-import { LockGroup, releaseAll } from "./lock_group.ts";
+import { LockGroup, releaseAll } from "../lock/lock_group.ts";
 import { lockScan } from "./scan_lock.ts";
 import { type CoordOptions, openAttempt, WaitBudget } from "./wait_for.ts";
 
