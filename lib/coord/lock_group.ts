@@ -8,7 +8,12 @@ import type { LockMode } from "../lock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
 import { fileOrder, LockGroup, releaseAll } from "../lock/lock_group.ts";
 import type { RecordLockKind } from "../lock/record_lock.ts";
-import { type CoordOptions, openAttempt, WaitBudget } from "./wait_for.ts";
+import {
+  type CoordOptions,
+  openAttempt,
+  type TryableFile,
+  WaitBudget,
+} from "./wait_for.ts";
 
 /** One lock of a group. */
 export interface GroupMember {
@@ -17,10 +22,11 @@ export interface GroupMember {
   /** Shared or exclusive; exclusive unless set. */
   mode?: LockMode | undefined;
   /**
-   * flock unless set, or an fcntl(2) lock on the whole file. A file that is
-   * locked in two kinds is locked by two locks, which don't see each other.
+   * flock unless set, an fcntl(2) lock on the whole file, or `both`, flock and
+   * an OFD lock. A file that is locked in two kinds is locked by two locks,
+   * which don't see each other.
    */
-  kind?: "flock" | RecordLockKind | undefined;
+  kind?: "flock" | RecordLockKind | "both" | undefined;
 }
 
 /** How {@linkcode acquireAll} takes a group. */
@@ -97,10 +103,7 @@ interface MemberLock extends HeldLock {
 }
 
 /** A lock of any kind on its way to being taken. */
-interface MemberAttempt extends Disposable {
-  readonly fd: number;
-  try(): MemberLock | undefined;
-}
+interface MemberAttempt extends TryableFile<MemberLock>, Disposable {}
 
 type Open = (member: GroupMember) => MemberAttempt;
 
@@ -112,12 +115,17 @@ async function opener(
   const openFlock: Open = ({ path, mode = "exclusive" }) =>
     openAttempt(path, mode, options);
   if (members.every(({ kind = "flock" }) => kind === "flock")) return openFlock;
-  const { recordLockAttempt } = await import("../wait/acquire_record_lock.ts");
+  const { bothLockAttempt, recordLockAttempt } = await import(
+    "../wait/acquire_record_lock.ts"
+  );
   const { createParents, allowRemote } = options;
   return (member) => {
     const { path, mode, kind = "flock" } = member;
     if (kind === "flock") return openFlock(member);
-    return recordLockAttempt(path, { kind, mode, createParents, allowRemote });
+    const checked = { mode, createParents, allowRemote };
+    return kind === "both"
+      ? bothLockAttempt(path, checked)
+      : recordLockAttempt(path, { kind, ...checked });
   };
 }
 
@@ -128,10 +136,18 @@ interface Entry {
   key: string;
   /** The same with the kind of lock, which is what orders them. */
   id: string;
+  kind: GroupMember["kind"];
   mode: LockMode;
   attempt: MemberAttempt;
   /** The members that name this file. */
   indexes: number[];
+}
+
+/** Members with their places; `both` are the flock and OFD locks of others. */
+function bothFirst(members: readonly GroupMember[]): [number, GroupMember][] {
+  return [...members.entries()].sort(([, a], [, b]) =>
+    Number(b.kind === "both") - Number(a.kind === "both")
+  );
 }
 
 async function openInOrder(
@@ -144,24 +160,25 @@ async function openInOrder(
   const open = await opener(members, options);
   const byKey = new Map<string, Entry>();
   try {
-    members.forEach((member: GroupMember, index) => {
+    for (const [index, member] of bothFirst(members)) {
       const { path, mode = "exclusive", kind = "flock" } = member;
       const attempt = open(member);
       const key = fileOrder(attempt.fd);
       const id = `${key} ${kind}`;
-      const known = byKey.get(id);
+      const known = byKey.get(id) ??
+        (kind === "posix" ? undefined : byKey.get(`${key} both`));
       if (known === undefined) {
-        byKey.set(id, { path, key, id, mode, attempt, indexes: [index] });
-        return;
+        byKey.set(id, { path, key, id, kind, mode, attempt, indexes: [index] });
+        continue;
       }
+      attempt[Symbol.dispose]();
       known.indexes.push(index);
       if (mode === "exclusive" && known.mode === "shared") {
         known.attempt[Symbol.dispose]();
-        Object.assign(known, { path, mode, attempt });
-      } else {
-        attempt[Symbol.dispose]();
+        known.mode = mode;
+        known.attempt = open({ path, mode, kind: known.kind });
       }
-    });
+    }
   } catch (error) {
     for (const { attempt } of byKey.values()) attempt[Symbol.dispose]();
     throw error;

@@ -13,6 +13,8 @@ import {
   type WaitOptions,
 } from "../wait/attempt_loop.ts";
 import { systemClock } from "../wait/clock.ts";
+import type { WaitableAttempt } from "../wait/lock_wake.ts";
+import type { WakeSource } from "../wait/wake.ts";
 
 /** What is checked and created before a lock file is locked. */
 export interface CoordOptions extends WaitOptions {
@@ -41,9 +43,7 @@ export interface WaitTarget {
 }
 
 /** A lock file on its way to being locked in some way. */
-export interface TryableFile<T> {
-  /** The open descriptor. */
-  readonly fd: number;
+export interface TryableFile<T> extends WaitableAttempt {
   /** Takes the lock if it is free. */
   try(): T | undefined;
 }
@@ -83,30 +83,41 @@ export class WaitBudget {
    * @returns The value, or `undefined` when the time was up.
    * @throws `signal.reason` when the signal aborts.
    */
-  async wait<T>(
+  wait<T>(
     target: WaitTarget,
     attempt: () => T | undefined,
+  ): Promise<T | undefined> {
+    return this.#attempt(target.path, attempt, async () => {
+      const { eventWake } = await import("../wait/event_wake.ts");
+      return eventWake(() => target.fds().map((fd) => ({ fd })));
+    });
+  }
+
+  /** Takes a lock; gives `undefined` when the time was up. */
+  take<T>(path: string, attempt: TryableFile<T>): Promise<T | undefined> {
+    return this.#attempt(path, () => attempt.try(), async () => {
+      const { lockWake } = await import("../wait/lock_wake.ts");
+      return lockWake(attempt, this.#options);
+    });
+  }
+
+  async #attempt<T>(
+    path: string,
+    attempt: () => T | undefined,
+    wake: () => Promise<WakeSource>,
   ): Promise<T | undefined> {
     const { signal, onWait } = this.#options;
     const { value } = await attemptUntil(attempt, {
       timeoutMs: this.leftMs,
       signal,
-      wake: async () => {
-        const { eventWake } = await import("../wait/event_wake.ts");
-        return eventWake(() => target.fds().map((fd) => ({ fd })));
-      },
+      wake,
       onBusy: () => {
         if (this.#announced) return;
         this.#announced = true;
-        onWait?.(busyInfo(target.path));
+        onWait?.(busyInfo(path));
       },
     });
     return value;
-  }
-
-  /** Takes a lock; gives `undefined` when the time was up. */
-  take<T>(path: string, attempt: TryableFile<T>): Promise<T | undefined> {
-    return this.wait({ path, fds: () => [attempt.fd] }, () => attempt.try());
   }
 
   /** Sleeps, but not beyond the deadline. */

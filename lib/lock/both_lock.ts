@@ -76,6 +76,8 @@ export class BothLockHandle implements HeldLock {
  * held while the other is waited for.
  */
 export class BothLockAttempt implements Disposable {
+  /** Other programs unlock a range and keep the file open. */
+  readonly isReleasedSilently = true;
   readonly #path: string;
   readonly #mode: LockMode;
   readonly #flock: FlockAttempt;

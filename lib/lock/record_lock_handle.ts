@@ -184,6 +184,8 @@ export class RecordLockHandle implements HeldLock {
 export class RecordLockAttempt implements Disposable {
   /** The bytes that are asked for. */
   readonly span: ByteSpan;
+  /** Other programs unlock a range and keep the file open. */
+  readonly isReleasedSilently = true;
   readonly #path: string;
   readonly #kind: RecordLockKind;
   readonly #mode: LockMode;

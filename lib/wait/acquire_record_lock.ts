@@ -93,11 +93,7 @@ async function waitForAttempt<T>(
       timeoutMs: options.timeoutMs,
       signal: options.signal,
       wake: async () =>
-        (await import("./lock_wake.ts")).lockWake(ending, {
-          allowRemote: options.allowRemote,
-          // Other programs unlock a range and keep the file open.
-          mostlySilent: true,
-        }),
+        (await import("./lock_wake.ts")).lockWake(ending, options),
       onBusy: () => options.onWait?.({ path, readHolders }),
     },
   );

@@ -15,13 +15,14 @@ import type { WakeSource } from "./wake.ts";
 export interface WaitableAttempt {
   /** The open lock file. */
   readonly fd: number;
+  /** Releases often raise no event: of a range of a file that stays open. */
+  readonly isReleasedSilently?: boolean;
   /** Waits for the lock on a helper thread, where that can be done. */
   park?(): ParkedCall | undefined;
 }
 
 /** How {@linkcode lockWake} waits. */
-export interface LockWakeOptions
-  extends Pick<EventWakeOptions, "mostlySilent" | "onDegraded"> {
+export interface LockWakeOptions extends Pick<EventWakeOptions, "onDegraded"> {
   /** The file may be on another host. */
   allowRemote?: boolean | undefined;
 }
@@ -32,7 +33,7 @@ export interface LockWakeOptions
  */
 export function lockWake(
   attempt: WaitableAttempt,
-  { allowRemote, mostlySilent, onDegraded }: LockWakeOptions,
+  { allowRemote, onDegraded }: LockWakeOptions,
 ): WakeSource {
   const isRemote = allowRemote === true && isRemoteFd(attempt.fd);
   return parkedWake(
@@ -47,7 +48,7 @@ export function lockWake(
       const { eventWake } = await import("./event_wake.ts");
       return eventWake(() => [{ fd: attempt.fd }], {
         onDegraded,
-        mostlySilent: mostlySilent || isRemote,
+        mostlySilent: attempt.isReleasedSilently || isRemote,
       });
     },
   );

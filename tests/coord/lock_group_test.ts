@@ -149,6 +149,26 @@ Deno.test("acquireAll: kinds of locks mixed, two on one file", async () => {
   );
 });
 
+Deno.test("acquireAll: both kinds on one file are one member with its flock and OFD locks", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  using group = await acquireAll([
+    { path, kind: "ofd", mode: "shared" },
+    { path, kind: "both", mode: "shared" },
+    { path },
+  ], { timeoutMs: 5000 });
+  assertEquals(new Set(group.members).size, 1);
+  for (const kind of ["flock", "ofd"] as const) {
+    await assertRejects(
+      () => acquireAll([{ path, kind, mode: "shared" }], { timeoutMs: 0 }),
+      LockTimeoutError,
+    );
+  }
+  group.release();
+  using again = await acquireAll([{ path, kind: "both" }], { timeoutMs: 0 });
+  assert(again.held);
+});
+
 Deno.test("acquireAll: aborts with the caller's reason", async () => {
   using dir = new TempDir();
   await using _holder = await holdWithFlock1(dir.join("b"));
