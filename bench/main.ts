@@ -15,6 +15,7 @@
 import { measureContention } from "./contention.ts";
 import { measureHandover } from "./handover.ts";
 import { measureInspection } from "./inspection_report.ts";
+import { measureRecordLocks } from "./record_lock.ts";
 import { measureStartup } from "./startup.ts";
 import {
   capture,
@@ -29,6 +30,7 @@ import { measureWaiting } from "./waiting_cost.ts";
 
 const BENCHMARKS: Record<string, (peers: Peers) => Promise<Report>> = {
   uncontended: measureUncontended,
+  records: measureRecordLocks,
   handover: measureHandover,
   contention: measureContention,
   startup: measureStartup,

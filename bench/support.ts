@@ -25,6 +25,33 @@ export interface Peers {
   quick: boolean;
 }
 
+/**
+ * Runs tasks that print lines `{"name":…,"ns":…}`, in turns.
+ *
+ * @param tasks Each with a word to put before its names.
+ * @param rounds How often each runs.
+ * @returns The median by name.
+ */
+export async function medianNs(
+  tasks: readonly [prefix: string, Invocation | undefined][],
+  rounds: number,
+): Promise<Map<string, number>> {
+  const samples = new Map<string, number[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const [prefix, invocation] of tasks) {
+      if (invocation === undefined) continue;
+      for (const line of (await capture(invocation)).trim().split("\n")) {
+        const { name, ns } = JSON.parse(line) as { name: string; ns: number };
+        const key = `${prefix} ${name}`.trim();
+        samples.set(key, [...samples.get(key) ?? [], ns]);
+      }
+    }
+  }
+  return new Map(
+    [...samples].map(([name, values]) => [name, median(values)]),
+  );
+}
+
 /** One measured thing. */
 export interface Row {
   /** Who. */

@@ -1,7 +1,6 @@
 import {
-  capture,
   denoPeer,
-  median,
+  medianNs,
   nodePeer,
   type Peers,
   pythonPeer,
@@ -13,35 +12,24 @@ export async function measureUncontended(peers: Peers): Promise<Report> {
   const { directory, quick } = peers;
   const count = quick ? 20_000 : 100_000;
   const rounds = quick ? 3 : 7;
-  const samples = new Map<string, number[]>();
   const path = `${directory}/uncontended.lock`;
-  const c = { command: peers.floor, args: ["uncontended", path, `${count}`] };
-  const invocations = [
-    c,
-    denoPeer("acquire", "uncontended", path, `${count}`),
-    nodePeer(peers, "fs-ext", "uncontended", path, `${count / 10}`),
-    nodePeer(peers, "proper-lockfile", "uncontended", path, `${count / 50}`),
-    pythonPeer(peers, "uncontended", `${path}.py`, `${count / 10}`),
-  ];
-  for (let i = 0; i < rounds; i++) {
-    for (const invocation of invocations) {
-      if (invocation === undefined) continue;
-      const prefix = invocation === c ? "C " : "";
-      for (const line of (await capture(invocation)).trim().split("\n")) {
-        const { name, ns } = JSON.parse(line) as { name: string; ns: number };
-        const key = prefix + name;
-        samples.set(key, [...samples.get(key) ?? [], ns]);
-      }
-    }
-  }
-  const floors = ["C descriptor", "C path"].map((key) =>
-    median(samples.get(key)!)
-  );
+  const ns = await medianNs([
+    ["C", {
+      command: peers.floor,
+      args: ["uncontended", path, `${count}`],
+    }],
+    ["", denoPeer("acquire", "uncontended", path, `${count}`)],
+    ["", nodePeer(peers, "fs-ext", "uncontended", path, `${count / 10}`)],
+    [
+      "",
+      nodePeer(peers, "proper-lockfile", "uncontended", path, `${count / 50}`),
+    ],
+    ["", pythonPeer(peers, "uncontended", `${path}.py`, `${count / 10}`)],
+  ], rounds);
   const rows = NAMES.flatMap(([key, name, floor]) => {
-    const values = samples.get(key);
-    if (values === undefined) return [];
-    const ns = median(values);
-    return [{ name, values: [ns / 1000, ns / floors[floor]!] }];
+    const value = ns.get(key);
+    if (value === undefined) return [];
+    return [{ name, values: [value / 1000, value / ns.get(floor)!] }];
   });
   return {
     title: "Uncontended take and release",
@@ -56,17 +44,17 @@ export async function measureUncontended(peers: Peers): Promise<Report> {
   };
 }
 
-const NAMES: [key: string, name: string, floor: 0 | 1][] = [
-  ["C descriptor", "C, on a descriptor (floor)", 0],
-  ["descriptor", "holdfast tryFlockFd, on a descriptor", 0],
-  ["fsfile descriptor", "Deno.FsFile, on a descriptor", 0],
-  ["C path", "C: open, flock, close (floor)", 1],
-  ["path", "holdfast: open, tryFlockFd, close", 1],
-  ["fsfile path", "Deno.FsFile: open, lock, close", 1],
-  ["C checked", "C with all checks", 1],
-  ["tryFlock", "holdfast tryFlock", 1],
-  ["tryAcquire", "holdfast tryAcquire", 1],
-  ["fs-ext", "Node fs-ext flockSync", 1],
-  ["filelock", "Python filelock", 1],
-  ["proper-lockfile", "Node proper-lockfile lockSync", 1],
+const NAMES: [key: string, name: string, floor: string][] = [
+  ["C descriptor", "C, on a descriptor (floor)", "C descriptor"],
+  ["descriptor", "holdfast tryFlockFd, on a descriptor", "C descriptor"],
+  ["fsfile descriptor", "Deno.FsFile, on a descriptor", "C descriptor"],
+  ["C path", "C: open, flock, close (floor)", "C path"],
+  ["path", "holdfast: open, tryFlockFd, close", "C path"],
+  ["fsfile path", "Deno.FsFile: open, lock, close", "C path"],
+  ["C checked", "C with all checks", "C path"],
+  ["tryFlock", "holdfast tryFlock", "C path"],
+  ["tryAcquire", "holdfast tryAcquire", "C path"],
+  ["fs-ext", "Node fs-ext flockSync", "C path"],
+  ["filelock", "Python filelock", "C path"],
+  ["proper-lockfile", "Node proper-lockfile lockSync", "C path"],
 ];

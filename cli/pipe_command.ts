@@ -4,6 +4,7 @@
  * @module
  */
 
+import { restoreDescriptorLimit } from "../lib/sys/inheritance.ts";
 import { EXIT } from "./exit_codes.ts";
 import { type ParsedOptions, UsageError } from "./options.ts";
 import { writeError } from "./output.ts";
@@ -38,6 +39,7 @@ export async function pipeCommand(
   options: PipeOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { input, env = {} } = options;
+  restoreDescriptorLimit();
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program, {

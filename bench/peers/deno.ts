@@ -7,10 +7,14 @@
 import {
   acquire,
   blockFlock,
+  fOfdSetlk,
+  fSetlk,
   openLockFile,
+  type RecordLockRequest,
   tryAcquire,
   tryFlock,
   tryFlockFd,
+  tryRecordLock,
   unlockFlockFd,
 } from "../../mod.ts";
 import {
@@ -69,34 +73,55 @@ async function* inputLines(): AsyncGenerator<string> {
   }
 }
 
-function uncontended(path: string, count: number): void {
-  const measure = (name: string, once: () => void) => {
-    for (let i = 0; i < Math.min(count, 20_000); i++) once();
-    const start = performance.now();
-    for (let i = 0; i < count; i++) once();
-    const ns = (performance.now() - start) / count * 1e6;
-    console.log(JSON.stringify({ name, ns: Math.round(ns) }));
-  };
+/** Prints how many nanoseconds one of so many calls takes. */
+function measure(name: string, count: number, once: () => void): void {
+  for (let i = 0; i < Math.min(count, 20_000); i++) once();
+  const start = performance.now();
+  for (let i = 0; i < count; i++) once();
+  const ns = (performance.now() - start) / count * 1e6;
+  console.log(JSON.stringify({ name, ns: Math.round(ns) }));
+}
+
+function records(path: string, count: number): void {
   const { fd } = openLockFile(path);
-  measure("descriptor", () => {
+  const range = { startByte: 100n, lengthBytes: 10n };
+  const lock: RecordLockRequest = { type: "write", ...range };
+  const unlock: RecordLockRequest = { type: "unlock", ...range };
+  for (const [name, set] of [["ofd", fOfdSetlk], ["posix", fSetlk]] as const) {
+    measure(name, count, () => {
+      if (!set(fd, lock)) throw new Error("the bench's file is locked");
+      set(fd, unlock);
+    });
+  }
+  measure(
+    "acquire",
+    count / 10,
+    () => tryRecordLock(path, { range })!.release(),
+  );
+  closeFile(fd);
+}
+
+function uncontended(path: string, count: number): void {
+  const { fd } = openLockFile(path);
+  measure("descriptor", count, () => {
     tryFlockFd(fd, "exclusive");
     unlockFlockFd(fd);
   });
   closeFile(fd);
-  measure("path", () => {
+  measure("path", count, () => {
     const fd = openFile(path, O_RDWR | O_CREAT | O_CLOEXEC);
     tryFlockFd(fd, "exclusive");
     closeFile(fd);
   });
-  measure("tryFlock", () => tryFlock(path)!.release());
-  measure("tryAcquire", () => tryAcquire(path)!.release());
+  measure("tryFlock", count, () => tryFlock(path)!.release());
+  measure("tryAcquire", count, () => tryAcquire(path)!.release());
   const file = Deno.openSync(path, OPEN);
-  measure("fsfile descriptor", () => {
+  measure("fsfile descriptor", count, () => {
     file.tryLockSync(true);
     file.unlockSync();
   });
   file.close();
-  measure("fsfile path", () => {
+  measure("fsfile path", count, () => {
     const file = Deno.openSync(path, OPEN);
     file.tryLockSync(true);
     file.close();
@@ -170,6 +195,9 @@ const count = Number(rawCount);
 switch (task) {
   case "uncontended":
     uncontended(path!, count);
+    break;
+  case "records":
+    records(path!, count);
     break;
   case "waiter":
     await waiter(path!, take);

@@ -73,6 +73,26 @@ static void uncontended(const char *path, int count) {
   printf("{\"name\":\"checked\",\"ns\":%.0f}\n", (now_ns() - start) / count);
 }
 
+/* Locks and unlocks ten bytes. */
+static void records(const char *path, int count) {
+  static const struct { const char *name; int command; } kinds[] = {
+    { "ofd", F_OFD_SETLK }, { "posix", F_SETLK },
+  };
+  int fd = open_file(path);
+  for (int kind = 0; kind < 2; kind++) {
+    double start = now_ns();
+    for (int i = 0; i < count; i++) {
+      struct flock lock = { .l_type = F_WRLCK, .l_start = 100, .l_len = 10 };
+      fcntl(fd, kinds[kind].command, &lock);
+      lock.l_type = F_UNLCK;
+      fcntl(fd, kinds[kind].command, &lock);
+    }
+    printf("{\"name\":\"%s\",\"ns\":%.0f}\n", kinds[kind].name,
+           (now_ns() - start) / count);
+  }
+  close(fd);
+}
+
 /* A line on stdin takes the lock, the next one releases it. */
 static void holder(const char *path) {
   while (next_line()) {
@@ -132,6 +152,7 @@ int main(int argc, char **argv) {
   const char *path = argc > 2 ? argv[2] : "";
   int count = argc > 3 ? atoi(argv[3]) : 0;
   if (!strcmp(task, "uncontended")) uncontended(path, count);
+  else if (!strcmp(task, "records")) records(path, count);
   else if (!strcmp(task, "holder")) holder(path);
   else if (!strcmp(task, "waiter")) waiter(path);
   else if (!strcmp(task, "sections")) sections(path, count);

@@ -249,6 +249,23 @@ Deno.test("transform: a file through a command", async () => {
   );
 });
 
+Deno.test("transform: the command has the descriptor limit of its caller", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  Deno.writeTextFileSync(path, "");
+  const { success } = await new Deno.Command("sh", {
+    args: [
+      "-c",
+      'ulimit -Sn 512; "$@"; exit $?',
+      "sh",
+      Deno.execPath(),
+      ...cliArgs(["transform", path, "--", "sh", "-c", "ulimit -Sn"]),
+    ],
+  }).output();
+  assert(success);
+  assertEquals(Deno.readTextFileSync(path), "512\n");
+});
+
 Deno.test("append: stdin as one piece", async () => {
   using dir = new TempDir();
   Deno.writeTextFileSync(dir.join("log"), "torn");
