@@ -14,10 +14,16 @@
 import { rejectRemoteFile } from "../inspect/fs_filter.ts";
 import type { FlockHandle, LockMode } from "../lock/flock.ts";
 import { openLockFile } from "../lock/lock_file.ts";
-import { fOfdSetlk, fOfdSetlkw } from "../lock/record_lock.ts";
+import {
+  fOfdSetlk,
+  fOfdSetlkw,
+  parkOfdSetlkw,
+  type RecordLockRequest,
+} from "../lock/record_lock.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { closeFile, isStillNamed } from "../sys/file.ts";
+import type { ParkedCall } from "../sys/parked_call.ts";
 import { readState, writeState } from "./state_file.ts";
 import {
   busyInfo,
@@ -43,11 +49,20 @@ export class Turn implements Disposable {
   /** Whether everybody who came earlier has left the line. */
   isDue(path: string): boolean {
     // A length of 0 would mean all bytes.
-    return this.ticket === 0n || fOfdSetlk(this.fd, {
+    return this.ticket === 0n || fOfdSetlk(this.fd, this.#earlier, path);
+  }
+
+  /** Sleeps until then; `undefined` when that can't be. */
+  park(): ParkedCall | undefined {
+    return parkOfdSetlkw(this.fd, this.#earlier);
+  }
+
+  get #earlier(): RecordLockRequest {
+    return {
       type: "read",
       startByte: FIRST_TICKET,
       lengthBytes: this.ticket,
-    }, path);
+    };
   }
 
   /** Lets the next one come forward; a second call does nothing. */
@@ -133,10 +148,11 @@ export async function takeTurn(
 ): Promise<Turn | undefined> {
   const turn = joinQueue(path, options);
   try {
-    const due = await budget.wait(
-      { path, fds: () => [turn.fd] },
-      () => turn.isDue(path) || undefined,
-    );
+    const due = await budget.take(path, {
+      fd: turn.fd,
+      try: () => turn.isDue(path) || undefined,
+      park: () => turn.park(),
+    });
     if (due) return turn;
   } catch (error) {
     turn.leave();
