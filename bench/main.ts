@@ -113,12 +113,12 @@ function today(): string {
 }
 
 /** Puts sections in the place of those with the same heading. */
-function replaceSections(sections: readonly string[], note: string): void {
+function replaceSections(sections: readonly string[]): void {
   const heading = (text: string) => text.slice(0, text.indexOf("\n"));
   const parts = Deno.readTextFileSync(RESULTS).split(/^(?=## )/m);
   for (const section of sections) {
     const at = parts.findIndex((part) => heading(part) === heading(section));
-    if (at >= 0) parts[at] = `${section}\n${note}\n\n`;
+    if (at >= 0) parts[at] = section;
   }
   Deno.writeTextFileSync(RESULTS, parts.join(""));
 }
@@ -163,13 +163,17 @@ async function main(args: readonly string[]): Promise<void> {
     }
     if (failed.length > 0) Deno.exitCode = 1;
     if (quick) return;
+    const notes = Deno.readTextFileSync(repositoryPath("bench/NOTES.md"));
     if (names.length > 0) {
-      replaceSections(sections, `Measured again on ${today()}. ${machine}`);
+      const note = `Measured again on ${today()}. ${machine}`;
+      replaceSections([
+        ...sections.map((section) => `${section}\n${note}\n\n`),
+        notes,
+      ]);
       await formatResults();
       return;
     }
     const absent = peers.absent.map((line) => `- absent: ${line}`);
-    const notes = Deno.readTextFileSync(repositoryPath("bench/NOTES.md"));
     Deno.writeTextFileSync(
       RESULTS,
       [
