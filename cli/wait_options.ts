@@ -6,27 +6,15 @@
 
 import { parseDuration } from "./duration.ts";
 import type { ParsedOptions } from "./options.ts";
+import { RUN_SPEC } from "./run_spec.ts";
 import type { OptionSpec } from "./spec.ts";
 
-/** Their entries in a command's table. */
-export const WAIT_OPTIONS: readonly OptionSpec[] = [
-  {
-    long: "nonblock",
-    short: "n",
-    help: "give up at once when the lock is taken, like -w 0",
-  },
-  {
-    long: "timeout",
-    aliases: ["wait"],
-    short: "w",
-    value: "DURATION",
-    help: "give up after so long",
-  },
-  {
-    long: "allow-remote",
-    help: "lock even where the filesystem makes no promise, such as NFS",
-  },
-];
+const NAMES = ["nonblock", "timeout", "allow-remote"];
+
+/** Their entries in a command's table: those of `run`. */
+export const WAIT_OPTIONS: readonly OptionSpec[] = RUN_SPEC.options.filter(
+  ({ long }) => NAMES.includes(long),
+);
 
 /** What they say, as the library takes it. */
 export function readWaitOptions(
