@@ -47,7 +47,15 @@ Deno.test({
         "package.json",
       ],
     );
-    const install = ["install", "--silent", "--no-audit", "--no-fund"];
+    // A registry that has gone silent is asked again soon.
+    const install = [
+      "install",
+      "--silent",
+      "--no-audit",
+      "--no-fund",
+      "--prefer-offline",
+      "--fetch-timeout=30000",
+    ];
     for (const scripts of ["--ignore-scripts", "--foreground-scripts"]) {
       const prefix = dir.join(scripts.slice(2));
       Deno.mkdirSync(prefix);
