@@ -85,6 +85,51 @@ for (
   });
 }
 
+Deno.test("processes that give up at random moments never share a lock", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const counter = dir.join("counter");
+  Deno.writeTextFileSync(counter, "0");
+  const code = `
+    import { acquire, acquireRecordLock } from ${JSON.stringify(MOD)};
+    const [path, counter, kind] = Deno.args;
+    const take = kind === "flock" ? acquire : acquireRecordLock;
+    let held = 0;
+    for (let round = 0; round < 150; round++) {
+      const timeoutMs = Math.random() * 6;
+      const lock = await take(path, { timeoutMs }).catch(() => undefined);
+      if (lock === undefined) continue;
+      const value = Number(Deno.readTextFileSync(counter));
+      if (round % 3 === 0) await new Promise((go) => setTimeout(go, 1));
+      Deno.writeTextFileSync(counter, String(value + 1));
+      held++;
+      lock.release();
+    }
+    console.log(held);
+  `;
+  for (const kind of ["flock", "ofd"]) {
+    Deno.writeTextFileSync(counter, "0");
+    const counts = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        await using one = HelperProcess.spawn(Deno.execPath(), [
+          "eval",
+          "--no-config",
+          code,
+          path,
+          counter,
+          kind,
+        ]);
+        const count = Number(await one.nextLine());
+        await one.finish();
+        return count;
+      }),
+    );
+    const sum = counts.reduce((sum, count) => sum + count, 0);
+    assert(counts.every((count) => count > 0) && sum < 6 * 150, `${counts}`);
+    assertEquals(Number(Deno.readTextFileSync(counter)), sum, kind);
+  }
+});
+
 Deno.test("giving up disturbs no other work of the helper threads", async () => {
   using dir = new TempDir();
   const held = Array.from(
