@@ -25,6 +25,7 @@ import {
   LSLOCKS_DEFAULT,
   parseColumns,
 } from "./locks/column.ts";
+import type { RowTest } from "./locks/filter.ts";
 import { type Row, toRows } from "./locks/row.ts";
 import {
   readSelection,
@@ -128,7 +129,32 @@ function readReport(selection: Selection): Report {
   const deadlocks = found.length === 0
     ? found
     : confirmDeadlocks(found, findDeadlocks(waitGraph(readLockTable())));
-  return { table, deadlocks };
+  return { table: filterTable(table, deadlocks, selection.filter), deadlocks };
+}
+
+/** The part of a table whose rows are wanted. */
+function filterTable(
+  table: LockTable,
+  deadlocks: readonly Deadlock[],
+  filter: RowTest | undefined,
+): LockTable {
+  if (filter === undefined) return table;
+  const wanted = new Set(
+    toRows(table, deadlockedWaiters(deadlocks))
+      .filter((row) => filter(row, table.readAtMs))
+      .map(({ entry }) => entry),
+  );
+  return {
+    ...table,
+    locks: table.locks.filter((lock) => wanted.has(lock)),
+    waiters: table.waiters.filter((waiter) => wanted.has(waiter)),
+  };
+}
+
+function deadlockedWaiters(deadlocks: readonly Deadlock[]): Set<TableWaiter> {
+  return new Set(
+    deadlocks.flatMap(({ edges }) => edges.map(({ waiter }) => waiter)),
+  );
 }
 
 /**
@@ -232,18 +258,13 @@ function sortedRows(
   view: View,
   seenSince?: SeenSince,
 ): Row[] {
-  const deadlocked = new Set(
-    deadlocks.flatMap(({ edges }) => edges.map(({ waiter }) => waiter)),
-  );
-  const rows = toRows(table, deadlocked, seenSince);
+  const rows = toRows(table, deadlockedWaiters(deadlocks), seenSince);
   if (view.sort === undefined) return rows;
   const { column, descending } = view.sort;
   // Sizes and ages sort by what they are and not by how they are written.
   const style = { bytes: true, nowMs: table.readAtMs };
   const key = (row: Row) => {
-    if (column.name === "AGE" || column.name === "WAITED") {
-      return -(row.process?.startTimeMs ?? 0);
-    }
+    if (column.ms !== undefined) return column.ms(row, style) ?? "";
     const cell = column.cell(row, style);
     return typeof cell === "object" ? cell.join(" ") : cell ?? "";
   };

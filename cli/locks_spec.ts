@@ -98,6 +98,14 @@ export const LOCKS_SPEC: CommandSpec = {
       repeat: true,
     },
     {
+      long: "filter",
+      short: "Q",
+      value: "EXPR",
+      help: "only rows of which this is true: columns, texts in quotes and " +
+        "numbers, compared by == != < <= > >= or a pattern by =~ !~, joined " +
+        "by && || ! ( )",
+    },
+    {
       long: "sort",
       value: "COLUMN",
       help: "sort by a column, downwards with a - before it",
@@ -132,6 +140,10 @@ export const LOCKS_SPEC: CommandSpec = {
     ["holdfast locks /var/lib/app", "every lock below a directory"],
     ["holdfast locks --watch=2s", "keep an eye on them"],
     ["holdfast locks -o +USER,BLOCKER,HOLDERS", "more columns"],
+    [
+      `holdfast locks -Q 'TYPE == "FLOCK" && AGE > "1h"'`,
+      "flocks of processes that run for more than an hour",
+    ],
     [
       "holdfast locks --json | jq '.waiters[].process.pid'",
       "who waits, for a script",

@@ -9,5 +9,12 @@ export function nearestWord(
   const nearest = closestString(unknown, [...candidates]);
   const letters = unknown.replace(/^-+/, "").length;
   const distance = levenshteinDistance(unknown, nearest);
-  return distance <= Math.max(1, letters / 3) ? nearest : undefined;
+  const isNear = distance <= Math.max(1, letters / 3) ||
+    sorted(unknown) === sorted(nearest);
+  return isNear ? nearest : undefined;
+}
+
+/** The letters of a word: the same for one whose letters are interchanged. */
+function sorted(word: string): string {
+  return [...word].sort().join("");
 }

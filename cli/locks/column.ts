@@ -38,6 +38,8 @@ export interface Column {
   right?: boolean;
   /** Its value in a row. */
   cell(row: Row, style: ColumnStyle): Cell;
+  /** The time that the cell is written from, in milliseconds. */
+  ms?(row: Row, style: ColumnStyle): number | undefined;
 }
 
 /** All columns, lslocks' own first. */
@@ -140,24 +142,24 @@ export const COLUMNS: readonly Column[] = [
     name: "AGE",
     help: "how long its process runs: no lock or wait is older",
     right: true,
-    cell: ({ process }, { nowMs }) =>
-      process?.startTimeMs === undefined
-        ? undefined
-        : formatDuration(Math.max(0, nowMs - process.startTimeMs)),
+    cell: (row, style) => {
+      const ms = ageMs(row, style);
+      return ms === undefined ? undefined : formatDuration(ms);
+    },
+    ms: ageMs,
   },
   {
     name: "WAITED",
     help: "how long it waits: more than a watch has seen, less than its " +
       "process runs",
     right: true,
-    cell: (row, { nowMs }) => {
-      const { process, seenSinceMs = nowMs } = row;
-      if (!isWaiting(row)) return undefined;
-      if (seenSinceMs < nowMs) return `>${formatDuration(nowMs - seenSinceMs)}`;
-      return process?.startTimeMs === undefined
+    cell: (row, style) => {
+      const ms = waitedMs(row, style);
+      return ms === undefined
         ? undefined
-        : `<${formatDuration(Math.max(0, nowMs - process.startTimeMs))}`;
+        : `${isWatched(row, style) ? ">" : "<"}${formatDuration(ms)}`;
     },
+    ms: waitedMs,
   },
   {
     name: "STATE",
@@ -204,6 +206,24 @@ export const COLUMNS: readonly Column[] = [
     cell: ({ entry }) => entry.enforcement,
   },
 ];
+
+function ageMs({ process }: Row, { nowMs }: ColumnStyle): number | undefined {
+  return process?.startTimeMs === undefined
+    ? undefined
+    : Math.max(0, nowMs - process.startTimeMs);
+}
+
+/** Whether a watch has seen the wait. */
+function isWatched({ seenSinceMs }: Row, { nowMs }: ColumnStyle): boolean {
+  return seenSinceMs !== undefined && seenSinceMs < nowMs;
+}
+
+function waitedMs(row: Row, style: ColumnStyle): number | undefined {
+  if (!isWaiting(row)) return undefined;
+  return isWatched(row, style)
+    ? style.nowMs - row.seenSinceMs!
+    : ageMs(row, style);
+}
 
 const DEFAULT_COLUMNS = 9;
 

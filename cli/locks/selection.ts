@@ -17,6 +17,7 @@ import type {
 } from "../../lib/inspect/lock_table.ts";
 import { realPath, statPath } from "../../lib/sys/file.ts";
 import { type ParsedOptions, UsageError } from "../options.ts";
+import type { RowTest } from "./filter.ts";
 
 type FileTest = (file: LockedFile) => boolean;
 
@@ -30,6 +31,8 @@ export interface Selection {
   heldBy: string[];
   types: string[];
   onlyNamed: boolean;
+  /** Of what is left, only rows that pass this. */
+  filter: RowTest | undefined;
 }
 
 /**
@@ -43,6 +46,7 @@ export async function readSelection(
   options: ParsedOptions,
 ): Promise<Selection> {
   const operands = [...options.operands, ...options.afterDashes ?? []];
+  const filter = options.value("filter");
   const files: FileTest[] = [];
   for (const operand of operands) files.push(await operandTest(operand));
   return {
@@ -52,6 +56,9 @@ export async function readSelection(
     heldBy: options.all("held-by"),
     types: options.all("type").flatMap((list) => list.split(",")).map(readType),
     onlyNamed: options.flag("noinaccessible"),
+    filter: filter === undefined
+      ? undefined
+      : (await import("./filter.ts")).parseFilter(filter),
   };
 }
 

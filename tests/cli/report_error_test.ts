@@ -124,10 +124,11 @@ Deno.test("explainError: suggests what is near, and only that", async () => {
   };
   assertEquals(
     await Promise.all(
-      ["lock", "rum", "--timout", "zebra", "x"].map(suggestion),
+      ["lock", "rum", "rnu", "--timout", "zebra", "x"].map(suggestion),
     ),
     [
       "holdfast: unknown; did you mean 'locks'?",
+      "holdfast: unknown; did you mean 'run'?",
       "holdfast: unknown; did you mean 'run'?",
       "holdfast: unknown; did you mean '--timeout'?",
       "holdfast: unknown",
