@@ -255,12 +255,11 @@ export class FlockAttempt implements Disposable {
    * @returns The waiting call; `undefined` when it can't be parked.
    */
   park(): ParkedCall | undefined {
-    const { fd } = this;
-    const operation = LOCK_OPERATIONS[this.#mode];
     return parkCall(
       "flock",
-      [fd, operation],
-      () => libc.flock_async(fd, operation),
+      this.fd,
+      LOCK_OPERATIONS[this.#mode],
+      libc.flock_async,
     );
   }
 

@@ -225,11 +225,16 @@ export function parkOfdSetlkw(
   encode(request);
   const own = new Uint8Array(UNMOVED_SIZE);
   own.set(struct);
-  const command = COMMANDS.ofd.setWait;
   return parkCall(
     "fcntl",
-    [fd, command],
-    () => libc.fcntl_async(fd, command, own),
+    fd,
+    COMMANDS.ofd.setWait,
+    async (fd, command) => {
+      const result = await libc.fcntl_async(fd, command, own);
+      // Until here the kernel reads it.
+      own.fill(0);
+      return result;
+    },
   );
 }
 

@@ -6,6 +6,7 @@
  */
 
 import { callLibc } from "./call.ts";
+import { closeFile } from "./file.ts";
 import { isSignalBlocked, wakingSignal } from "./interrupt_timer.ts";
 import { libc } from "./libc.ts";
 import {
@@ -19,13 +20,21 @@ import {
  * needs one too. */
 const MOST_PARKED = 8;
 
-/** A thread that has been missed may be about to fall asleep. */
-const SWEEP_INTERVAL_US = 500;
+/* A call that doesn't end in this time has not begun: the program keeps every
+ * helper thread busy. */
+const PATIENCE_MS = 100;
 
-/** What is asleep, which also keeps the memory alive that the kernel reads. */
+/* A thread that has been missed may be about to fall asleep. */
+const FIRST_PAUSE_MS = 1;
+const LONGEST_PAUSE_MS = 64;
+
+const F_DUPFD_CLOEXEC = 1030;
+
+/** What is asleep or about to be. */
 const parked = new Set<ParkedCall>();
 const unwanted = new Set<ParkedCall>();
 let sweeping: Promise<void> | undefined;
+let sweepNow = () => {};
 
 /** A call that sleeps on a helper thread. */
 export class ParkedCall {
@@ -36,7 +45,6 @@ export class ParkedCall {
   readonly ended: Promise<number>;
   readonly #number: number;
   readonly #args: readonly number[];
-  readonly #call: () => Promise<number>;
 
   /** Made by {@linkcode parkCall}. */
   constructor(
@@ -46,26 +54,40 @@ export class ParkedCall {
   ) {
     this.#number = number;
     this.#args = args;
-    this.#call = call;
-    this.ended = this.#run();
+    this.ended = this.#run(call);
   }
 
-  async #run(): Promise<number> {
+  async #run(call: () => Promise<number>): Promise<number> {
     parked.add(this);
     try {
-      return await this.#call();
+      return await call();
     } finally {
       parked.delete(this);
       unwanted.delete(this);
-      await sweeping;
+      if (unwanted.size === 0) {
+        sweepNow();
+        await sweeping;
+      }
     }
   }
 
-  /** Has the call end as soon as can be, if it hasn't yet. */
-  interrupt(): void {
+  /**
+   * Has the call end as soon as can be.
+   *
+   * @returns Resolves once it has; or, should no thread have begun with it yet,
+   * after a moment. It is then ended in its time.
+   */
+  async interrupt(): Promise<void> {
     if (!parked.has(this)) return;
     unwanted.add(this);
+    sweepNow();
     sweeping ??= sweep();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, PATIENCE_MS);
+    });
+    await Promise.race([this.ended, patience]);
+    clearTimeout(timer);
   }
 
   /** Whether it is this call in which a thread of this process sleeps. */
@@ -82,18 +104,29 @@ export class ParkedCall {
  * terminated and whose call would then take the lock for nobody.
  *
  * @param name Of the system call.
- * @param args Its first arguments, by which its thread is found.
+ * @param fd The descriptor to call with. The call gets one of its own for the
+ * same open file, so that this one may be closed before a thread has begun.
+ * @param operation Its second argument, by which its thread is found, too.
  * @param call Makes it, by a function of the C library that is bound as
  * nonblocking.
  * @returns The call, or `undefined` when it can't be parked or enough are.
  */
 export function parkCall(
   name: "flock" | "fcntl",
-  args: readonly number[],
-  call: () => Promise<number>,
+  fd: number,
+  operation: number,
+  call: (fd: number, operation: number) => Promise<number>,
 ): ParkedCall | undefined {
   if (parked.size >= MOST_PARKED || !canCallBack()) return undefined;
-  return new ParkedCall(SYSCALL_NUMBERS[name], args, call);
+  const own = callLibc(() => libc.fcntl_int(fd, F_DUPFD_CLOEXEC, 0));
+  if (own < 0) return undefined;
+  return new ParkedCall(SYSCALL_NUMBERS[name], [own, operation], async () => {
+    try {
+      return await call(own, operation);
+    } finally {
+      closeFile(own);
+    }
+  });
 }
 
 let known: boolean | undefined;
@@ -116,30 +149,45 @@ function isShownToItself(): boolean {
   return readSleepingCalls("self").some((call) => call.threadId === threadId);
 }
 
+/** Interrupts the unwanted calls until none is left. */
+async function sweep(): Promise<void> {
+  let pauseMs = FIRST_PAUSE_MS;
+  while (unwanted.size > 0) {
+    // Whoever listens to the same AbortSignal shares a round.
+    await undefined;
+    interruptSleepers();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, pauseMs);
+      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+      sweepNow = () => {
+        pauseMs = FIRST_PAUSE_MS;
+        resolve();
+      };
+    });
+    clearTimeout(timer);
+  }
+  sweeping = undefined;
+}
+
 /**
- * Interrupts the unwanted calls until none is left.
+ * Interrupts those of the unwanted calls that are asleep.
  *
  * Only the kernel knows which thread makes a call: it shows, of each, the call
  * in which it sleeps. Should that thread be elsewhere when the signal arrives,
  * some other call of the runtime is interrupted, and made again by it.
  */
-async function sweep(): Promise<void> {
-  // Whoever listens to the same AbortSignal shares the first round.
-  await undefined;
+function interruptSleepers(): void {
   const signal = wakingSignal();
-  while (unwanted.size > 0) {
-    for (const sleeping of readSleepingCalls("self")) {
-      if (![...unwanted].some((call) => call.is(sleeping))) continue;
-      callLibc(() =>
-        libc.syscall_tgkill(
-          BigInt(SYSCALL_NUMBERS.tgkill),
-          Deno.pid,
-          sleeping.threadId,
-          signal,
-        )
-      );
-    }
-    await libc.usleep_async(SWEEP_INTERVAL_US);
+  for (const sleeping of readSleepingCalls("self")) {
+    if (![...unwanted].some((call) => call.is(sleeping))) continue;
+    callLibc(() =>
+      libc.syscall_tgkill(
+        BigInt(SYSCALL_NUMBERS.tgkill),
+        Deno.pid,
+        sleeping.threadId,
+        signal,
+      )
+    );
   }
-  sweeping = undefined;
 }

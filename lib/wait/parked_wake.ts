@@ -60,9 +60,11 @@ class ParkedWake implements WakeSource {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     let unwanted = false;
-    const interrupt = () => {
+    const interrupted = Promise.withResolvers<undefined>();
+    const interrupt = async () => {
       unwanted = true;
-      call.interrupt();
+      await call.interrupt();
+      interrupted.resolve(undefined);
     };
     signal?.addEventListener("abort", interrupt);
     if (signal?.aborted) interrupt();
@@ -71,7 +73,7 @@ class ParkedWake implements WakeSource {
     const ending = maxMs === Infinity ? undefined : new AbortController();
     const timer = ending &&
       this.#clock.sleep(maxMs, ending.signal).then(interrupt);
-    const result = await call.ended;
+    const result = await Promise.race([call.ended, interrupted.promise]);
     this.#failures = result === 0 || unwanted ? 0 : this.#failures + 1;
     signal?.removeEventListener("abort", interrupt);
     ending?.abort();

@@ -159,13 +159,50 @@ Deno.test("giving up disturbs no other work of the helper threads", async () => 
   for (const lock of held) lock.release();
 });
 
+Deno.test("with every helper thread busy a wait ends in time, and leaves no lock", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const busy = dir.join("busy");
+  // The threads are kept busy in a process of their own.
+  const code = `
+    import { acquire, acquireRecordLock } from ${JSON.stringify(MOD)};
+    const [path, busy] = Deno.args;
+    const open = () =>
+      Deno.openSync(busy, { create: true, read: true, write: true });
+    const holder = open();
+    holder.lockSync(true);
+    const files = Array.from({ length: 40 }, open);
+    const waits = files.map((file) => file.lock(false));
+    const ends = await Promise.all([acquire, acquireRecordLock].map(
+      (take) => take(path, { timeoutMs: 50 }).catch((error) => error.name),
+    ));
+    console.log(ends.join());
+    holder.close();
+    await Promise.all(waits);
+    console.log("done");
+  `;
+  using _flock = tryAcquire(path)!;
+  using _range = tryRecordLock(path)!;
+  await using waiter = HelperProcess.spawn(Deno.execPath(), [
+    "eval",
+    "--no-config",
+    code,
+    path,
+    busy,
+  ]);
+  assertEquals(await waiter.nextLine(), "LockTimeoutError,LockTimeoutError");
+  assertEquals(await waiter.nextLine(), "done");
+  assertEquals((await waiter.status).code, 0);
+  assertEquals(waitsFor(path), []);
+});
+
 Deno.test("a call that keeps failing gives way to the fallback", async () => {
   let parked = 0;
   const failing = () => {
     parked++;
     const call: Pick<ParkedCall, "ended" | "interrupt" | "is"> = {
       ended: Promise.resolve(-1),
-      interrupt() {},
+      interrupt: () => Promise.resolve(),
       is: () => false,
     };
     return call as ParkedCall;
