@@ -36,39 +36,55 @@ const unwanted = new Set<ParkedCall>();
 let sweeping: Promise<void> | undefined;
 let sweepNow = () => {};
 
-/** A call that sleeps on a helper thread. */
-export class ParkedCall {
+/**
+ * A call that sleeps on a helper thread. It is to be disposed of, which
+ * interrupts nothing.
+ */
+export class ParkedCall implements Disposable {
   /**
    * What the call returned; -1 when it failed or was interrupted. Its errno
    * stays on the helper thread: make the call again to learn it.
    */
   readonly ended: Promise<number>;
   readonly #number: number;
-  readonly #args: readonly number[];
+  readonly #fd: number;
+  readonly #operation: number;
+  #isDisposed = false;
 
-  /** Made by {@linkcode parkCall}. */
+  /** Made by {@linkcode parkCall}; owns the descriptor. */
   constructor(
     number: number,
-    args: readonly number[],
-    call: () => Promise<number>,
+    fd: number,
+    operation: number,
+    call: (fd: number, operation: number) => Promise<number>,
   ) {
     this.#number = number;
-    this.#args = args;
+    this.#fd = fd;
+    this.#operation = operation;
     this.ended = this.#run(call);
   }
 
-  async #run(call: () => Promise<number>): Promise<number> {
+  async #run(
+    call: (fd: number, operation: number) => Promise<number>,
+  ): Promise<number> {
     parked.add(this);
     try {
-      return await call();
+      return await call(this.#fd, this.#operation);
     } finally {
       parked.delete(this);
-      unwanted.delete(this);
-      if (unwanted.size === 0) {
+      if (this.#isDisposed) closeFile(this.#fd);
+      if (unwanted.delete(this) && unwanted.size === 0) {
         sweepNow();
         await sweeping;
       }
     }
+  }
+
+  /** Closes the call's descriptor, if need be once it has ended. */
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    if (!parked.has(this)) closeFile(this.#fd);
   }
 
   /**
@@ -93,7 +109,8 @@ export class ParkedCall {
   /** Whether it is this call in which a thread of this process sleeps. */
   is({ number, args }: SleepingCall): boolean {
     return number === this.#number &&
-      this.#args.every((arg, index) => arg === intArgument(args[index]!));
+      intArgument(args[0]!) === this.#fd &&
+      intArgument(args[1]!) === this.#operation;
   }
 }
 
@@ -120,13 +137,7 @@ export function parkCall(
   if (parked.size >= MOST_PARKED || !canCallBack()) return undefined;
   const own = callLibc(() => libc.fcntl_int(fd, F_DUPFD_CLOEXEC, 0));
   if (own < 0) return undefined;
-  return new ParkedCall(SYSCALL_NUMBERS[name], [own, operation], async () => {
-    try {
-      return await call(own, operation);
-    } finally {
-      closeFile(own);
-    }
-  });
+  return new ParkedCall(SYSCALL_NUMBERS[name], own, operation, call);
 }
 
 let known: boolean | undefined;

@@ -33,6 +33,7 @@ class ParkedWake implements WakeSource {
   readonly #makeFallback: () => WakeSource | Promise<WakeSource>;
   readonly #clock: Clock;
   #fallback: WakeSource | undefined;
+  #call: ParkedCall | undefined;
   #failures = 0;
 
   constructor(
@@ -46,10 +47,13 @@ class ParkedWake implements WakeSource {
   }
 
   async wait(maxMs: number, signal?: AbortSignal): Promise<void> {
-    const call = this.#fallback === undefined && this.#failures < MOST_FAILURES
+    this.#call?.[Symbol.dispose]();
+    this.#call = this.#fallback === undefined && this.#failures < MOST_FAILURES
       ? this.#park()
       : undefined;
-    if (call !== undefined) return await this.#sleep(call, maxMs, signal);
+    if (this.#call !== undefined) {
+      return await this.#sleep(this.#call, maxMs, signal);
+    }
     this.#fallback ??= await this.#makeFallback();
     await this.#fallback.wait(maxMs, signal);
   }
@@ -81,6 +85,7 @@ class ParkedWake implements WakeSource {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#call?.[Symbol.dispose]();
     await this.#fallback?.[Symbol.asyncDispose]();
   }
 }

@@ -198,11 +198,13 @@ Deno.test("with every helper thread busy a wait ends in time, and leaves no lock
 
 Deno.test("a call that keeps failing gives way to the fallback", async () => {
   let parked = 0;
+  let disposedCalls = 0;
   const failing = () => {
     parked++;
-    const call: Pick<ParkedCall, "ended" | "interrupt" | "is"> = {
+    const call: Pick<ParkedCall, keyof ParkedCall> = {
       ended: Promise.resolve(-1),
       interrupt: () => Promise.resolve(),
+      [Symbol.dispose]: () => void disposedCalls++,
       is: () => false,
     };
     return call as ParkedCall;
@@ -222,7 +224,7 @@ Deno.test("a call that keeps failing gives way to the fallback", async () => {
     }));
     for (let i = 0; i < 5; i++) await wake.wait(Infinity);
   }
-  assertEquals([parked, waits, disposed], [3, 2, 1]);
+  assertEquals([parked, disposedCalls, waits, disposed], [3, 3, 2, 1]);
 });
 
 Deno.test("a Worker's wait is not the kernel's, which would outlive it", async () => {
