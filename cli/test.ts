@@ -31,7 +31,12 @@ import { EXIT } from "./exit_codes.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { writeOut } from "./output.ts";
 import { TEST_SPEC } from "./test_spec.ts";
-import { describeHolder, holderToJson } from "./who.ts";
+import {
+  blockingToJson,
+  describeBlocking,
+  describeHolder,
+  holderToJson,
+} from "./who.ts";
 
 /** Exit code when somebody is in the way. */
 const HELD = 1;
@@ -178,12 +183,7 @@ function toJson({ path, mode, span }: Question, answer: Answer): string {
     endByte: span.endByte === undefined ? null : String(span.endByte),
     free: isFree(answer),
     holders: holders.map(holderToJson),
-    blocking: blocking === undefined ? null : {
-      type: blocking.type,
-      startByte: String(blocking.startByte),
-      lengthBytes: String(blocking.lengthBytes),
-      pid: blocking.pid,
-    },
+    blocking: blockingToJson(blocking),
     unreadableProcesses: answer.unreadableProcesses,
   }) + "\n";
 }
@@ -226,14 +226,4 @@ function toText({ path, mode, span }: Question, answer: Answer): string {
     );
   }
   return lines.join("\n") + "\n";
-}
-
-/** A lock whose holder isn't seen in /proc. */
-function describeBlocking(blocking: BlockingLock): string {
-  const { type, startByte, lengthBytes, pid } = blocking;
-  const end = lengthBytes === 0n ? "EOF" : startByte + lengthBytes - 1n;
-  const who = pid > 0
-    ? `pid=${pid}, perhaps of another host`
-    : "a process that can't be seen from here";
-  return `${who}: a ${type} lock on bytes ${startByte}-${end}`;
 }

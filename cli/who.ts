@@ -4,6 +4,7 @@
  * @module
  */
 
+import { askServerForLock } from "../lib/inspect/foreign_lock.ts";
 import {
   formatHolder,
   type HolderInfo,
@@ -17,6 +18,8 @@ import {
   needleFromPath,
 } from "../lib/inspect/needle.ts";
 import type { LinkLockOwner } from "../lib/lock/link_lock.ts";
+import type { BlockingLock } from "../lib/lock/record_lock.ts";
+import { LockError } from "../lib/sys/error.ts";
 import { statPath } from "../lib/sys/file.ts";
 import { quotePath } from "../lib/proc/printable.ts";
 import { EXIT } from "./exit_codes.ts";
@@ -33,11 +36,17 @@ const NOBODY: LockParties = {
   unreadableProcesses: 0,
 };
 
+const NO_ANSWER = { elsewhere: undefined, silence: undefined };
+
 interface FileReport extends LockParties {
   path: string;
   needle: Needle | undefined;
   /** Who holds it by the link lock in it. */
   linkOwner: LinkLockOwner | undefined;
+  /** What the server of a remote filesystem says, when nobody here holds it. */
+  elsewhere: BlockingLock | undefined;
+  /** Why the server couldn't be asked. */
+  silence: string | undefined;
 }
 
 /** Runs the subcommand and gives the exit code. */
@@ -57,8 +66,21 @@ export async function whoCommand(args: string[]): Promise<number> {
   return files.some(isHeld) ? HELD : EXIT.OK;
 }
 
-function isHeld({ holders, linkOwner }: FileReport): boolean {
-  return holders.length > 0 || linkOwner !== undefined;
+function isHeld({ holders, linkOwner, elsewhere }: FileReport): boolean {
+  return holders.length > 0 || linkOwner !== undefined ||
+    elsewhere !== undefined;
+}
+
+/** Whoever holds a lock on another host isn't in this one's /proc. */
+function askServer(
+  path: string,
+): Pick<FileReport, "elsewhere" | "silence"> {
+  try {
+    return { elsewhere: askServerForLock(path), silence: undefined };
+  } catch (error) {
+    if (!(error instanceof LockError)) throw error;
+    return { elsewhere: undefined, silence: error.message };
+  }
 }
 
 type LinkModule = typeof import("./link.ts");
@@ -95,11 +117,16 @@ async function readFiles(paths: string[]): Promise<FileReport[]> {
   const owners = await Promise.all(paths.map(readLinkOwner));
   return paths.map((path, index) => {
     const needle = needles[index];
+    const linkOwner = owners[index];
+    const known = needle === undefined ? NOBODY : parties.shift()!;
+    const isAsked = needle !== undefined && known.holders.length === 0 &&
+      linkOwner === undefined;
     return {
       path,
       needle,
-      linkOwner: owners[index],
-      ...(needle === undefined ? NOBODY : parties.shift()!),
+      linkOwner,
+      ...known,
+      ...(isAsked ? askServer(path) : NO_ANSWER),
     };
   });
 }
@@ -117,6 +144,7 @@ function toJson(
     linkOwner: link?.ownerToJson(file.linkOwner) ?? null,
     holders: holders.map(holderToJson),
     waiters: waiters.map(holderToJson),
+    blocking: blockingToJson(file.elsewhere),
     unreadableProcesses,
   };
 }
@@ -141,17 +169,21 @@ export function holderToJson(holder: HolderInfo): Record<string, unknown> {
 
 function toText(file: FileReport, link: LinkModule | undefined): string {
   const { path, needle, holders, waiters, unreadableProcesses } = file;
-  const { linkOwner } = file;
+  const { linkOwner, elsewhere, silence } = file;
   const name = quotePath(path);
   if (needle === undefined) return `${name}: free, there is no such file`;
   const lines = linkOwner !== undefined && link !== undefined
     ? [`${name}: held by a link lock`, link.linkOwnerText(linkOwner)]
     : [
-      holders.length === 0
-        ? `${name}: free ${NO_HOLDERS_RECORDED}`
-        : `${name}: held by`,
+      isHeld(file)
+        ? `${name}: held by`
+        : `${name}: free ${NO_HOLDERS_RECORDED}`,
       ...holders.map(describeHolder),
     ];
+  if (elsewhere !== undefined) lines.push(`  ${describeBlocking(elsewhere)}`);
+  if (silence !== undefined) {
+    lines.push(` (locks of other hosts aren't known: ${silence})`);
+  }
   if (waiters.length > 0) {
     lines.push(" waited for by", ...waiters.map(describeHolder));
   }
@@ -172,4 +204,28 @@ export function describeHolder(holder: HolderInfo): string {
     : ` bytes ${startByte}-${endByte ?? "EOF"}`;
   return `  ${formatHolder(holder)}\n` +
     `    ${type} ${mode}${range}${user === undefined ? "" : `, user ${user}`}`;
+}
+
+/** A lock whose holder isn't seen in /proc. */
+export function describeBlocking(blocking: BlockingLock): string {
+  const { type, startByte, lengthBytes, pid } = blocking;
+  const end = lengthBytes === 0n ? "EOF" : startByte + lengthBytes - 1n;
+  const who = pid > 0
+    ? `pid=${pid}, perhaps of another host`
+    : "a process that can't be seen from here";
+  return `${who}: a ${type} lock on bytes ${startByte}-${end}`;
+}
+
+/** The same as JSON documents have it. */
+export function blockingToJson(
+  blocking: BlockingLock | undefined,
+): Record<string, unknown> | null {
+  if (blocking === undefined) return null;
+  const { type, startByte, lengthBytes, pid } = blocking;
+  return {
+    type,
+    startByte: String(startByte),
+    lengthBytes: String(lengthBytes),
+    pid,
+  };
 }

@@ -9,7 +9,8 @@ export const WHO_SPEC: CommandSpec = {
     "Lists the processes that hold a lock on each file: the one that took it, " +
     "and every process that shares the descriptor it was taken through. " +
     "Of a link lock (run --kind link) it tells the owner. " +
-    "Nothing is locked, opened for access or created.",
+    "Nothing is locked or created. A file on a remote filesystem is opened for " +
+    "reading, to ask its server for the locks of other hosts.",
   operands: [
     { name: "LOCKFILE", help: "the file to ask about", complete: "file" },
   ],
