@@ -7,7 +7,7 @@
 
 import { printable, quotePath } from "../proc/printable.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
-import { EACCES, ELOOP, ENOENT, ESTALE } from "../sys/errno.ts";
+import { EACCES, ELOOP, ENOENT } from "../sys/errno.ts";
 import {
   closeFile,
   O_CLOEXEC,
@@ -151,8 +151,7 @@ const FIELDS: Readonly<
  * @throws {ForeignLinkLockError} when what stands there is no such record.
  */
 export function readStoredOwner(path: string): StoredOwner | undefined {
-  // A name that is replaced just now on NFS gives ESTALE: look again.
-  for (let attempt = 0; attempt < 10; attempt++) {
+  for (let looks = 0; looks < MOST_LOOKS; looks++) {
     const info = lstat(path);
     if (info === undefined) return undefined;
     const wrong = wrongType(info);
@@ -171,12 +170,23 @@ export function readStoredOwner(path: string): StoredOwner | undefined {
 
 /** Deno's lstat, with `undefined` for a name that leads nowhere. */
 export function lstat(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw explain("examine link lock", path, error);
+  for (let looks = 1;; looks++) {
+    try {
+      return Deno.lstatSync(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      if (isStale(error) && looks < MOST_LOOKS) continue;
+      throw explain("examine link lock", path, error);
+    }
   }
+}
+
+/** How often a name that is replaced again and again is looked at. */
+const MOST_LOOKS = 10;
+
+/** What NFS says of a file that another client has removed since the lookup. */
+function isStale(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ESTALE";
 }
 
 function wrongType(info: Deno.FileInfo): string | undefined {
@@ -199,7 +209,12 @@ interface FoundFile {
 
 /** `undefined` when the name has changed meanwhile. */
 function readFile(path: string): FoundFile | undefined {
-  return hasFfi() ? readByFfi(path) : readByDeno(path);
+  try {
+    return hasFfi() ? readByFfi(path) : readByDeno(path);
+  } catch (error) {
+    if (isStale(error)) return undefined;
+    throw error;
+  }
 }
 
 /* What has replaced the file since lstat may be a FIFO, on which open(2) waits
@@ -209,7 +224,7 @@ function readByFfi(path: string): FoundFile | undefined {
     path,
     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
   );
-  if (fd === -ENOENT || fd === -ESTALE || fd === -ELOOP) return undefined;
+  if (fd === -ENOENT || fd === -ELOOP) return undefined;
   if (fd === -EACCES) throw new ForeignLinkLockError(path, UNREADABLE);
   if (fd < 0) {
     throw new SyscallError("read link lock", {
@@ -222,7 +237,6 @@ function readByFfi(path: string): FoundFile | undefined {
     const stat = statFd(fd);
     if (stat.type !== "file") return undefined;
     const bytes = readToEnd(fd, MAX_RECORD_BYTES + 1);
-    if (bytes === -ESTALE) return undefined;
     if (typeof bytes === "number") {
       throw new SyscallError("read link lock", {
         syscall: "read",

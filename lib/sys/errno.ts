@@ -128,8 +128,6 @@ export const ELOOP = 40;
 export const EOVERFLOW = 75;
 /** Operation not supported. */
 export const EOPNOTSUPP = 95;
-/** Stale file handle: the server no longer knows the file. */
-export const ESTALE = 116;
 
 /**
  * The symbolic name of an error number.
