@@ -11,7 +11,7 @@ import { type ParsedOptions, parseOptions, UsageError } from "./options.ts";
 import type { RunLog } from "./run_log.ts";
 import type { RunRequest } from "./run_request.ts";
 import { RUN_SPEC } from "./run_spec.ts";
-import type { Supervisor } from "./supervise.ts";
+import type { SuperviseOptions, Supervisor } from "./supervise.ts";
 import { takeLock } from "./take_lock.ts";
 
 /** Runs the subcommand and gives the exit code. */
@@ -24,7 +24,9 @@ export async function runCommand(args: string[]): Promise<number> {
   }
   const request = await readRequest(options);
   const { command, log } = request;
-  const onDeath = options.value("on-supervisor-death") as OnDeath;
+  const onDeath = options.value(
+    "on-supervisor-death",
+  ) as SuperviseOptions["onDeath"];
   const killAfterMs = await readMs(options.value("kill-after"));
   const onStart = log && ((pid: number) => log.started(pid));
   let supervisor: Supervisor | undefined;
@@ -67,8 +69,6 @@ export async function runCommand(args: string[]): Promise<number> {
   if (ending.signal === "SIGINT") await dieOfInterrupt();
   return ending.exitCode;
 }
-
-type OnDeath = "keep" | "kill" | undefined;
 
 /** Options that lock something else than a file that the user names. */
 const NAMELESS = ["tree", "cpus", "cpu-list", "llcs"];

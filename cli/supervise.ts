@@ -66,27 +66,27 @@ const FROM_TERMINAL: readonly SignalName[] = [
   "SIGWINCH",
 ];
 
-/**
- * What runs one command while a lock is held, ready before the lock is: all
- * that can be done for the command before then is done by the constructor.
- */
+/** What runs one command while a lock is held. */
 export class Supervisor {
   readonly #command: readonly string[];
   readonly #options: SuperviseOptions;
-  readonly #start: () => number;
   readonly #signals: SignalForwarder;
+  #start: (() => number) | undefined;
 
   /** Starts nothing yet. */
   constructor(command: readonly string[], options: SuperviseOptions = {}) {
     this.#command = command;
     this.#options = options;
-    this.#start = prepareCommand(command);
     // Before the command starts: no signal may find nobody listening.
     this.#signals = new SignalForwarder(options.killAfterMs);
   }
 
-  /** Leaves signals their default action until there is a command. */
+  /**
+   * Does what can be done for the command before there is a lock, and leaves
+   * signals their default action until {@linkcode run}.
+   */
   async standBy(): Promise<void> {
+    this.#start ??= prepareCommand(this.#command);
     await this.#signals.standBy();
   }
 
@@ -106,7 +106,7 @@ export class Supervisor {
     const onDeath = this.#options.onDeath ??
       (lock.setInheritable ? "keep" : "kill");
     const start = onDeath === "keep"
-      ? this.#start
+      ? this.#start ?? prepareCommand(this.#command)
       : prepareCommand(await guarded(this.#command));
     const signals = this.#signals;
     signals.listen();

@@ -34,6 +34,7 @@ import { TEST_SPEC } from "./test_spec.ts";
 import {
   blockingToJson,
   describeBlocking,
+  describeGap,
   describeHolder,
   holderToJson,
 } from "./who.ts";
@@ -219,11 +220,6 @@ function toText({ path, mode, span }: Question, answer: Answer): string {
   if (holders.length === 0 && blocking !== undefined) {
     lines.splice(1, 0, `  ${describeBlocking(blocking)}`);
   }
-  if (answer.unreadableProcesses > 0) {
-    lines.push(
-      ` (processes that may not be looked into, such as other users': ` +
-        `${answer.unreadableProcesses})`,
-    );
-  }
+  lines.push(...describeGap(answer.unreadableProcesses));
   return lines.join("\n") + "\n";
 }

@@ -187,13 +187,16 @@ function toText(file: FileReport, link: LinkModule | undefined): string {
   if (waiters.length > 0) {
     lines.push(" waited for by", ...waiters.map(describeHolder));
   }
-  if (unreadableProcesses > 0) {
-    lines.push(
-      ` (processes that may not be looked into, such as other users': ` +
-        `${unreadableProcesses})`,
-    );
-  }
+  lines.push(...describeGap(unreadableProcesses));
   return lines.join("\n");
+}
+
+/** A line on the processes that couldn't be looked into, if there are any. */
+export function describeGap(unreadableProcesses: number): string[] {
+  return unreadableProcesses === 0 ? [] : [
+    ` (processes that may not be looked into, such as other users': ` +
+    `${unreadableProcesses})`,
+  ];
 }
 
 /** A holder or waiter, its lock and its range, on two lines. */

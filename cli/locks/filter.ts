@@ -33,27 +33,29 @@ type Operand = (row: Row, style: ColumnStyle) => readonly Scalar[];
 
 type Test = (row: Row, style: ColumnStyle) => boolean;
 
-/** An operator by its sign and its word, with what it says of an order. */
+/** Operators with what they say of an order. */
 const COMPARISONS: Readonly<Record<string, (order: number) => boolean>> = {
   "==": (order) => order === 0,
-  "!=": (order) => order !== 0,
   "<": (order) => order < 0,
   "<=": (order) => order <= 0,
   ">": (order) => order > 0,
   ">=": (order) => order >= 0,
 };
-const WORDS: Readonly<Record<string, string>> = {
-  "=": "==",
-  eq: "==",
-  ne: "!=",
-  lt: "<",
-  le: "<=",
-  gt: ">",
-  ge: ">=",
-  or: "||",
-  and: "&&",
-  not: "!",
-};
+/** Operators that say that another one doesn't hold. */
+const NEGATIONS: Readonly<Record<string, string>> = { "!=": "==", "!~": "=~" };
+/** Other names of operators. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["=", "=="],
+  ["eq", "=="],
+  ["ne", "!="],
+  ["lt", "<"],
+  ["le", "<="],
+  ["gt", ">"],
+  ["ge", ">="],
+  ["or", "||"],
+  ["and", "&&"],
+  ["not", "!"],
+]);
 
 const TOKEN =
   /\s*(?:(\|\||&&|[=!]~|[=!<>]=|[=!<>()])|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(\d[\w.]*)|([a-z][a-z:]*))/iy;
@@ -100,7 +102,7 @@ class FilterParser {
       if (match === null) break;
       const [whole, sign, text, number, word] = match;
       at += whole.length;
-      const known = WORDS[(sign ?? word ?? "").toLowerCase()];
+      const known = ALIASES.get((sign ?? word ?? "").toLowerCase());
       const [kind, value] = sign !== undefined || known !== undefined
         ? ["sign", known ?? sign!] as const
         : text !== undefined
@@ -169,34 +171,30 @@ class FilterParser {
   #test(): Test {
     const left = this.#operand();
     const { kind, text } = this.#token;
-    if (kind === "sign" && (text === "=~" || text === "!~")) {
+    const negated = kind === "sign" ? NEGATIONS[text] : undefined;
+    const operator = negated ?? text;
+    const holds = kind === "sign" ? COMPARISONS[operator] : undefined;
+    let test: Test;
+    if (kind === "sign" && operator === "=~") {
       this.#next++;
       const pattern = this.#pattern();
-      const matches: Test = (row, style) =>
+      test = (row, style) =>
         left(row, style).some((value) => pattern.test(String(value)));
-      return text === "=~" ? matches : (row, style) => !matches(row, style);
-    }
-    const holds = kind === "sign" ? COMPARISONS[text] : undefined;
-    if (holds === undefined) {
+    } else if (holds !== undefined) {
+      this.#next++;
+      const right = this.#operand();
+      test = (row, style) =>
+        left(row, style).some((a) =>
+          right(row, style).some((b) => {
+            const order = compare(a, b);
+            return order !== undefined && holds(order);
+          })
+        );
+    } else {
       return (row, style) => left(row, style).some(isTrue);
     }
-    this.#next++;
-    const right = this.#operand();
-    const some = (
-      row: Row,
-      style: ColumnStyle,
-      holds: (order: number) => boolean,
-    ) =>
-      left(row, style).some((a) =>
-        right(row, style).some((b) => {
-          const order = compare(a, b);
-          return order !== undefined && holds(order);
-        })
-      );
     // Of several values none must be equal; what isn't known is equal to none.
-    return text === "!="
-      ? (row, style) => !some(row, style, COMPARISONS["=="]!)
-      : (row, style) => some(row, style, holds);
+    return negated === undefined ? test : (row, style) => !test(row, style);
   }
 
   #pattern(): RegExp {

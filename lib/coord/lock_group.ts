@@ -8,12 +8,8 @@ import type { LockMode } from "../lock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
 import { fileOrder, LockGroup, releaseAll } from "../lock/lock_group.ts";
 import type { RecordLockKind } from "../lock/record_lock.ts";
-import {
-  type CoordOptions,
-  openAttempt,
-  type TryableFile,
-  WaitBudget,
-} from "./wait_for.ts";
+import type { WaitableAttempt } from "../wait/lock_wake.ts";
+import { type CoordOptions, openAttempt, WaitBudget } from "./wait_for.ts";
 
 /** One lock of a group. */
 export interface GroupMember {
@@ -103,7 +99,7 @@ interface MemberLock extends HeldLock {
 }
 
 /** A lock of any kind on its way to being taken. */
-interface MemberAttempt extends TryableFile<MemberLock>, Disposable {}
+interface MemberAttempt extends WaitableAttempt<MemberLock>, Disposable {}
 
 type Open = (member: GroupMember) => MemberAttempt;
 

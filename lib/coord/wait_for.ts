@@ -13,7 +13,7 @@ import {
   type WaitOptions,
 } from "../wait/attempt_loop.ts";
 import { systemClock } from "../wait/clock.ts";
-import type { WaitableAttempt } from "../wait/lock_wake.ts";
+import { lockWake, type WaitableAttempt } from "../wait/lock_wake.ts";
 import type { WakeSource } from "../wait/wake.ts";
 
 /** What is checked and created before a lock file is locked. */
@@ -40,12 +40,6 @@ export interface WaitTarget {
   path: string;
   /** Open descriptors of the files whose release is worth another attempt. */
   fds(): readonly number[];
-}
-
-/** A lock file on its way to being locked in some way. */
-export interface TryableFile<T> extends WaitableAttempt {
-  /** Takes the lock if it is free. */
-  try(): T | undefined;
 }
 
 /** One deadline for several waits that follow each other. */
@@ -94,17 +88,18 @@ export class WaitBudget {
   }
 
   /** Takes a lock; gives `undefined` when the time was up. */
-  take<T>(path: string, attempt: TryableFile<T>): Promise<T | undefined> {
-    return this.#attempt(path, () => attempt.try(), async () => {
-      const { lockWake } = await import("../wait/lock_wake.ts");
-      return lockWake(attempt, this.#options);
-    });
+  take<T>(path: string, attempt: WaitableAttempt<T>): Promise<T | undefined> {
+    return this.#attempt(
+      path,
+      () => attempt.try(),
+      () => lockWake(attempt, this.#options),
+    );
   }
 
   async #attempt<T>(
     path: string,
     attempt: () => T | undefined,
-    wake: () => Promise<WakeSource>,
+    wake: () => WakeSource | Promise<WakeSource>,
   ): Promise<T | undefined> {
     const { signal, onWait } = this.#options;
     const { value } = await attemptUntil(attempt, {

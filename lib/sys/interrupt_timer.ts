@@ -8,6 +8,7 @@ import { EINTR } from "./errno.ts";
 import { callLibc, cString } from "./call.ts";
 import { LockError, SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
+import { SIGACTION_SIZE } from "./signals.ts";
 
 /* As the C library numbers them: it keeps two real-time signals to itself. */
 const SIGRTMIN = 34;
@@ -18,11 +19,6 @@ const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const CLOCK_MONOTONIC = 1;
 const SIGEV_THREAD_ID = 4;
-
-/* struct sigaction of glibc on x86-64 and aarch64: handler (8 bytes), mask
- * (128), flags (4), padding (4), restorer (8). Zero flags: no SA_RESTART, so
- * that the sleeping call returns EINTR. */
-const SIGACTION_SIZE = 152;
 
 /** When a sleeping call gives up, and what runs meanwhile. */
 export interface InterruptTimerOptions {
@@ -109,6 +105,7 @@ export function wakingSignal(): number {
     // Ours already: another thread, a Worker, has been here.
     if (action[0] === noop) return chosen = signal;
     if (action[0] !== SIG_DFL) continue;
+    // Zero flags: no SA_RESTART, so that the sleeping call returns EINTR.
     action.fill(0n);
     action[0] = noop;
     checkCall("sigaction", () => libc.sigaction(signal, action, null));

@@ -53,9 +53,12 @@ export function signalName(number: number): string {
   return `SIG${number}`;
 }
 
-/* struct sigaction of glibc on x86-64 and aarch64, which starts with the
- * handler. Zero is SIG_DFL with an empty mask and no flags. */
-const SIGACTION_SIZE = 152;
+/**
+ * The bytes of struct sigaction of glibc on x86-64 and aarch64: handler (8),
+ * mask (128), flags (4), padding (4), restorer (8). Zero is SIG_DFL with an
+ * empty mask and no flags.
+ */
+export const SIGACTION_SIZE = 152;
 const SIG_IGN = 1n;
 
 /** Whether this process ignores a signal. See sigaction(2). */

@@ -12,6 +12,7 @@ import {
   type LockMode,
 } from "../lock/flock.ts";
 import { attemptUntil, type WaitOptions } from "./attempt_loop.ts";
+import { lockWake } from "./lock_wake.ts";
 
 /** What is checked and created before a file is locked. */
 export interface TryAcquireOptions {
@@ -142,9 +143,7 @@ export async function acquire(
       timeoutMs: options.timeoutMs,
       signal: options.signal,
       queue: path,
-      // Loaded only when there is something to wait for.
-      wake: async () =>
-        (await import("./lock_wake.ts")).lockWake(attempt, options),
+      wake: () => lockWake(attempt, options),
       onBusy: () =>
         options.onWait?.({ path, readHolders: () => holdersOf(path) }),
     },

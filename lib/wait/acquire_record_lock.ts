@@ -21,7 +21,7 @@ import { EDEADLK } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import type { TryAcquireOptions, WaitInfo } from "./acquire.ts";
 import { attemptUntil, type WaitOptions } from "./attempt_loop.ts";
-import type { WaitableAttempt } from "./lock_wake.ts";
+import { lockWake, type WaitableAttempt } from "./lock_wake.ts";
 
 /** Which record lock is taken and what is checked before. */
 export interface CheckedRecordLockOptions
@@ -76,13 +76,9 @@ async function rangeHoldersOf(
   return readRangeHolders(path, span, mode);
 }
 
-interface Attempt<T> extends WaitableAttempt, Disposable {
-  try(): T | undefined;
-}
-
 async function waitForAttempt<T>(
   path: string,
-  attempt: Attempt<T>,
+  attempt: WaitableAttempt<T> & Disposable,
   options: AcquireBothOptions,
   readHolders: () => Promise<HolderInfo[]>,
 ): Promise<T> {
@@ -92,8 +88,7 @@ async function waitForAttempt<T>(
     {
       timeoutMs: options.timeoutMs,
       signal: options.signal,
-      wake: async () =>
-        (await import("./lock_wake.ts")).lockWake(ending, options),
+      wake: () => lockWake(ending, options),
       onBusy: () => options.onWait?.({ path, readHolders }),
     },
   );

@@ -12,11 +12,13 @@ import { parkedWake } from "./parked_wake.ts";
 import type { WakeSource } from "./wake.ts";
 
 /** A lock that is being attempted. */
-export interface WaitableAttempt {
+export interface WaitableAttempt<T> {
   /** The open lock file. */
   readonly fd: number;
   /** Releases often raise no event: of a range of a file that stays open. */
   readonly isReleasedSilently?: boolean;
+  /** Takes the lock if it is free. */
+  try(): T | undefined;
   /** Waits for the lock on a helper thread, where that can be done. */
   park?(): ParkedCall | undefined;
 }
@@ -32,7 +34,7 @@ export interface LockWakeOptions extends Pick<EventWakeOptions, "onDegraded"> {
  * the file is closed by anybody.
  */
 export function lockWake(
-  attempt: WaitableAttempt,
+  attempt: WaitableAttempt<unknown>,
   { allowRemote, onDegraded }: LockWakeOptions,
 ): WakeSource {
   const isRemote = allowRemote === true && isRemoteFd(attempt.fd);
