@@ -1,35 +1,19 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { holdWithFlock1 } from "./support/helper_process.ts";
+import { type ProgramResult, runProgram } from "./support/run_program.ts";
 import { TempDir } from "./support/temp_dir.ts";
 
 const EXAMPLES = fromFileUrl(new URL("../examples", import.meta.url));
 const CONFIG = fromFileUrl(new URL("../deno.json", import.meta.url));
 const HOLDFAST = fromFileUrl(new URL("../bin/holdfast", import.meta.url));
 
-interface Result {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-async function run(
+function run(
   command: string,
   args: string[],
   env: Record<string, string> = {},
-): Promise<Result> {
-  const { code, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    env,
-    cwd: EXAMPLES,
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+): Promise<ProgramResult> {
+  return runProgram(command, args, { env, cwd: EXAMPLES });
 }
 
 /** Runs a script of the examples with `holdfast` in PATH. */
@@ -38,7 +22,7 @@ function runScript(
   args: string[],
   dir: TempDir,
   env: Record<string, string> = {},
-): Promise<Result> {
+): Promise<ProgramResult> {
   Deno.mkdirSync(dir.join("bin"), { recursive: true });
   for (
     const [link, target] of [["holdfast", HOLDFAST], ["deno", Deno.execPath()]]

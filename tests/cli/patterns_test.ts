@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { getAffinity } from "../../lib/sys/affinity.ts";
-import { cliArgs, type CliResult, runCli } from "../support/cli.ts";
+import { cliArgs, runCli } from "../support/cli.ts";
 import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
+import type { ProgramResult } from "../support/run_program.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** The tool with a lock directory of its own. */
-function tool(dir: TempDir, ...args: string[]): Promise<CliResult> {
+function tool(dir: TempDir, ...args: string[]): Promise<ProgramResult> {
   return runCli(args, { cwd: dir.path, env: lockEnv(dir) });
 }
 
@@ -23,7 +24,7 @@ function hold(dir: TempDir, ...args: string[]): Promise<HelperProcess> {
 }
 
 /** stdout of a run that went well. */
-function printed({ code, stdout, stderr }: CliResult): string {
+function printed({ code, stdout, stderr }: ProgramResult): string {
   assertEquals([code, stderr], [0, ""]);
   return stdout;
 }

@@ -4,36 +4,23 @@ import { bundle } from "../../tools/bundle.ts";
 import { CLI_PERMISSIONS } from "../../tools/cli_permissions.ts";
 import { compileArgs, TARGETS } from "../../tools/compile.ts";
 import { ROOT } from "../../tools/project.ts";
+import { type ProgramResult, runProgram } from "../support/run_program.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-interface Output {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 /** Runs a program where there is no configuration of ours, nor a package. */
-async function run(
+function run(
   command: string,
   args: string[],
   dir: TempDir,
-): Promise<Output> {
-  const { code, stdout, stderr } = await new Deno.Command(command, {
-    args,
+): Promise<ProgramResult> {
+  return runProgram(command, args, {
     cwd: dir.path,
     env: {
       NO_COLOR: "1",
       NPM_CONFIG_REGISTRY: "http://127.0.0.1:9/",
       HOLDFAST_DENO: Deno.execPath(),
     },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+  });
 }
 
 /** What must work wherever and however the tool is installed. */
