@@ -42,17 +42,14 @@ export {
   tryFlock,
   tryFlockFd,
   unlockFlockFd,
-} from "./lib/lock/flock.ts";
+} from "./lib/lock/flock/flock.ts";
 export {
   formatNeedle,
   type Needle,
   needleFromFd,
   needleFromPath,
 } from "./lib/inspect/needle.ts";
-export {
-  rejectRemoteFs,
-  UnsupportedFilesystemError,
-} from "./lib/inspect/fs_filter.ts";
+export { rejectRemoteFs, UnsupportedFilesystemError } from "./lib/fs/guard.ts";
 export {
   formatHolderList,
   type HolderInfo,
@@ -89,7 +86,7 @@ export {
   diagnose,
   type Diagnosis,
   type DoctorWarning,
-} from "./lib/inspect/doctor.ts";
+} from "./lib/fs/doctor.ts";
 export {
   judgeFilesystem,
   LOCK_KINDS,
@@ -98,7 +95,7 @@ export {
   type Trust,
   type TrustEntry,
   type TrustTable,
-} from "./lib/inspect/fs_trust.ts";
+} from "./lib/fs/verdict.ts";
 export { LockTimeoutError } from "./lib/wait/lock_timeout_error.ts";
 export type { WaitOptions } from "./lib/wait/attempt_loop.ts";
 export {
@@ -108,8 +105,8 @@ export {
   type TryAcquireOptions,
   type WaitInfo,
   withLock,
-} from "./lib/wait/acquire.ts";
-export * from "./lib/coord/mod.ts";
+} from "./lib/acquire/flock.ts";
+export * from "./lib/patterns/mod.ts";
 export {
   type BlockingLock,
   type ByteRange,
@@ -123,7 +120,7 @@ export {
   type RecordLockRequest,
   type RecordLockType,
   type RecordWhence,
-} from "./lib/lock/record_lock.ts";
+} from "./lib/lock/record/record_lock.ts";
 export {
   type DescriptorOwner,
   LockableFile,
@@ -136,14 +133,14 @@ export {
   unLock,
   writeLock,
   writewLock,
-} from "./lib/lock/range_locks.ts";
-export type { ByteSpan } from "./lib/lock/posix_guard.ts";
+} from "./lib/lock/record/range_locks.ts";
+export type { ByteSpan } from "./lib/lock/record/posix_guard.ts";
 export {
   RecordLockHandle,
   type RecordLockOptions,
   type RecordLockTarget,
   tryRecordLock,
-} from "./lib/lock/record_lock_handle.ts";
+} from "./lib/lock/record/record_lock_handle.ts";
 export { BothLockHandle } from "./lib/lock/both_lock.ts";
 export {
   acquireBothLocks,
@@ -152,16 +149,16 @@ export {
   type AcquireRecordLockOptions,
   blockRecordLock,
   type CheckedRecordLockOptions,
-} from "./lib/wait/acquire_record_lock.ts";
+} from "./lib/acquire/record.ts";
 export {
   type DeadlockStep,
   RecordDeadlockError,
-} from "./lib/wait/record_deadlock_error.ts";
+} from "./lib/acquire/record_deadlock_error.ts";
 export { getLoadAverages } from "./lib/sys/loadavg.ts";
 export {
   type LoadMinutes,
   type LoadOptions,
   LoadTimeoutError,
   waitForLoad,
-} from "./lib/coord/load_gate.ts";
+} from "./lib/patterns/load_gate.ts";
 export type { Clock } from "./lib/wait/clock.ts";

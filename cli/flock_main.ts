@@ -7,21 +7,21 @@
  * @module
  */
 
-import { flockCommand } from "./flock.ts";
+import { flockCommand } from "./commands/flock/command.ts";
 
 async function main(args: string[]): Promise<number> {
   try {
     return await flockCommand(args);
   } catch (error) {
     if (error instanceof Error && error.name === "HelpRequest") {
-      const { formatHelp } = await import("./help.ts");
-      const { FLOCK_SPEC } = await import("./flock_spec.ts");
-      const { writeOut } = await import("./output.ts");
-      const { terminalSize } = await import("./terminal.ts");
+      const { formatHelp } = await import("./args/help.ts");
+      const { FLOCK_SPEC } = await import("./commands/flock/spec.ts");
+      const { writeOut } = await import("./ui/output.ts");
+      const { terminalSize } = await import("./ui/terminal.ts");
       writeOut(formatHelp(FLOCK_SPEC, terminalSize("stdout").columns));
       return 0;
     }
-    const { reportError } = await import("./report_error.ts");
+    const { reportError } = await import("./ui/errors.ts");
     return await reportError("flock", error);
   }
 }

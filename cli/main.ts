@@ -31,7 +31,7 @@ export function main(args: readonly string[]): Promise<number> {
 /* Not a literal: Deno would read all commands before it starts this one. */
 async function loadCommands(): Promise<CommandsModule> {
   try {
-    return await import(new URL("./commands.ts", import.meta.url).href);
+    return await import(new URL("./commands/all.ts", import.meta.url).href);
   } catch (error) {
     // The module loader has another error for what it is not permitted to do.
     if (error instanceof TypeError && error.message.startsWith("Requires ")) {

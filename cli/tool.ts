@@ -9,19 +9,19 @@
  * @module
  */
 
-import type { CommandEntry } from "./commands.ts";
-import type { HelpRequest } from "./options.ts";
-import type { CommandSpec } from "./spec.ts";
+import type { CommandEntry } from "./commands/all.ts";
+import type { HelpRequest } from "./args/parse.ts";
+import type { CommandSpec } from "./args/spec.ts";
 
 /** What is in `commands.ts`. */
-export type CommandsModule = typeof import("./commands.ts");
+export type CommandsModule = typeof import("./commands/all.ts");
 
 /** Loads `commands.ts`. */
 export type LoadCommands = () => Promise<CommandsModule>;
 
 const OFTEN_USED: Readonly<Record<string, CommandEntry["load"]>> = {
-  run: async () => (await import("./run.ts")).runCommand,
-  flock: async () => (await import("./flock.ts")).flockCommand,
+  run: async () => (await import("./commands/run/command.ts")).runCommand,
+  flock: async () => (await import("./commands/flock/command.ts")).flockCommand,
 };
 
 /**
@@ -50,7 +50,7 @@ export async function runTool(
     if (error instanceof Error && error.name === "HelpRequest") {
       return await printHelp((error as HelpRequest).spec);
     }
-    const { reportError } = await import("./report_error.ts");
+    const { reportError } = await import("./ui/errors.ts");
     return await reportError(program, error, async (unknown, candidates) => {
       const { suggest } = await loadCommands();
       return await suggest(unknown, candidates);
@@ -69,7 +69,7 @@ async function runGeneral(
   rest: readonly string[],
   commands: CommandsModule,
 ): Promise<number> {
-  const { UsageError } = await import("./options.ts");
+  const { UsageError } = await import("./args/parse.ts");
   const names = Object.keys(commands.COMMANDS);
   switch (name) {
     case undefined:
@@ -83,7 +83,7 @@ async function runGeneral(
     case "-V":
     case "--version": {
       const { VERSION } = await import("./version.ts");
-      const { writeOut } = await import("./output.ts");
+      const { writeOut } = await import("./ui/output.ts");
       writeOut(`holdfast ${VERSION}\n`);
       return 0;
     }
@@ -109,13 +109,13 @@ async function printHelpOn(
     if (command === undefined) return await runGeneral(name, [], commands);
     return await printHelp(await command.spec());
   }
-  const { formatCommandList } = await import("./help.ts");
+  const { formatCommandList } = await import("./args/help.ts");
   return await print(formatCommandList, await commands.loadSpecs());
 }
 
 /** Prints the help of a command. */
 async function printHelp(spec: CommandSpec): Promise<number> {
-  const { formatHelp } = await import("./help.ts");
+  const { formatHelp } = await import("./args/help.ts");
   return await print(formatHelp, spec);
 }
 
@@ -123,8 +123,8 @@ async function print<T>(
   format: (value: T, width: number) => string,
   value: T,
 ): Promise<number> {
-  const { writeOut } = await import("./output.ts");
-  const { terminalSize } = await import("./terminal.ts");
+  const { writeOut } = await import("./ui/output.ts");
+  const { terminalSize } = await import("./ui/terminal.ts");
   writeOut(format(value, terminalSize("stdout").columns));
   return 0;
 }

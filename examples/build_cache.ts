@@ -6,7 +6,7 @@
  * deno run --allow-ffi --allow-read --allow-write build_cache.ts DIR KEY
  * ```
  */
-import { getOrBuild } from "@holdfast/holdfast/coord";
+import { getOrBuild } from "@holdfast/holdfast/patterns";
 
 const [directory, key] = Deno.args;
 if (directory === undefined || key === undefined) {

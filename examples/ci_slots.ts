@@ -8,7 +8,7 @@
  *
  * The same from the command line: `holdfast run --slots N DIR -- COMMAND`.
  */
-import { acquireSlots } from "@holdfast/holdfast/coord";
+import { acquireSlots } from "@holdfast/holdfast/patterns";
 
 const [directory, count, command, ...args] = Deno.args;
 if (directory === undefined || count === undefined || command === undefined) {

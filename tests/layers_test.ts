@@ -11,9 +11,12 @@ const LAYERS = [
   "lib/sys/",
   "lib/lock/",
   "lib/inspect/",
+  "lib/fs/",
   "lib/wait/",
-  "lib/coord/",
-  "lib/remote/",
+  "lib/acquire/",
+  "lib/patterns/",
+  "lib/cluster/",
+  "lib/trace/",
   "cli/",
 ];
 

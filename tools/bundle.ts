@@ -28,7 +28,7 @@ export async function bundle(target: string): Promise<void> {
     "deno",
     "--output",
     target,
-    "cli/whole.ts",
+    "cli/main_bundled.ts",
   ]);
   const permissions = CLI_PERMISSIONS.join(" ");
   const head = [

@@ -17,9 +17,9 @@ import {
   type FlockOptions,
   type LockMode,
   unlockFlockFd,
-} from "./flock.ts";
-import { fOfdSetlk, fOfdSetlkw } from "./record_lock.ts";
-import { rangeToSpan, recordLockRequest } from "./record_lock_handle.ts";
+} from "./flock/flock.ts";
+import { fOfdSetlk, fOfdSetlkw } from "./record/record_lock.ts";
+import { rangeToSpan, recordLockRequest } from "./record/record_lock_handle.ts";
 
 /** A held flock and OFD lock on all bytes of one file, by one descriptor. */
 export class BothLockHandle implements HeldLock {

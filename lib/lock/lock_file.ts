@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname } from "./path_parts.ts";
+import { dirname } from "../sys/path_parts.ts";
 import {
   EACCES,
   EEXIST,

@@ -1,7 +1,11 @@
+import { callLibc } from "./call.ts";
+import { SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
 
 const RLIMIT_NOFILE = 7;
 const F_GETFD = 1;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 
 /**
  * Gives commands started from now on the limit of open descriptors that this
@@ -32,4 +36,24 @@ export function restoreDescriptorLimit(): void {
  */
 export function isInheritable(fd: number): boolean {
   return libc.fcntl_int(fd, F_GETFD, 0) === 0;
+}
+
+/**
+ * Lets commands started from now on inherit a descriptor, or not.
+ *
+ * @throws {SyscallError} when the descriptor is closed.
+ */
+export function setDescriptorInheritable(
+  fd: number,
+  inheritable: boolean,
+  path: string,
+): void {
+  const flags = inheritable ? 0 : FD_CLOEXEC;
+  const result = callLibc(() => libc.fcntl_int(fd, F_SETFD, flags));
+  if (result >= 0) return;
+  throw new SyscallError("change the inheritance of lock", {
+    syscall: "fcntl",
+    errno: -result,
+    path,
+  });
 }

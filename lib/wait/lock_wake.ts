@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isRemoteFd } from "../inspect/fs_filter.ts";
+import { isRemoteFd } from "../fs/guard.ts";
 import { LockError } from "../sys/error.ts";
 import type { ParkedCall } from "../sys/parked_call.ts";
 import type { EventWakeOptions } from "./event_wake.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { formatHelp } from "../../cli/help.ts";
-import { COMMANDS } from "../../cli/commands.ts";
+import { formatHelp } from "../../cli/args/help.ts";
+import { COMMANDS } from "../../cli/commands/all.ts";
 import { VERSION } from "../../cli/version.ts";
 import { cliArgs, runCli } from "../support/cli.ts";
 
@@ -174,17 +174,20 @@ Deno.test("the hot path loads few modules", async () => {
         if (found.code && follow(found)) seen.add(found.code.specifier);
       }
     }
-    return [...seen].map((specifier) => specifier.replace(/^.*\//, ""));
+    const cli = new URL("../../cli/", import.meta.url).href;
+    return [...seen].map((specifier) => specifier.replace(cli, ""));
   };
   assertEquals(reached("main.ts"), ["main.ts", "tool.ts"]);
   // Deno reads what dynamic imports lead to before it starts.
   const everything = reached("main.ts", () => true);
-  assertEquals(everything.includes("run.ts"), true);
-  assertEquals(everything.includes("locks.ts"), false);
-  assertEquals(reached("options.ts"), ["options.ts"]);
-  assertEquals(reached("run_spec.ts"), ["run_spec.ts"]);
-  const run = reached("run.ts");
-  for (const lazy of ["help.ts", "report_error.ts", "terminal.ts"]) {
+  assertEquals(everything.includes("commands/run/command.ts"), true);
+  assertEquals(everything.includes("commands/locks/command.ts"), false);
+  assertEquals(reached("args/parse.ts"), ["args/parse.ts"]);
+  assertEquals(reached("commands/run/spec.ts"), [
+    "commands/run/spec.ts",
+  ]);
+  const run = reached("commands/run/command.ts");
+  for (const lazy of ["args/help.ts", "ui/errors.ts", "ui/terminal.ts"]) {
     assertEquals(run.includes(lazy), false, lazy);
   }
 });

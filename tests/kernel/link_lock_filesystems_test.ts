@@ -9,7 +9,7 @@ import {
   readLinkLockOwner,
   sweepLinkLock,
   tryLinkLock,
-} from "../../lib/lock/link_lock.ts";
+} from "../../lib/lock/link/link_lock.ts";
 import { cliArgs } from "../support/cli.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { canMount, PrivateMounts } from "../support/private_mounts.ts";

@@ -7,10 +7,10 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { formatHolder, readHolders } from "../../lib/inspect/holder.ts";
-import { LockableFile, testLock } from "../../lib/lock/range_locks.ts";
-import { tryRecordLock } from "../../lib/lock/record_lock_handle.ts";
-import { tryFlock } from "../../lib/lock/flock.ts";
-import { acquireRecordLock } from "../../lib/wait/acquire_record_lock.ts";
+import { LockableFile, testLock } from "../../lib/lock/record/range_locks.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryFlock } from "../../lib/lock/flock/flock.ts";
+import { acquireRecordLock } from "../../lib/acquire/record.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { cliArgs, runCli } from "../support/cli.ts";
 import { HelperProcess } from "../support/helper_process.ts";

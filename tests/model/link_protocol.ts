@@ -1,6 +1,6 @@
 /**
  * The protocol of link locks, one step for each system call that others can
- * see, as `lib/lock/link_protocol.ts` and `link_lock.ts` make them.
+ * see, as `lib/lock/link/protocol.ts` and `link_lock.ts` make them.
  *
  * A process that crashes or has released the lock is followed by a new one in
  * its place, so an id is dead for good once no place has it.

@@ -10,7 +10,7 @@ import {
   tryFlock,
   tryFlockFd,
   unlockFlockFd,
-} from "../../lib/lock/flock.ts";
+} from "../../lib/lock/flock/flock.ts";
 import { openLockFile } from "../../lib/lock/lock_file.ts";
 import { closeFile } from "../../lib/sys/file.ts";
 import { attemptUntil } from "../../lib/wait/attempt_loop.ts";

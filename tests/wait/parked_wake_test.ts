@@ -6,7 +6,7 @@ import {
   LockTimeoutError,
   tryAcquire,
 } from "../../mod.ts";
-import { tryRecordLock } from "../../lib/lock/record_lock_handle.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import type { ParkedCall } from "../../lib/sys/parked_call.ts";
 import { parkedWake } from "../../lib/wait/parked_wake.ts";

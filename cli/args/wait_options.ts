@@ -1,0 +1,32 @@
+/**
+ * The options by which the small commands wait for a lock.
+ *
+ * @module
+ */
+
+import { parseDuration } from "./duration.ts";
+import type { ParsedOptions } from "./parse.ts";
+import { RUN_SPEC } from "../commands/run/spec.ts";
+import type { OptionSpec } from "./spec.ts";
+
+const NAMES = ["nonblock", "timeout", "allow-remote"];
+
+/** Their entries in a command's table: those of `run`. */
+export const WAIT_OPTIONS: readonly OptionSpec[] = RUN_SPEC.options.filter(
+  ({ long }) => NAMES.includes(long),
+);
+
+/** What they say, as the library takes it. */
+export function readWaitOptions(
+  options: ParsedOptions,
+): { timeoutMs: number; allowRemote: boolean } {
+  const timeout = options.value("timeout");
+  return {
+    timeoutMs: options.flag("nonblock")
+      ? 0
+      : timeout === undefined
+      ? Infinity
+      : parseDuration(timeout),
+    allowRemote: options.flag("allow-remote"),
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * `holdfast cache`: entries built once.
+ *
+ * @module
+ */
+
+import { evict, getOrBuild } from "../../../lib/patterns/cache.ts";
+import { CACHE_SPEC } from "./spec.ts";
+import { EXIT } from "../../ui/exit_codes.ts";
+import { parseOptions, UsageError } from "../../args/parse.ts";
+import { writeOut } from "../../ui/output.ts";
+import {
+  CommandFailure,
+  pipeCommand,
+  readCommand,
+} from "../transform/pipe_command.ts";
+import { absolutePath } from "../run/take_flock.ts";
+import { readWaitOptions } from "../../args/wait_options.ts";
+
+/** Runs the subcommand and gives the exit code. */
+export async function cacheCommand(args: string[]): Promise<number> {
+  const options = parseOptions(CACHE_SPEC, args);
+  const [directory, key, ...others] = options.operands;
+  if (directory === undefined) throw new UsageError("missing directory");
+  if (key === undefined) throw new UsageError("missing key");
+  if (others.length > 0) throw new UsageError("only one key at a time");
+  const cache = { ...readWaitOptions(options), directory };
+  const asPath = options.flag("path");
+  try {
+    if (options.flag("evict")) {
+      await evict(key, cache);
+      return EXIT.OK;
+    }
+    const command = readCommand(options);
+    using entry = await getOrBuild(key, async (path) => {
+      const output = absolutePath(path);
+      const env: Record<string, string> = asPath
+        ? { HOLDFAST_OUTPUT: output }
+        : {};
+      const printed = await pipeCommand(command, { env });
+      if (!asPath) Deno.writeFileSync(path, printed);
+    }, cache);
+    if (asPath) {
+      writeOut(`${absolutePath(entry.path)}\n`);
+    } else {
+      using file = Deno.openSync(entry.path);
+      await file.readable.pipeTo(Deno.stdout.writable, { preventClose: true });
+    }
+    return EXIT.OK;
+  } catch (error) {
+    if (error instanceof CommandFailure) return error.exitCode;
+    throw error instanceof RangeError ? new UsageError(error.message) : error;
+  }
+}

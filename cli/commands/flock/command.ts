@@ -1,0 +1,435 @@
+/**
+ * `holdfast flock`: flock(1) of util-linux, option by option.
+ *
+ * @module
+ */
+
+import {
+  blockFlockFd,
+  FlockHandle,
+  tryFlockFd,
+  unlockFlockFd,
+} from "../../../lib/lock/flock/flock.ts";
+import type { ByteRange } from "../../../lib/lock/record/record_lock.ts";
+import {
+  EBADF,
+  EIO,
+  EISDIR,
+  EMFILE,
+  ENFILE,
+  ENOENT,
+  ENOLCK,
+  ENOMEM,
+  ENOSPC,
+  EROFS,
+} from "../../../lib/sys/errno.ts";
+import { cString } from "../../../lib/sys/call.ts";
+import { SyscallError } from "../../../lib/sys/error.ts";
+import {
+  closeFile,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOCTTY,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  openFile,
+} from "../../../lib/sys/file.ts";
+import { isInheritable } from "../../../lib/sys/inheritance.ts";
+import { libc } from "../../../lib/sys/libc.ts";
+import { EXIT } from "../../ui/exit_codes.ts";
+import { FLOCK_SPEC } from "./spec.ts";
+import { checkPaths } from "../../args/lock_paths.ts";
+import {
+  type ParsedOptions,
+  parseOptions,
+  UsageError,
+} from "../../args/parse.ts";
+import type { Supervisor } from "../run/supervise.ts";
+
+/** A failure as flock(1) tells it: a message and the exit code. */
+class FlockFailure extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+const RECORD_LOCK_TYPES = {
+  shared: "read",
+  exclusive: "write",
+  unlock: "unlock",
+} as const;
+const R_OK = 4;
+const W_OK = 2;
+
+type Operation = keyof typeof RECORD_LOCK_TYPES;
+
+interface FlockRequest {
+  operation: Operation;
+  timeoutMs: number;
+  conflictExitCode: number;
+  /** The range of an OFD lock; `undefined` for flock(2). */
+  range: ByteRange | undefined;
+  verbose: boolean;
+  shareWithCommand: boolean;
+  becomeCommand: boolean;
+  target: { path: string } | { fd: number };
+  command: string[] | undefined;
+  /** Called before this thread sleeps until the lock is free. */
+  beforeSleep?: () => Promise<void>;
+}
+
+/** Runs the subcommand and gives the exit code. */
+export async function flockCommand(args: string[]): Promise<number> {
+  try {
+    if (args.length === 0) throw new UsageError("not enough arguments");
+    const options = parseOptions(FLOCK_SPEC, args);
+    if (options.flag("version")) {
+      const { VERSION } = await import("../../version.ts");
+      (await import("../../ui/output.ts")).writeOut(
+        `flock from holdfast ${VERSION}\n`,
+      );
+      return EXIT.OK;
+    }
+    const request = readRequest(options);
+    if ("path" in request.target) await checkPaths([request.target.path]);
+    return await lockAndRun(request);
+  } catch (error) {
+    return await explain(error);
+  }
+}
+
+async function explain(error: unknown): Promise<number> {
+  if (error instanceof FlockFailure) {
+    await say(error.message);
+    return error.exitCode;
+  }
+  if (error instanceof UsageError) {
+    await say(`${error.message}\nTry 'flock --help' for more information.`);
+    return EXIT.USAGE;
+  }
+  throw error;
+}
+
+/** Writes a message as the program that scripts think this is. */
+async function say(message: string): Promise<void> {
+  const { writeError } = await import("../../ui/output.ts");
+  const { printable } = await import("../../../lib/proc/printable.ts");
+  writeError(`flock: ${message.split("\n").map(printable).join("\n")}\n`);
+}
+
+function usageFailure(message: string): FlockFailure {
+  return new FlockFailure(EXIT.USAGE, message);
+}
+
+function readRequest(options: ParsedOptions): FlockRequest {
+  const timeout = options.value("timeout");
+  const timeoutMs = timeout === undefined ? Infinity : readSeconds(timeout);
+  const exitCode = options.value("conflict-exit-code");
+  const conflictExitCode = exitCode === undefined ? 1 : readExitCode(exitCode);
+  const range = readRange(options);
+  const close = options.flag("close");
+  const noFork = options.flag("no-fork");
+  if (close && noFork) {
+    throw usageFailure(
+      "the --no-fork and --close options are incompatible",
+    );
+  }
+  return {
+    operation: options.last("shared", "exclusive", "unlock") ?? "exclusive",
+    timeoutMs: options.flag("nonblocking") ? 0 : timeoutMs,
+    conflictExitCode,
+    range,
+    verbose: options.flag("verbose"),
+    shareWithCommand: !close,
+    becomeCommand: noFork,
+    ...readOperands(options),
+  };
+}
+
+function readOperands(
+  options: ParsedOptions,
+): Pick<FlockRequest, "target" | "command"> {
+  const fd = options.value("fd");
+  const text = options.value("command");
+  if (fd !== undefined) {
+    const words = text === undefined ? [] : ["-c", text];
+    const command = readCommand([...words, ...options.verbatim]);
+    if (command.length === 0) throw usageFailure("missing command");
+    return { target: { fd: readDescriptor(fd) }, command };
+  }
+  // Elsewhere it stands after the file, where options have ended.
+  if (text !== undefined) throw new UsageError("invalid option -- 'c'");
+  const [first, ...rest] = options.verbatim;
+  if (first === undefined) {
+    throw usageFailure("missing file descriptor, file or directory");
+  }
+  return rest.length === 0
+    ? { target: { fd: readDescriptor(first) }, command: undefined }
+    : { target: { path: first }, command: readCommand(rest) };
+}
+
+function readCommand(words: string[]): string[] {
+  const [first, text] = words;
+  if (first !== "-c" && first !== "--command") return words;
+  if (text === undefined || words.length > 2) {
+    throw usageFailure(`${first} requires exactly one command argument`);
+  }
+  return [readShell(), "-c", text];
+}
+
+function readShell(): string {
+  const value = libc.getenv(cString("SHELL"));
+  const shell = value && Deno.UnsafePointerView.getCString(value);
+  return shell || "/bin/sh";
+}
+
+/** Numbers as strtod(3) reads them, without signs, infinities and names. */
+const SECONDS = /^\s*\+?(?:0x[\da-f]+|(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)$/i;
+
+function readSeconds(text: string): number {
+  if (SECONDS.test(text)) return Number(text.replace("+", "")) * 1000;
+  throw usageFailure(`invalid timeout: '${text}'`);
+}
+
+function readExitCode(text: string): number {
+  const code = Number(text);
+  if (/^\s*\+?\d+$/.test(text) && code <= 255) return code;
+  throw usageFailure(`invalid exit code (allowed values: 0-255): '${text}'`);
+}
+
+function readDescriptor(text: string): number {
+  const fd = Number(text);
+  if (/^\s*[-+]?\d+$/.test(text) && Math.abs(fd) < 2 ** 31) return fd;
+  throw usageFailure(`invalid file descriptor: '${text}'`);
+}
+
+function readRange(options: ParsedOptions): FlockRequest["range"] {
+  const start = options.value("start");
+  const length = options.value("length");
+  if (!options.flag("fcntl") && start === undefined && length === undefined) {
+    return undefined;
+  }
+  return {
+    startByte: readSize(start ?? "0", "invalid as start offset"),
+    lengthBytes: readSize(length ?? "0", "invalid as length of lock range"),
+  };
+}
+
+const SIZE = /^\s*\+?(\d+(?:\.\d+)?)([kmgtpe]?)(i?b)?$/i;
+
+/** A number of bytes: K and KiB are 1024, KB is 1000. */
+function readSize(text: string, message: string): bigint {
+  const [, digits, unit = "", suffix = ""] = SIZE.exec(text) ?? [];
+  const fraction = digits?.split(".")[1] ?? "";
+  const power = BigInt("kmgtpe".indexOf(unit.toLowerCase() || "?") + 1);
+  const isPlainWithSuffix = unit === "" && suffix !== "";
+  if (digits === undefined || isPlainWithSuffix) {
+    throw usageFailure(`${message}: '${text}'`);
+  }
+  const base = suffix.toLowerCase() === "b" ? 1000n : 1024n;
+  return BigInt(digits.replace(".", "")) * base ** power /
+    10n ** BigInt(fraction.length);
+}
+
+async function lockAndRun(request: FlockRequest): Promise<number> {
+  const { command, target } = request;
+  const start = performance.now();
+  let supervisor: Supervisor | undefined;
+  const makeSupervisor = async (command: string[]) => {
+    const { Supervisor } = await import("../run/supervise.ts");
+    return new Supervisor(command, { onDeath: "keep" });
+  };
+  if (command !== undefined && !request.becomeCommand) {
+    request.beforeSleep = async () =>
+      await (supervisor ??= await makeSupervisor(command)).standBy();
+  }
+  const fd = await lock(request);
+  if (fd === undefined) return request.conflictExitCode;
+  if (request.verbose) {
+    const seconds = ((performance.now() - start) / 1000).toFixed(6);
+    const { writeOut } = await import("../../ui/output.ts");
+    writeOut(`flock: getting lock took ${seconds} seconds\n`);
+    if (command !== undefined) writeOut(`flock: executing ${command[0]}\n`);
+  }
+  if (command === undefined) return EXIT.OK;
+  // Never released here: the lock lasts as long as anybody has the descriptor.
+  const handle = new FlockHandle(
+    "path" in target ? target.path : `file descriptor ${target.fd}`,
+    fd,
+    request.operation === "shared" ? "shared" : "exclusive",
+  );
+  handle.setInheritable(request.becomeCommand);
+  try {
+    if (request.becomeCommand) {
+      const { execCommand } = await import("../../../lib/sys/exec.ts");
+      return execCommand(command);
+    }
+    supervisor ??= await makeSupervisor(command);
+    const { exitCode } = await supervisor.run(
+      request.shareWithCommand ? handle : {},
+    );
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw runFailure(command, error);
+  }
+}
+
+function runFailure(command: string[], error: SyscallError): FlockFailure {
+  const reason = strerror(error.errno);
+  return error.syscall === "fork"
+    ? new FlockFailure(EXIT.OS_ERROR, `fork failed: ${reason}`)
+    : new FlockFailure(
+      EXIT.UNAVAILABLE,
+      `failed to execute ${command[0]}: ${reason}`,
+    );
+}
+
+/** Locks the target and gives its descriptor; `undefined` when it is taken. */
+async function lock(request: FlockRequest): Promise<number | undefined> {
+  const { target } = request;
+  let fd = "path" in target
+    ? openTarget(target.path, accessFor(request))
+    : target.fd;
+  let outcome: Outcome;
+  try {
+    outcome = await lockFd(fd, request);
+  } catch (error) {
+    if (!needsWriting(error, request)) throw lockFailure(error, target);
+    closeFile(fd);
+    fd = openTarget(request.target.path, O_RDWR);
+    outcome = await lockFd(fd, request).catch((error) => {
+      throw lockFailure(error, target);
+    });
+  }
+  if (outcome === "locked") return fd;
+  if (request.verbose) {
+    await say(
+      outcome === "busy"
+        ? "failed to get lock"
+        : "timeout while waiting to get lock",
+    );
+  }
+  return undefined;
+}
+
+/** NFS asks for a descriptor that may be written. */
+function needsWriting(
+  error: unknown,
+  request: FlockRequest,
+): request is FlockRequest & { target: { path: string } } {
+  const { target, operation } = request;
+  return error instanceof SyscallError &&
+    (error.errno === EIO || error.errno === EBADF) &&
+    "path" in target && operation !== "shared" &&
+    libc.access(cString(target.path), R_OK | W_OK) === 0;
+}
+
+function lockFailure(
+  error: unknown,
+  target: FlockRequest["target"],
+): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  const { errno } = error;
+  return new FlockFailure(
+    errno === ENOLCK || errno === ENOMEM ? EXIT.OS_ERROR : EXIT.DATA,
+    `${"path" in target ? target.path : target.fd}: ${strerror(errno)}`,
+  );
+}
+
+/** A write lock of fcntl(2) needs a descriptor that may be written. */
+function accessFor({ range, operation }: FlockRequest): number {
+  return range !== undefined && operation === "exclusive" ? O_WRONLY : O_RDONLY;
+}
+
+/** Opens as flock(1) does: no file is refused, and a FIFO is waited for. */
+function openTarget(path: string, access: number): number {
+  const flags = access | O_NOCTTY | O_CLOEXEC;
+  let fd = path === "" ? -ENOENT : openFile(path, flags | O_CREAT);
+  if (fd === -EISDIR) fd = openFile(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd >= 0) return fd;
+  throw new FlockFailure(
+    openExitCode(-fd),
+    `cannot open lock file ${path}: ${strerror(-fd)}`,
+  );
+}
+
+function openExitCode(errno: number): number {
+  switch (errno) {
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+      return EXIT.OS_ERROR;
+    case EROFS:
+    case ENOSPC:
+      return EXIT.CANT_CREATE;
+  }
+  return EXIT.NO_INPUT;
+}
+
+type Outcome = "locked" | "busy" | "late";
+
+/**
+ * Locks a descriptor.
+ *
+ * @throws {SyscallError} when it can't be locked at all.
+ */
+async function lockFd(fd: number, request: FlockRequest): Promise<Outcome> {
+  const { range, timeoutMs, target, operation } = request;
+  // The runtime has descriptors of its own, which the caller can't mean.
+  if ("fd" in target && !isInheritable(fd)) {
+    throw new SyscallError("lock", { syscall: "flock", errno: EBADF });
+  }
+  const calls = range === undefined
+    ? flockCalls(fd, operation)
+    : await recordLockCalls(fd, operation, range);
+  // To prepare a wait takes longer than to find that there is none.
+  if (calls.try()) return "locked";
+  if (timeoutMs === 0) return "busy";
+  await request.beforeSleep?.();
+  return calls.block(timeoutMs) ? "locked" : "late";
+}
+
+interface LockCalls {
+  /** Locks if that is possible at once. */
+  try(): boolean;
+  /** Waits until it is, or the time is up. */
+  block(timeoutMs: number): boolean;
+}
+
+function flockCalls(fd: number, operation: Operation): LockCalls {
+  if (operation === "unlock") {
+    const unlock = () => {
+      unlockFlockFd(fd);
+      return true;
+    };
+    return { try: unlock, block: unlock };
+  }
+  return {
+    try: () => tryFlockFd(fd, operation),
+    block: (timeoutMs) => blockFlockFd(fd, operation, { timeoutMs }),
+  };
+}
+
+async function recordLockCalls(
+  fd: number,
+  operation: Operation,
+  range: ByteRange,
+): Promise<LockCalls> {
+  const { fOfdSetlk, fOfdSetlkw } = await import(
+    "../../../lib/lock/record/record_lock.ts"
+  );
+  const request = { type: RECORD_LOCK_TYPES[operation], ...range };
+  return {
+    try: () => fOfdSetlk(fd, request),
+    block: (timeoutMs) => fOfdSetlkw(fd, request, { timeoutMs }),
+  };
+}
+
+function strerror(errno: number): string {
+  return Deno.UnsafePointerView.getCString(libc.strerror(errno)!);
+}

@@ -1,0 +1,133 @@
+import type {
+  LockTable,
+  TableLock,
+  TableRange,
+  TableWaiter,
+} from "../../../lib/inspect/lock_table.ts";
+import { JsonWriter, SCHEMA } from "./json.ts";
+
+interface Seen<Entry> {
+  entry: Entry;
+  sinceMs: number;
+  /** Whether it was there already when the watch began. */
+  fromStart: boolean;
+}
+
+/**
+ * What changes from one reading to the next, as JSON lines: `held` and
+ * `waiting` for what is there at first, then `acquired`, `released`,
+ * `waiting`, `gave-up` (a wait that ended without the lock) and `holders` (a
+ * lock that other processes hold now).
+ *
+ * What comes and goes between two readings is not seen. Times are those of the
+ * readings.
+ */
+export class LockChanges {
+  #locks = new Map<string, Seen<TableLock>>();
+  #waiters = new Map<string, Seen<TableWaiter>>();
+  #isFirst = true;
+
+  /** The lines for what is new in a reading. */
+  *next(table: LockTable): Generator<string> {
+    const writer = new JsonWriter(table.readAtMs);
+    const { readAtMs } = table;
+    const at = `"schema":${SCHEMA},"at":"${new Date(readAtMs).toISOString()}"`;
+    const locks = this.#keyed(table.locks, this.#locks, lockKey, readAtMs);
+    const waiters = this.#keyed(
+      table.waiters,
+      this.#waiters,
+      waiterKey,
+      readAtMs,
+    );
+    const ended = [...this.#waiters]
+      .filter(([key]) => !waiters.has(key)).map(([, seen]) => seen);
+    const endedByKey = Map.groupBy(ended, ({ entry }) => waiterKey(entry));
+
+    for (const [key, { entry, sinceMs, fromStart }] of this.#locks) {
+      if (locks.has(key)) continue;
+      yield `{${at},"event":"released","observedMs":${readAtMs - sinceMs},` +
+        `"fromStart":${fromStart},"lock":${writer.lock(entry)}}\n`;
+    }
+    for (const [key, { entry }] of locks) {
+      const before = this.#locks.get(key);
+      if (before !== undefined) {
+        if (holderKey(before.entry) === holderKey(entry)) continue;
+        yield `{${at},"event":"holders","lock":${writer.lock(entry)}}\n`;
+      } else if (this.#isFirst) {
+        yield `{${at},"event":"held","lock":${writer.lock(entry)}}\n`;
+      } else {
+        const wish = takeWish(endedByKey, entry);
+        const waited = wish === undefined ? null : readAtMs - wish.sinceMs;
+        yield `{${at},"event":"acquired","observedWaitMs":${waited},` +
+          `"lock":${writer.lock(entry)}}\n`;
+      }
+    }
+    for (const { entry, sinceMs } of [...endedByKey.values()].flat()) {
+      yield `{${at},"event":"gave-up","observedMs":${readAtMs - sinceMs},` +
+        `"waiter":${writer.waiter(entry)}}\n`;
+    }
+    for (const [key, { entry }] of waiters) {
+      if (this.#waiters.has(key)) continue;
+      yield `{${at},"event":"waiting","waiter":${writer.waiter(entry)}}\n`;
+    }
+    this.#locks = locks;
+    this.#waiters = waiters;
+    this.#isFirst = false;
+  }
+
+  /** The entries by what stays the same of them; look-alikes are numbered. */
+  #keyed<Entry>(
+    entries: readonly Entry[],
+    known: ReadonlyMap<string, Seen<Entry>>,
+    keyOf: (entry: Entry) => string,
+    nowMs: number,
+  ): Map<string, Seen<Entry>> {
+    const keyed = new Map<string, Seen<Entry>>();
+    for (const entry of entries) {
+      const plain = keyOf(entry);
+      let key = plain;
+      for (let n = 2; keyed.has(key); n++) key = `${plain} #${n}`;
+      const before = known.get(key);
+      keyed.set(key, {
+        entry,
+        sinceMs: before?.sinceMs ?? nowMs,
+        fromStart: before?.fromStart ?? this.#isFirst,
+      });
+    }
+    return keyed;
+  }
+}
+
+/** The wait that ended in this lock. */
+function takeWish(
+  ended: ReadonlyMap<string, Seen<TableWaiter>[]>,
+  lock: TableLock,
+): Seen<TableWaiter> | undefined {
+  for (const { process } of lock.holders) {
+    const wish = ended.get(`${process?.pid} ${rangeKey(lock)}`)?.shift();
+    if (wish !== undefined) return wish;
+  }
+  return undefined;
+}
+
+function rangeKey(range: TableRange): string {
+  const { type, mode, file, startByte, endByte } = range;
+  return `${type} ${mode} ${file.major}:${file.minor}:${file.inode} ` +
+    `${startByte} ${endByte}`;
+}
+
+/** A lock without a taker's pid is known by its first holder's descriptor. */
+function lockKey(lock: TableLock): string {
+  const [first] = lock.holders;
+  const owner = lock.takerPid ?? `${first?.process?.pid}/${first?.fds[0]}`;
+  return `${owner} ${rangeKey(lock)}`;
+}
+
+/** What stays the same of a waiter from one reading to the next. */
+export function waiterKey(waiter: TableWaiter): string {
+  return `${waiter.process?.pid} ${rangeKey(waiter)}`;
+}
+
+function holderKey({ holders }: TableLock): string {
+  return holders.map(({ process, fds }) => `${process?.pid}:${fds}`).join(" ");
+}

@@ -1,0 +1,260 @@
+/**
+ * Running a command while a lock is held.
+ *
+ * @module
+ */
+
+import type { HeldLock } from "../../../lib/lock/held_lock.ts";
+import {
+  type ChildChange,
+  prepareCommand,
+  waitForChange,
+} from "../../../lib/sys/exec.ts";
+import {
+  ignoreSignal,
+  isInForeground,
+  isSignalIgnored,
+  sendSignal,
+  type SignalName,
+  signalName,
+  suspendHandlers,
+} from "../../../lib/sys/signals.ts";
+import { EXIT } from "../../ui/exit_codes.ts";
+
+/** How a command is watched over. */
+export interface SuperviseOptions {
+  /**
+   * When this process is killed: `keep` leaves the command the lock, `kill`
+   * kills the command. Unless set, `keep` where the lock can be inherited.
+   */
+  onDeath?: "keep" | "kill" | undefined;
+  /** KILL follows a TERM after so many milliseconds. */
+  killAfterMs?: number | undefined;
+  /** Told of the command's process id. */
+  onStart?: ((pid: number) => void) | undefined;
+}
+
+/** How a command ended. */
+export interface Ending {
+  /** Its process id. */
+  pid: number;
+  /** Its exit code, unless a signal ended it. */
+  code: number | undefined;
+  /** The signal that ended it. */
+  signal: string | undefined;
+  /** What a shell would call its exit code: 128 and the signal's number. */
+  exitCode: number;
+}
+
+const FORWARDED = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGWINCH",
+  "SIGTSTP",
+  "SIGCONT",
+] as const satisfies readonly SignalName[];
+
+/** What a terminal sends to all processes in its foreground. */
+const FROM_TERMINAL: readonly SignalName[] = [
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTSTP",
+  "SIGWINCH",
+];
+
+/** What runs one command while a lock is held. */
+export class Supervisor {
+  readonly #command: readonly string[];
+  readonly #options: SuperviseOptions;
+  readonly #signals: SignalForwarder;
+  #start: (() => number) | undefined;
+
+  /** Starts nothing yet. */
+  constructor(command: readonly string[], options: SuperviseOptions = {}) {
+    this.#command = command;
+    this.#options = options;
+    // Before the command starts: no signal may find nobody listening.
+    this.#signals = new SignalForwarder(options.killAfterMs);
+  }
+
+  /**
+   * Does what can be done for the command before there is a lock, and leaves
+   * signals their default action until {@linkcode run}.
+   */
+  async standBy(): Promise<void> {
+    this.#start ??= prepareCommand(this.#command);
+    await this.#signals.standBy();
+  }
+
+  /**
+   * Runs the command until it ends, and passes on to it the signals that arrive
+   * here. The lock stays held.
+   *
+   * The command inherits the lock, so that it is still protected if this
+   * process is killed. Releasing the lock here ends it for all who have
+   * inherited it.
+   *
+   * @param lock What protects it.
+   * @throws {SyscallError} when it can't be started.
+   */
+  async run(lock: Pick<HeldLock, "setInheritable" | "lost">): Promise<Ending> {
+    const { onStart } = this.#options;
+    const onDeath = this.#options.onDeath ??
+      (lock.setInheritable ? "keep" : "kill");
+    const start = onDeath === "keep"
+      ? this.#start ?? prepareCommand(this.#command)
+      : prepareCommand(await guarded(this.#command));
+    const signals = this.#signals;
+    signals.listen();
+    lock.setInheritable?.(true);
+    const pid = start();
+    lock.setInheritable?.(false);
+    signals.forwardTo(pid);
+    onStart?.(pid);
+    lock.lost?.addEventListener("abort", () => signals.terminate());
+    for (;;) {
+      const change = await waitForChange(pid);
+      switch (change.state) {
+        case "exited":
+        case "killed":
+          signals.end();
+          return describeEnding(pid, change);
+      }
+      signals.onChange(change.state);
+    }
+  }
+}
+
+function describeEnding(
+  pid: number,
+  change: ChildChange & { state: "exited" | "killed" },
+): Ending {
+  if (change.state === "exited") {
+    const { code } = change;
+    return { pid, code, signal: undefined, exitCode: code };
+  }
+  return {
+    pid,
+    code: undefined,
+    signal: signalName(change.signal),
+    exitCode: EXIT.SIGNAL_BASE + change.signal,
+  };
+}
+
+/** A command line that dies with this process. */
+async function guarded(command: readonly string[]): Promise<string[]> {
+  const { selfCommand } = await import("../../self_command.ts");
+  const self = selfCommand(
+    ["run", "--guard", String(Deno.pid), "--", ...command],
+    ["--allow-ffi"],
+  );
+  return [self.command, ...self.args];
+}
+
+/** Passes signals on to a command. */
+class SignalForwarder {
+  readonly #killAfterMs: number | undefined;
+  readonly #caught: readonly SignalName[];
+  #pid: number | undefined;
+  #early: SignalName[] = [];
+  #killTimer: ReturnType<typeof setTimeout> | undefined;
+  #commandStopped = false;
+  #stopAsked = false;
+  #resume: (() => void) | undefined;
+
+  /** Signals that arrive before the command is there wait for it. */
+  constructor(killAfterMs: number | undefined) {
+    this.#killAfterMs = killAfterMs;
+    const ignored = FORWARDED.filter(isSignalIgnored);
+    this.#caught = FORWARDED.filter((name) => !ignored.includes(name));
+    for (const name of this.#caught) {
+      Deno.addSignalListener(name, () => this.#onSignal(name));
+    }
+    // As under nohup(1). With the first listener of any signal the runtime
+    // starts to catch SIGHUP, SIGINT and SIGTERM too.
+    for (const name of ignored) ignoreSignal(name);
+  }
+
+  /** Leaves signals their default action until {@linkcode listen}. */
+  async standBy(): Promise<void> {
+    this.#resume ??= suspendHandlers(this.#caught);
+    // For one that came in between, and is on its way through the event loop.
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+
+  /** Has signals wait for the command from now on. */
+  listen(): void {
+    this.#resume?.();
+    this.#resume = undefined;
+  }
+
+  /** The command is there. */
+  forwardTo(pid: number): void {
+    this.#pid = pid;
+    for (const name of this.#early.splice(0)) this.#onSignal(name);
+  }
+
+  #onSignal(name: SignalName): void {
+    const pid = this.#pid;
+    if (pid === undefined) {
+      if (this.#resume === undefined) this.#early.push(name);
+      else sendSignal(0, name);
+      return;
+    }
+    const sentByTerminal = FROM_TERMINAL.includes(name) && isInForeground();
+    if (!sentByTerminal) sendSignal(pid, name);
+    switch (name) {
+      case "SIGTERM":
+        this.#startKillTimer(pid);
+        break;
+      case "SIGTSTP":
+        this.#stopAsked = true;
+        this.#stopWithCommand();
+        break;
+      case "SIGCONT":
+        this.#stopAsked = false;
+    }
+  }
+
+  /** Asks the command to end, as a TERM that arrives here does. */
+  terminate(): void {
+    if (this.#pid === undefined) return;
+    sendSignal(this.#pid, "SIGTERM");
+    this.#startKillTimer(this.#pid);
+  }
+
+  #startKillTimer(pid: number): void {
+    if (this.#killAfterMs === undefined) return;
+    this.#killTimer ??= setTimeout(
+      () => sendSignal(pid, "SIGKILL"),
+      this.#killAfterMs,
+    );
+  }
+
+  /** The command has stopped or goes on. */
+  onChange(state: "stopped" | "continued"): void {
+    this.#commandStopped = state === "stopped";
+    this.#stopWithCommand();
+  }
+
+  /**
+   * Ctrl-Z stops this process too, so that the shell takes its terminal back;
+   * but only when the command obeys, for it may do as it likes.
+   */
+  #stopWithCommand(): void {
+    if (!this.#commandStopped || !this.#stopAsked) return;
+    this.#stopAsked = false;
+    sendSignal(0, "SIGSTOP");
+  }
+
+  /** The command has ended: its process id may soon be another's. */
+  end(): void {
+    // Without a timer, the runtime need not load its timers for this: 3 ms.
+    if (this.#killTimer !== undefined) clearTimeout(this.#killTimer);
+    this.#pid = undefined;
+  }
+}

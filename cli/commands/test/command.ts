@@ -1,0 +1,228 @@
+/**
+ * `holdfast test`: could this lock be taken now?
+ *
+ * @module
+ */
+
+import { isRemoteFd } from "../../../lib/fs/guard.ts";
+import {
+  type HolderInfo,
+  type LockParties,
+  readLockParties,
+} from "../../../lib/inspect/holder.ts";
+import {
+  isInTheWay,
+  RECORD_LOCK_TYPES,
+} from "../../../lib/inspect/range_holders.ts";
+import type { LockMode } from "../../../lib/lock/flock/flock.ts";
+import { probeLockFile } from "../../../lib/lock/lock_file.ts";
+import { dirname } from "../../../lib/sys/path_parts.ts";
+import type { ByteSpan } from "../../../lib/lock/record/posix_guard.ts";
+import {
+  type BlockingLock,
+  RECORD_LOCK_COMMANDS,
+} from "../../../lib/lock/record/record_lock.ts";
+import {
+  rangeToSpan,
+  recordLockRequest,
+} from "../../../lib/lock/record/record_lock_handle.ts";
+import { ENOENT } from "../../../lib/sys/errno.ts";
+import { SyscallError } from "../../../lib/sys/error.ts";
+import { closeFile, statPath } from "../../../lib/sys/file.ts";
+import { quotePath } from "../../../lib/proc/printable.ts";
+import { EXIT } from "../../ui/exit_codes.ts";
+import { parseOptions, UsageError } from "../../args/parse.ts";
+import { writeOut } from "../../ui/output.ts";
+import { TEST_SPEC } from "./spec.ts";
+import {
+  blockingToJson,
+  describeBlocking,
+  describeGap,
+  describeHolder,
+  holderToJson,
+} from "../who/command.ts";
+
+/** Exit code when somebody is in the way. */
+const HELD = 1;
+
+type TestKind = "flock" | "posix" | "ofd" | "both";
+
+interface Question {
+  path: string;
+  /** `undefined` to let the filesystem decide. */
+  kind: TestKind | undefined;
+  mode: LockMode;
+  span: ByteSpan;
+}
+
+interface Answer {
+  exists: boolean;
+  kind: TestKind;
+  /** What a remote filesystem has to do with the kind and the answer. */
+  kindReason: string | undefined;
+  holders: HolderInfo[];
+  /** What F_GETLK names; it may be on another host, and not among holders. */
+  blocking: BlockingLock | undefined;
+  unreadableProcesses: number;
+}
+
+/** Runs the subcommand and gives the exit code. */
+export async function testCommand(args: string[]): Promise<number> {
+  const options = parseOptions(TEST_SPEC, args);
+  const [path, ...more] = [...options.operands, ...options.afterDashes ?? []];
+  if (path === undefined) throw new UsageError("missing lock file");
+  if (more.length > 0) throw new UsageError(`unexpected operand '${more[0]}'`);
+  const kind = options.value("kind") as TestKind | undefined;
+  const range = options.value("range");
+  if (range !== undefined && kind !== "posix" && kind !== "ofd") {
+    throw new UsageError("--range goes with --kind posix or ofd", {
+      hint: "Other locks are on whole files",
+    });
+  }
+  const question: Question = {
+    path,
+    kind,
+    mode: options.flag("shared") ? "shared" : "exclusive",
+    span: range === undefined ? rangeToSpan() : rangeToSpan(
+      (await import("../../args/byte_range.ts")).parseByteRange(range),
+    ),
+  };
+  const answer = ask(question);
+  writeOut(
+    options.flag("json") ? toJson(question, answer) : toText(question, answer),
+  );
+  return isFree(answer) ? EXIT.OK : HELD;
+}
+
+function isFree({ holders, blocking }: Answer): boolean {
+  return holders.length === 0 && blocking === undefined;
+}
+
+function ask({ path, kind: asked, mode, span }: Question): Answer {
+  const file = probeLockFile(path);
+  if (file === undefined) {
+    requireParent(path);
+    return {
+      exists: false,
+      kind: asked ?? "flock",
+      kindReason: undefined,
+      holders: [],
+      blocking: undefined,
+      unreadableProcesses: 0,
+    };
+  }
+  try {
+    const isRemote = isRemoteFd(file.fd);
+    const kind = asked ?? (isRemote ? "ofd" : "flock");
+    // The kernel is asked first: whoever is in the way then is still there to
+    // be named.
+    const blocking = kind === "flock"
+      ? undefined
+      : RECORD_LOCK_COMMANDS[kind === "posix" ? "posix" : "ofd"]
+        .get(file.fd, recordLockRequest(span, mode));
+    const { holders, unreadableProcesses }: LockParties = readLockParties(path);
+    return {
+      exists: true,
+      kind,
+      kindReason: isRemote ? remoteReason(asked) : undefined,
+      holders: holders.filter((holder) =>
+        isInTheWay(holder, span, mode, typesInTheWay(kind, blocking))
+      ),
+      blocking,
+      unreadableProcesses,
+    };
+  } finally {
+    closeFile(file.fd);
+  }
+}
+
+/** The kernel's answer decides about record locks; /proc only names them. */
+function typesInTheWay(
+  kind: TestKind,
+  blocking: BlockingLock | undefined,
+): readonly string[] {
+  return [
+    ...(kind === "flock" || kind === "both" ? ["FLOCK"] : []),
+    ...(blocking === undefined ? [] : RECORD_LOCK_TYPES),
+  ];
+}
+
+function remoteReason(asked: TestKind | undefined): string | undefined {
+  switch (asked) {
+    case undefined:
+      return "an OFD lock was asked for: the filesystem is remote, and only " +
+        "its server knows the locks of other hosts";
+    case "flock":
+    case "both":
+      return "the filesystem is remote, where flocks of other hosts aren't seen";
+    default:
+      return undefined;
+  }
+}
+
+/** A lock file that isn't there could be created; in no directory, it can't. */
+function requireParent(path: string): void {
+  const parent = dirname(path);
+  if (path !== "" && statPath(parent)?.type === "directory") return;
+  throw new SyscallError("open lock file", {
+    syscall: "open",
+    errno: ENOENT,
+    path,
+    advice: path === ""
+      ? "the path is empty"
+      : `there is no directory ${quotePath(parent)}`,
+  });
+}
+
+function toJson({ path, mode, span }: Question, answer: Answer): string {
+  const { kind, blocking, holders } = answer;
+  return JSON.stringify({
+    schema: 1,
+    path,
+    exists: answer.exists,
+    kind,
+    kindReason: answer.kindReason ?? null,
+    mode,
+    startByte: String(span.startByte),
+    endByte: span.endByte === undefined ? null : String(span.endByte),
+    free: isFree(answer),
+    holders: holders.map(holderToJson),
+    blocking: blockingToJson(blocking),
+    unreadableProcesses: answer.unreadableProcesses,
+  }) + "\n";
+}
+
+const KIND_WORDS: Readonly<Record<TestKind, string>> = {
+  flock: "flock",
+  posix: "POSIX lock",
+  ofd: "OFD lock",
+  both: "flock and OFD lock",
+};
+
+function toText({ path, mode, span }: Question, answer: Answer): string {
+  const { startByte, endByte } = span;
+  const range = startByte === 0n && endByte === undefined
+    ? ""
+    : ` on bytes ${startByte}-${endByte ?? "EOF"}`;
+  const article = mode === "exclusive" ? "an" : "a";
+  const lock = `${article} ${mode} ${KIND_WORDS[answer.kind]}${range}`;
+  const name = quotePath(path);
+  const reason = answer.kindReason === undefined
+    ? []
+    : [` (${answer.kindReason})`];
+  if (isFree(answer)) {
+    const absent = answer.exists ? "" : ", there is no such file yet";
+    return [`${name}: free for ${lock}${absent}`, ...reason].join("\n") + "\n";
+  }
+  const { holders, blocking } = answer;
+  const lines = [
+    `${name}: not free for ${lock}, held by`,
+    ...holders.map(describeHolder),
+    ...reason,
+  ];
+  if (holders.length === 0 && blocking !== undefined) {
+    lines.splice(1, 0, `  ${describeBlocking(blocking)}`);
+  }
+  lines.push(...describeGap(answer.unreadableProcesses));
+  return lines.join("\n") + "\n";
+}

@@ -1,0 +1,35 @@
+/**
+ * `holdfast transform`: a file through a command, under its lock.
+ *
+ * @module
+ */
+
+import {
+  transformFile,
+  type TransformOptions,
+} from "../../../lib/patterns/transform_file.ts";
+import { EXIT } from "../../ui/exit_codes.ts";
+import { parseOptions, UsageError } from "../../args/parse.ts";
+import { CommandFailure, pipeCommand, readCommand } from "./pipe_command.ts";
+import { TRANSFORM_SPEC } from "./spec.ts";
+import { readWaitOptions } from "../../args/wait_options.ts";
+
+/** Runs the subcommand and gives the exit code. */
+export async function transformCommand(args: string[]): Promise<number> {
+  const options = parseOptions(TRANSFORM_SPEC, args);
+  const [path, ...others] = options.operands;
+  if (path === undefined) throw new UsageError("missing file");
+  if (others.length > 0) throw new UsageError("only one file at a time");
+  const command = readCommand(options);
+  try {
+    await transformFile(path, (input) => pipeCommand(command, { input }), {
+      ...readWaitOptions(options),
+      create: options.flag("create"),
+      method: options.value("method") as TransformOptions["method"],
+    });
+    return EXIT.OK;
+  } catch (error) {
+    if (error instanceof CommandFailure) return error.exitCode;
+    throw error;
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * `holdfast who`: the holders and waiters of lock files.
+ *
+ * @module
+ */
+
+import { askServerForLock } from "../../../lib/fs/server.ts";
+import {
+  formatHolder,
+  type HolderInfo,
+  type LockParties,
+  NO_HOLDERS_RECORDED,
+  readLockPartiesForNeedles,
+} from "../../../lib/inspect/holder.ts";
+import {
+  formatNeedle,
+  type Needle,
+  needleFromPath,
+} from "../../../lib/inspect/needle.ts";
+import type { LinkLockOwner } from "../../../lib/lock/link/link_lock.ts";
+import type { BlockingLock } from "../../../lib/lock/record/record_lock.ts";
+import { LockError } from "../../../lib/sys/error.ts";
+import { statPath } from "../../../lib/sys/file.ts";
+import { quotePath } from "../../../lib/proc/printable.ts";
+import { EXIT } from "../../ui/exit_codes.ts";
+import { parseOptions, UsageError } from "../../args/parse.ts";
+import { writeOut } from "../../ui/output.ts";
+import { WHO_SPEC } from "./spec.ts";
+
+/** Exit code when somebody holds a lock, as a test command's "no". */
+const HELD = 1;
+
+const NOBODY: LockParties = {
+  holders: [],
+  waiters: [],
+  unreadableProcesses: 0,
+};
+
+const NO_ANSWER = { elsewhere: undefined, silence: undefined };
+
+interface FileReport extends LockParties {
+  path: string;
+  needle: Needle | undefined;
+  /** Who holds it by the link lock in it. */
+  linkOwner: LinkLockOwner | undefined;
+  /** What the server of a remote filesystem says, when nobody here holds it. */
+  elsewhere: BlockingLock | undefined;
+  /** Why the server couldn't be asked. */
+  silence: string | undefined;
+}
+
+/** Runs the subcommand and gives the exit code. */
+export async function whoCommand(args: string[]): Promise<number> {
+  const options = parseOptions(WHO_SPEC, args);
+  const paths = [...options.operands, ...options.afterDashes ?? []];
+  if (paths.length === 0) throw new UsageError("missing lock file");
+  const files = await readFiles(paths);
+  if (options.flag("json")) {
+    const link = await loadLink(files);
+    const documents = files.map((file) => toJson(file, link));
+    writeOut(JSON.stringify({ schema: 1, files: documents }) + "\n");
+  } else {
+    const link = await loadLink(files);
+    writeOut(files.map((file) => toText(file, link) + "\n").join(""));
+  }
+  return files.some(isHeld) ? HELD : EXIT.OK;
+}
+
+function isHeld({ holders, linkOwner, elsewhere }: FileReport): boolean {
+  return holders.length > 0 || linkOwner !== undefined ||
+    elsewhere !== undefined;
+}
+
+/** Whoever holds a lock on another host isn't in this one's /proc. */
+function askServer(
+  path: string,
+): Pick<FileReport, "elsewhere" | "silence"> {
+  try {
+    return { elsewhere: askServerForLock(path), silence: undefined };
+  } catch (error) {
+    if (!(error instanceof LockError)) throw error;
+    return { elsewhere: undefined, silence: error.message };
+  }
+}
+
+type LinkModule = typeof import("../link/command.ts");
+
+async function loadLink(
+  files: readonly FileReport[],
+): Promise<LinkModule | undefined> {
+  return files.every(({ linkOwner }) => linkOwner === undefined)
+    ? undefined
+    : await import("../link/command.ts");
+}
+
+/** The owner of a link lock, which most lock files aren't. */
+async function readLinkOwner(path: string): Promise<LinkLockOwner | undefined> {
+  const stat = statPath(path, { followSymlink: false });
+  if (stat?.type !== "file" || stat.size === 0n) return undefined;
+  const { ForeignLinkLockError, readLinkLockOwner } = await import(
+    "../../../lib/lock/link/link_lock.ts"
+  );
+  try {
+    return readLinkLockOwner(path);
+  } catch (error) {
+    if (error instanceof ForeignLinkLockError) return undefined;
+    throw error;
+  }
+}
+
+async function readFiles(paths: string[]): Promise<FileReport[]> {
+  const needles = paths.map(needleFromPath);
+  const existing = needles.filter((needle) => needle !== undefined);
+  const parties = existing.length === 0
+    ? []
+    : readLockPartiesForNeedles(existing);
+  const owners = await Promise.all(paths.map(readLinkOwner));
+  return paths.map((path, index) => {
+    const needle = needles[index];
+    const linkOwner = owners[index];
+    const known = needle === undefined ? NOBODY : parties.shift()!;
+    const isAsked = needle !== undefined && known.holders.length === 0 &&
+      linkOwner === undefined;
+    return {
+      path,
+      needle,
+      linkOwner,
+      ...known,
+      ...(isAsked ? askServer(path) : NO_ANSWER),
+    };
+  });
+}
+
+function toJson(
+  file: FileReport,
+  link: LinkModule | undefined,
+): Record<string, unknown> {
+  const { path, needle, holders, waiters, unreadableProcesses } = file;
+  return {
+    path,
+    exists: needle !== undefined,
+    needle: needle === undefined ? null : formatNeedle(needle),
+    held: isHeld(file),
+    linkOwner: link?.ownerToJson(file.linkOwner) ?? null,
+    holders: holders.map(holderToJson),
+    waiters: waiters.map(holderToJson),
+    blocking: blockingToJson(file.elsewhere),
+    unreadableProcesses,
+  };
+}
+
+/** A holder or waiter as JSON documents have it. */
+export function holderToJson(holder: HolderInfo): Record<string, unknown> {
+  const { startTimeMs } = holder;
+  return {
+    pid: holder.pid ?? null,
+    command: holder.command,
+    user: holder.user ?? null,
+    startTime: startTimeMs === undefined
+      ? null
+      : new Date(startTimeMs).toISOString(),
+    type: holder.type,
+    mode: holder.mode,
+    startByte: String(holder.startByte),
+    endByte: holder.endByte === undefined ? null : String(holder.endByte),
+    sources: holder.sources,
+  };
+}
+
+function toText(file: FileReport, link: LinkModule | undefined): string {
+  const { path, needle, holders, waiters, unreadableProcesses } = file;
+  const { linkOwner, elsewhere, silence } = file;
+  const name = quotePath(path);
+  if (needle === undefined) return `${name}: free, there is no such file`;
+  const lines = linkOwner !== undefined && link !== undefined
+    ? [`${name}: held by a link lock`, link.linkOwnerText(linkOwner)]
+    : [
+      isHeld(file)
+        ? `${name}: held by`
+        : `${name}: free ${NO_HOLDERS_RECORDED}`,
+      ...holders.map(describeHolder),
+    ];
+  if (elsewhere !== undefined) lines.push(`  ${describeBlocking(elsewhere)}`);
+  if (silence !== undefined) {
+    lines.push(` (locks of other hosts aren't known: ${silence})`);
+  }
+  if (waiters.length > 0) {
+    lines.push(" waited for by", ...waiters.map(describeHolder));
+  }
+  lines.push(...describeGap(unreadableProcesses));
+  return lines.join("\n");
+}
+
+/** A line on the processes that couldn't be looked into, if there are any. */
+export function describeGap(unreadableProcesses: number): string[] {
+  return unreadableProcesses === 0 ? [] : [
+    ` (processes that may not be looked into, such as other users': ` +
+    `${unreadableProcesses})`,
+  ];
+}
+
+/** A holder or waiter, its lock and its range, on two lines. */
+export function describeHolder(holder: HolderInfo): string {
+  const { type, mode, startByte, endByte, user } = holder;
+  const range = startByte === 0n && endByte === undefined
+    ? ""
+    : ` bytes ${startByte}-${endByte ?? "EOF"}`;
+  return `  ${formatHolder(holder)}\n` +
+    `    ${type} ${mode}${range}${user === undefined ? "" : `, user ${user}`}`;
+}
+
+/** A lock whose holder isn't seen in /proc. */
+export function describeBlocking(blocking: BlockingLock): string {
+  const { type, startByte, lengthBytes, pid } = blocking;
+  const end = lengthBytes === 0n ? "EOF" : startByte + lengthBytes - 1n;
+  const who = pid > 0
+    ? `pid=${pid}, perhaps of another host`
+    : "a process that can't be seen from here";
+  return `${who}: a ${type} lock on bytes ${startByte}-${end}`;
+}
+
+/** The same as JSON documents have it. */
+export function blockingToJson(
+  blocking: BlockingLock | undefined,
+): Record<string, unknown> | null {
+  if (blocking === undefined) return null;
+  const { type, startByte, lengthBytes, pid } = blocking;
+  return {
+    type,
+    startByte: String(startByte),
+    lengthBytes: String(lengthBytes),
+    pid,
+  };
+}

@@ -1,0 +1,31 @@
+import type { CommandSpec } from "../../args/spec.ts";
+
+/** `holdfast who`. */
+export const WHO_SPEC: CommandSpec = {
+  name: "who",
+  summary: "say who holds a lock, and who waits for it",
+  usage: ["holdfast who [--json] LOCKFILE…"],
+  description:
+    "Lists the processes that hold a lock on each file: the one that took it, " +
+    "and every process that shares the descriptor it was taken through. " +
+    "Of a link lock (run --kind link) it tells the owner. " +
+    "Nothing is locked or created. A file on a remote filesystem is opened for " +
+    "reading, to ask its server for the locks of other hosts.",
+  operands: [
+    { name: "LOCKFILE", help: "the file to ask about", complete: "file" },
+  ],
+  options: [
+    { long: "json", help: "print one JSON document" },
+  ],
+  exitCodes: [
+    ["0", "nobody holds a lock on any of the files"],
+    ["1", "somebody holds a lock on at least one"],
+  ],
+  examples: [
+    ["holdfast who /var/lock/backup.lock", "who is in the way?"],
+    [
+      "holdfast who --json /tmp/a.lock | jq '.files[0].holders[].pid'",
+      "the process ids, for a script",
+    ],
+  ],
+};

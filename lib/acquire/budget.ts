@@ -1,0 +1,162 @@
+/**
+ * Waiting for locks, as everything in this layer does it.
+ *
+ * @module
+ */
+
+import { rejectRemoteFile } from "../fs/guard.ts";
+import type { HolderInfo } from "../inspect/holder.ts";
+import { FlockAttempt, type LockMode } from "../lock/flock/flock.ts";
+import {
+  attemptUntil,
+  checkTimeout,
+  type WaitOptions,
+} from "../wait/attempt_loop.ts";
+import { systemClock } from "../wait/clock.ts";
+import { lockWake, type WaitableAttempt } from "../wait/lock_wake.ts";
+import type { WakeSource } from "../wait/wake.ts";
+
+/** What is checked and created before a lock file is locked. */
+export interface CoordOptions extends WaitOptions {
+  /** Create missing parent directories of the lock file. */
+  createParents?: boolean | undefined;
+  /** Lock even on a network, cluster or FUSE filesystem. */
+  allowRemote?: boolean | undefined;
+  /** Called once, when a lock is found busy and a wait begins. */
+  onWait?: ((info: BusyInfo) => void) | undefined;
+}
+
+/** What a caller is told when its wait begins. */
+export interface BusyInfo {
+  /** The lock file. */
+  path: string;
+  /** Reads who holds the lock now. */
+  readHolders(): Promise<HolderInfo[]>;
+}
+
+/** What a wait is for. */
+export interface WaitTarget {
+  /** The file to name to the caller. */
+  path: string;
+  /** Open descriptors of the files whose release is worth another attempt. */
+  fds(): readonly number[];
+}
+
+/** One deadline for several waits that follow each other. */
+export class WaitBudget {
+  readonly #options: CoordOptions;
+  readonly #start = performance.now();
+  #announced = false;
+
+  /**
+   * Starts now.
+   *
+   * @throws {RangeError} when `timeoutMs` is negative or not a number.
+   */
+  constructor(options: CoordOptions) {
+    checkTimeout(options.timeoutMs ?? Infinity);
+    this.#options = options;
+  }
+
+  /** Milliseconds since the start. */
+  get waitedMs(): number {
+    return performance.now() - this.#start;
+  }
+
+  /** Milliseconds until the deadline. */
+  get leftMs(): number {
+    const { timeoutMs = Infinity } = this.#options;
+    return timeoutMs === 0 ? 0 : Math.max(0, timeoutMs - this.waitedMs);
+  }
+
+  /**
+   * Attempts something until it succeeds or the time is up.
+   *
+   * @param target What is waited for.
+   * @param attempt Gives a value when it succeeds, and `undefined` when busy.
+   * @returns The value, or `undefined` when the time was up.
+   * @throws `signal.reason` when the signal aborts.
+   */
+  wait<T>(
+    target: WaitTarget,
+    attempt: () => T | undefined,
+  ): Promise<T | undefined> {
+    return this.#attempt(target.path, attempt, async () => {
+      const { eventWake } = await import("../wait/event_wake.ts");
+      return eventWake(() => target.fds().map((fd) => ({ fd })));
+    });
+  }
+
+  /** Takes a lock; gives `undefined` when the time was up. */
+  take<T>(path: string, attempt: WaitableAttempt<T>): Promise<T | undefined> {
+    return this.#attempt(
+      path,
+      () => attempt.try(),
+      () => lockWake(attempt, this.#options),
+    );
+  }
+
+  async #attempt<T>(
+    path: string,
+    attempt: () => T | undefined,
+    wake: () => WakeSource | Promise<WakeSource>,
+  ): Promise<T | undefined> {
+    const { signal, onWait } = this.#options;
+    const { value } = await attemptUntil(attempt, {
+      timeoutMs: this.leftMs,
+      signal,
+      wake,
+      onBusy: () => {
+        if (this.#announced) return;
+        this.#announced = true;
+        onWait?.(busyInfo(path));
+      },
+    });
+    return value;
+  }
+
+  /** Sleeps, but not beyond the deadline. */
+  async pause(ms: number): Promise<void> {
+    const { signal } = this.#options;
+    await systemClock.sleep(Math.min(ms, this.leftMs), signal);
+    signal?.throwIfAborted();
+  }
+
+  /** The error that names a lock file and its holders. */
+  async timeoutError(path: string): Promise<Error> {
+    const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
+    const { timeoutMs } = this.#options;
+    return new LockTimeoutError(
+      path,
+      timeoutMs === 0 ? 0 : this.waitedMs,
+      await holdersOf(path),
+    );
+  }
+}
+
+/** What to tell a caller who waits for a lock file. */
+export function busyInfo(path: string): BusyInfo {
+  return { path, readHolders: () => holdersOf(path) };
+}
+
+/* Inspection is loaded only when there is somebody to name. */
+async function holdersOf(path: string): Promise<HolderInfo[]> {
+  const { readHolders } = await import("../inspect/holder.ts");
+  return readHolders(path);
+}
+
+/** A lock file on its way to being locked, refused where flock is a guess. */
+export function openAttempt(
+  path: string,
+  mode: LockMode,
+  options: Pick<CoordOptions, "createParents" | "allowRemote"> & {
+    create?: boolean;
+  } = {},
+): FlockAttempt {
+  const { allowRemote = false, createParents, create } = options;
+  return new FlockAttempt(path, mode, {
+    create,
+    createParents,
+    checkFd: allowRemote ? undefined : rejectRemoteFile,
+  });
+}

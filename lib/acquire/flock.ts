@@ -1,0 +1,186 @@
+/**
+ * Taking a flock with a deadline.
+ *
+ * @module
+ */
+
+import { rejectRemoteFile } from "../fs/guard.ts";
+import type { HolderInfo } from "../inspect/holder.ts";
+import {
+  FlockAttempt,
+  type FlockHandle,
+  type LockMode,
+} from "../lock/flock/flock.ts";
+import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
+import { lockWake } from "../wait/lock_wake.ts";
+
+/** What is checked and created before a file is locked. */
+export interface TryAcquireOptions {
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
+  /** Create missing parent directories of the lock file. */
+  createParents?: boolean | undefined;
+  /** Lock even on a network, cluster or FUSE filesystem. */
+  allowRemote?: boolean | undefined;
+}
+
+/** What a caller is told when its wait begins. */
+export interface WaitInfo {
+  /** The lock file. */
+  path: string;
+  /** Reads who holds the lock now. */
+  readHolders(): Promise<HolderInfo[]>;
+}
+
+/** How {@linkcode acquire} takes a lock and waits for it. */
+export interface AcquireOptions extends TryAcquireOptions, WaitOptions {
+  /** Called once, when the lock is found busy and the wait begins. */
+  onWait?: ((info: WaitInfo) => void) | undefined;
+  /**
+   * Called once, when the kernel can't tell when the lock is worth another
+   * attempt, so that the wait polls instead: the filesystem is remote, or the
+   * limits of inotify(7) are reached.
+   */
+  onDegraded?: ((reason: Error) => void) | undefined;
+}
+
+function flockAttempt(
+  path: string,
+  options: TryAcquireOptions,
+): FlockAttempt {
+  const { mode = "exclusive", createParents, allowRemote = false } = options;
+  return new FlockAttempt(path, mode, {
+    createParents,
+    checkFd: allowRemote ? undefined : rejectRemoteFile,
+  });
+}
+
+/* Inspection is loaded only when there is somebody to name: an uncontended
+ * lock shouldn't pay for it. */
+async function holdersOf(path: string): Promise<HolderInfo[]> {
+  const { readHolders } = await import("../inspect/holder.ts");
+  return readHolders(path);
+}
+
+/**
+ * Takes an exclusive or shared flock(2) on a file if it is free.
+ *
+ * The file is created if need be; a network, cluster or FUSE filesystem is
+ * refused; and the lock is taken on the file that the path names at that
+ * moment, even if others remove or replace it.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param path The lock file.
+ * @param options Mode and checks.
+ * @returns The held lock, or `undefined` when somebody else holds it.
+ * @throws {UnsupportedFilesystemError} when flock can't be relied on there.
+ * @throws {SyscallError} when the file can't be opened or locked.
+ *
+ * @example
+ * ```ts
+ * import { tryAcquire } from "@holdfast/holdfast";
+ *
+ * using lock = tryAcquire("/tmp/holdfast-example.lock");
+ * if (lock === undefined) console.log("already running");
+ * ```
+ */
+export function tryAcquire(
+  path: string,
+  options: TryAcquireOptions = {},
+): FlockHandle | undefined {
+  // `using` costs as much as a system call here.
+  const attempt = flockAttempt(path, options);
+  try {
+    return attempt.try();
+  } finally {
+    attempt[Symbol.dispose]();
+  }
+}
+
+/**
+ * Takes an exclusive or shared flock(2) on a file, waiting until it is free,
+ * the time is up or the signal aborts. Other work of this process goes on
+ * meanwhile.
+ *
+ * The wait is a call that sleeps in the kernel, on one of the runtime's helper
+ * threads: /proc/locks and `holdfast who` show it. Waits for more than eight
+ * files at once, those in a Worker and those on remote filesystems sleep until
+ * someone closes the file, by inotify(7), and find a release that leaves it
+ * open by attempts 0.25 to 5 s apart. Calls for one path in one isolate are
+ * served in order, with one descriptor for all that wait.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param path The lock file; as for {@linkcode tryAcquire}.
+ * @param options Mode, checks, `timeoutMs`, `signal` and `onWait`.
+ * @returns The held lock; `using` releases it at the end of the block.
+ * @throws {LockTimeoutError} when it was busy until the deadline; it names
+ * the holders.
+ * @throws {UnsupportedFilesystemError} when flock can't be relied on there.
+ * @throws {SyscallError} when the file can't be opened or locked.
+ * @throws {RangeError} when `timeoutMs` is negative or not a number.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { acquire } from "@holdfast/holdfast";
+ *
+ * using lock = await acquire("/tmp/holdfast-example.lock", {
+ *   timeoutMs: 5000,
+ * });
+ * console.log(`holding ${lock.path}`);
+ * ```
+ */
+export async function acquire(
+  path: string,
+  options: AcquireOptions = {},
+): Promise<FlockHandle> {
+  using attempt = flockAttempt(path, options);
+  const { value: lock, waitedMs } = await attemptUntil(
+    () => attempt.try(),
+    {
+      timeoutMs: options.timeoutMs,
+      signal: options.signal,
+      queue: path,
+      wake: () => lockWake(attempt, options),
+      onBusy: () =>
+        options.onWait?.({ path, readHolders: () => holdersOf(path) }),
+    },
+  );
+  if (lock !== undefined) return lock;
+  const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
+  throw new LockTimeoutError(path, waitedMs, await holdersOf(path));
+}
+
+/**
+ * Runs a function while holding a lock, and releases the lock when the
+ * function returns or throws.
+ *
+ * Permissions and errors as for {@linkcode acquire}.
+ *
+ * @param path The lock file.
+ * @param options How to take the lock.
+ * @param fn Runs once the lock is held.
+ * @returns What `fn` returns.
+ *
+ * @example
+ * ```ts
+ * import { withLock } from "@holdfast/holdfast";
+ *
+ * const answer = await withLock(
+ *   "/tmp/holdfast-example.lock",
+ *   { timeoutMs: 5000 },
+ *   () => 42,
+ * );
+ * console.log(answer);
+ * ```
+ */
+export async function withLock<T>(
+  path: string,
+  options: AcquireOptions,
+  fn: (lock: FlockHandle) => T | Promise<T>,
+): Promise<T> {
+  using lock = await acquire(path, options);
+  return await fn(lock);
+}

@@ -1,0 +1,161 @@
+/**
+ * Locks by hard link, for where flock(2) can't be trusted, such as NFS: taking
+ * one with a deadline, and everything else about them.
+ *
+ * ```ts
+ * import { acquireLinkLock } from "@holdfast/holdfast/link-lock";
+ *
+ * using lock = await acquireLinkLock("/tmp/holdfast-example.link", {
+ *   timeoutMs: 5000,
+ *   message: "nightly job",
+ * });
+ * console.log(`holder number ${lock.fence}`);
+ * ```
+ *
+ * Permissions: `--allow-read` and `--allow-write` for the lock's directory,
+ * and `--allow-ffi` to tell whether an owner is alive. Without the last, give
+ * `--allow-sys=hostname,uid` and `--allow-read=/etc/machine-id` to be named to
+ * others; locks are then taken and released, but none is ever found stale.
+ *
+ * @module
+ */
+
+import {
+  formatLinkOwnerLine,
+  type LinkLock,
+  LinkLockAttempt,
+  type LinkLockOptions,
+  type LinkLockOwner,
+  readLinkLockOwner,
+} from "../lock/link/link_lock.ts";
+import { quotePath } from "../proc/printable.ts";
+import { LockError } from "../sys/error.ts";
+import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
+import { dirname } from "../sys/path_parts.ts";
+import { eventWake, type WakeTarget } from "../wait/event_wake.ts";
+
+export * from "../lock/link/link_lock.ts";
+export type { HeldLock } from "../lock/held_lock.ts";
+export type { WaitOptions } from "../wait/attempt_loop.ts";
+export { LockError } from "../sys/error.ts";
+
+/** How {@linkcode acquireLinkLock} takes a lock and waits for it. */
+export interface AcquireLinkLockOptions extends LinkLockOptions, WaitOptions {
+  /** Called once, when the lock is found busy and the wait begins. */
+  onWait?: (() => void) | undefined;
+}
+
+/** A link lock stayed busy until the deadline. */
+export class LinkLockTimeoutError extends LockError {
+  /** The name that lock timeouts of all kinds have. */
+  override name = "LockTimeoutError";
+  /** The lock. */
+  readonly path: string;
+  /** How long the caller waited, in milliseconds. */
+  readonly waitedMs: number;
+  /** Who held it just after the deadline. */
+  readonly owner: LinkLockOwner | undefined;
+
+  /** Made by `acquireLinkLock`. */
+  constructor(
+    path: string,
+    waitedMs: number,
+    owner: LinkLockOwner | undefined,
+  ) {
+    const waited = waitedMs < 1
+      ? "is held by somebody else"
+      : `was still held after ${Math.round(waitedMs)} ms`;
+    super(
+      `Cannot take link lock ${quotePath(path)}: it ${waited}; ` +
+        (owner === undefined
+          ? "it has just been released"
+          : `held by ${formatLinkOwnerLine(owner)}`),
+    );
+    this.path = path;
+    this.waitedMs = waitedMs;
+    this.owner = owner;
+  }
+}
+
+/** What goes away from its directory when a link lock is released. */
+function linkLockEntry(path: string): WakeTarget {
+  return {
+    directory: dirname(path),
+    entry: path.slice(path.lastIndexOf("/") + 1),
+  };
+}
+
+/**
+ * Takes a link lock, waiting until it is free, its owner is proved dead, the
+ * time is up or the signal aborts. It is tried again after a random time of
+ * at most 100 ms.
+ *
+ * Permissions: `--allow-read`, `--allow-write` and `--allow-ffi`.
+ *
+ * @param path The lock, as for `tryLinkLock`.
+ * @param options What to tell others, lease, `timeoutMs`, `signal`, `onWait`.
+ * @returns The held lock; `using` releases it at the end of the block.
+ * @throws {LinkLockTimeoutError} when it was busy until the deadline; it names
+ * the owner.
+ * @throws {ForeignLinkLockError} when something else stands at the path.
+ * @throws {RangeError} when `timeoutMs` is negative or not a number.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { acquireLinkLock } from "@holdfast/holdfast/link-lock";
+ *
+ * using lock = await acquireLinkLock("/tmp/holdfast-example.link", {
+ *   timeoutMs: 5000,
+ * });
+ * console.log(`holding ${lock.path}`);
+ * ```
+ */
+export async function acquireLinkLock(
+  path: string,
+  options: AcquireLinkLockOptions = {},
+): Promise<LinkLock> {
+  const attempt = new LinkLockAttempt(path, options);
+  const { value: lock, waitedMs } = await attemptUntil(() => attempt.try(), {
+    timeoutMs: options.timeoutMs,
+    signal: options.signal,
+    wake: () =>
+      // Another host's release, or a lease that ends, raises no event.
+      eventWake(() => [linkLockEntry(path)], { mostlySilent: true }),
+    onBusy: options.onWait,
+  });
+  if (lock !== undefined) return lock;
+  throw new LinkLockTimeoutError(path, waitedMs, readLinkLockOwner(path));
+}
+
+/**
+ * Runs a function while holding a link lock, and releases the lock when the
+ * function returns or throws.
+ *
+ * Permissions and errors as for {@linkcode acquireLinkLock}.
+ *
+ * @param path The lock.
+ * @param options How to take the lock.
+ * @param fn Runs once the lock is held.
+ * @returns What `fn` returns.
+ *
+ * @example
+ * ```ts
+ * import { withLinkLock } from "@holdfast/holdfast/link-lock";
+ *
+ * const answer = await withLinkLock(
+ *   "/tmp/holdfast-example.link",
+ *   { timeoutMs: 5000 },
+ *   () => 42,
+ * );
+ * console.log(answer);
+ * ```
+ */
+export async function withLinkLock<T>(
+  path: string,
+  options: AcquireLinkLockOptions,
+  fn: (lock: LinkLock) => T | Promise<T>,
+): Promise<T> {
+  using lock = await acquireLinkLock(path, options);
+  return await fn(lock);
+}

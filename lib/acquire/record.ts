@@ -1,0 +1,244 @@
+/**
+ * Taking record locks, and flock with fcntl, with a deadline.
+ *
+ * @module
+ */
+
+import type { HolderInfo } from "../inspect/holder.ts";
+import {
+  rejectUnsafeBothLocks,
+  rejectUnsafeRecordLocks,
+} from "../fs/record_guard.ts";
+import { BothLockAttempt, type BothLockHandle } from "../lock/both_lock.ts";
+import type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
+import type { ByteSpan } from "../lock/record/posix_guard.ts";
+import {
+  RecordLockAttempt,
+  type RecordLockHandle,
+  type RecordLockTarget,
+} from "../lock/record/record_lock_handle.ts";
+import { EDEADLK } from "../sys/errno.ts";
+import { SyscallError } from "../sys/error.ts";
+import type { TryAcquireOptions, WaitInfo } from "./flock.ts";
+import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
+import { lockWake, type WaitableAttempt } from "../wait/lock_wake.ts";
+
+/** Which record lock is taken and what is checked before. */
+export interface CheckedRecordLockOptions
+  extends RecordLockTarget, TryAcquireOptions {}
+
+/** How {@linkcode acquireRecordLock} takes a lock and waits for it. */
+export interface AcquireRecordLockOptions
+  extends CheckedRecordLockOptions, WaitOptions {
+  /** Called once, when the lock is found busy and the wait begins. */
+  onWait?: ((info: WaitInfo) => void) | undefined;
+}
+
+/** How {@linkcode acquireBothLocks} takes the locks and waits for them. */
+export interface AcquireBothOptions extends TryAcquireOptions, WaitOptions {
+  /** Called once, when a lock is found busy and the wait begins. */
+  onWait?: ((info: WaitInfo) => void) | undefined;
+}
+
+/** An attempt at a record lock, where such locks can be relied on. */
+export function recordLockAttempt(
+  path: string,
+  options: CheckedRecordLockOptions,
+): RecordLockAttempt {
+  const { kind = "ofd", allowRemote = false } = options;
+  return new RecordLockAttempt(path, {
+    ...options,
+    checkFd: allowRemote
+      ? undefined
+      : (fd, path) => rejectUnsafeRecordLocks(fd, path, kind),
+  });
+}
+
+/** An attempt at both locks, where they are two. */
+export function bothLockAttempt(
+  path: string,
+  options: TryAcquireOptions,
+): BothLockAttempt {
+  const { mode = "exclusive", createParents, allowRemote = false } = options;
+  return new BothLockAttempt(path, mode, {
+    createParents,
+    checkFd: (fd, path) => rejectUnsafeBothLocks(fd, path, allowRemote),
+  });
+}
+
+/** Everybody with a record lock in the way of one. */
+async function rangeHoldersOf(
+  path: string,
+  span: ByteSpan,
+  mode: LockMode,
+): Promise<HolderInfo[]> {
+  const { readRangeHolders } = await import("../inspect/range_holders.ts");
+  return readRangeHolders(path, span, mode);
+}
+
+async function waitForAttempt<T>(
+  path: string,
+  attempt: WaitableAttempt<T> & Disposable,
+  options: AcquireBothOptions,
+  readHolders: () => Promise<HolderInfo[]>,
+): Promise<T> {
+  using ending = attempt;
+  const { value: lock, waitedMs } = await attemptUntil(
+    () => ending.try(),
+    {
+      timeoutMs: options.timeoutMs,
+      signal: options.signal,
+      wake: () => lockWake(ending, options),
+      onBusy: () => options.onWait?.({ path, readHolders }),
+    },
+  );
+  if (lock !== undefined) return lock;
+  const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
+  throw new LockTimeoutError(path, waitedMs, await readHolders());
+}
+
+/**
+ * Takes a byte-range lock on a file, waiting until it is free, the time is up
+ * or the signal aborts. Other work of this process goes on meanwhile.
+ *
+ * OFD locks are the default; see `tryRecordLock` for the traps of POSIX locks.
+ * Such a wait is never part of a ring for the kernel: two processes that wait
+ * for each other so go on until their deadlines. `blockRecordLock` is
+ * refused instead, for POSIX locks.
+ *
+ * Permissions: `--allow-ffi`. See fcntl(2), F_GETLK(2const).
+ *
+ * @param path The file; it is created if need be.
+ * @param options `range`, `kind`, `mode`, checks, `timeoutMs`, `signal` and
+ * `onWait`.
+ * @returns The held lock; `using` releases it at the end of the block.
+ * @throws {LockTimeoutError} when it was busy until the deadline; it names
+ * those who hold a lock on these bytes.
+ * @throws {UnsupportedFilesystemError} when such locks can't be relied on
+ * there.
+ * @throws {SyscallError} when the file can't be opened or locked.
+ * @throws {RangeError} when there is no such range, or `timeoutMs` is negative
+ * or not a number.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { acquireRecordLock } from "@holdfast/holdfast";
+ *
+ * using lock = await acquireRecordLock("/tmp/holdfast-example.db", {
+ *   range: { startByte: 100n, lengthBytes: 10n },
+ *   timeoutMs: 5000,
+ * });
+ * console.log(`holding bytes ${lock.startByte}-${lock.endByte}`);
+ * ```
+ */
+export async function acquireRecordLock(
+  path: string,
+  options: AcquireRecordLockOptions = {},
+): Promise<RecordLockHandle> {
+  const attempt = recordLockAttempt(path, options);
+  const { mode = "exclusive" } = options;
+  return await waitForAttempt(
+    path,
+    attempt,
+    options,
+    () => rangeHoldersOf(path, attempt.span, mode),
+  );
+}
+
+/**
+ * Takes a byte-range lock on a file, asleep in the kernel until it is free.
+ * The whole thread sleeps, with its event loop, before the promise is given:
+ * that promise only lets a refusal be explained.
+ *
+ * Permissions: `--allow-ffi`. See fcntl(2), F_GETLK(2const).
+ *
+ * @param path The file; it is created if need be.
+ * @param options `range`, `kind`, `mode`, checks, and `timeoutMs` to give up.
+ * @returns The held lock, or `undefined` when the time was up.
+ * @throws {RecordDeadlockError} when the holder of a POSIX lock waits for one
+ * of this process; it names the ring.
+ * @throws {UnsupportedFilesystemError} when such locks can't be relied on
+ * there.
+ * @throws {SyscallError} when the file can't be opened or locked.
+ *
+ * @example
+ * ```ts
+ * import { blockRecordLock } from "@holdfast/holdfast";
+ *
+ * using lock = await blockRecordLock("/tmp/holdfast-example.db", {
+ *   timeoutMs: 5000,
+ * });
+ * if (lock === undefined) console.log("still busy after 5 s");
+ * ```
+ */
+export function blockRecordLock(
+  path: string,
+  options: CheckedRecordLockOptions & BlockOptions = {},
+): Promise<RecordLockHandle | undefined> {
+  return blockAttempt(path, recordLockAttempt(path, options), options);
+}
+
+/** Waits in the kernel, and explains a refusal to do so. */
+export async function blockAttempt(
+  path: string,
+  attempt: RecordLockAttempt,
+  options: Pick<CheckedRecordLockOptions, "mode"> & BlockOptions,
+): Promise<RecordLockHandle | undefined> {
+  using ending = attempt;
+  try {
+    return ending.block(options);
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.errno !== EDEADLK) {
+      throw error;
+    }
+    const { readDeadlockCycle, RecordDeadlockError } = await import(
+      "./record_deadlock_error.ts"
+    );
+    const { mode = "exclusive" } = options;
+    throw new RecordDeadlockError(
+      path,
+      readDeadlockCycle(path, attempt.span, mode),
+    );
+  }
+}
+
+/**
+ * Takes flock and an OFD lock on all bytes of one file, for programs that use
+ * either: both or neither, the flock first, and neither held while the other
+ * is waited for. They are released in reverse.
+ *
+ * Permissions: `--allow-ffi`. See flock(2), fcntl(2).
+ *
+ * @param path The file; it is created if need be.
+ * @param options Mode, checks, `timeoutMs`, `signal` and `onWait`.
+ * @returns The held locks; `using` releases them at the end of the block.
+ * @throws {LockTimeoutError} when one was busy until the deadline; it names
+ * the holders.
+ * @throws {UnsupportedFilesystemError} on NFS, where the two are one lock, and
+ * on other remote filesystems unless `allowRemote` is set.
+ * @throws {SyscallError} when the file can't be opened or locked.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { acquireBothLocks } from "@holdfast/holdfast";
+ *
+ * using lock = await acquireBothLocks("/tmp/holdfast-example.pid");
+ * console.log(`holding ${lock.path}`);
+ * ```
+ */
+export function acquireBothLocks(
+  path: string,
+  options: AcquireBothOptions = {},
+): Promise<BothLockHandle> {
+  return waitForAttempt(
+    path,
+    bothLockAttempt(path, options),
+    options,
+    async () => {
+      const { readHolders } = await import("../inspect/holder.ts");
+      return readHolders(path);
+    },
+  );
+}

@@ -1,0 +1,82 @@
+/**
+ * Filesystems on which record locks can't be relied on, or are no different
+ * from flock.
+ *
+ * @module
+ */
+
+import type { RecordLockKind } from "../lock/record/record_lock.ts";
+import { parseFdinfo } from "../proc/fdinfo.ts";
+import { parseMountinfo } from "../proc/mountinfo.ts";
+import { readText } from "../sys/file.ts";
+import {
+  fsTypeOfFd,
+  isRemoteFd,
+  rejectRemoteFs,
+  UnsupportedFilesystemError,
+} from "./guard.ts";
+import { judgeFilesystem } from "./verdict.ts";
+
+/**
+ * Refuses a file on a filesystem where record locks aren't known to exclude
+ * everybody who has it mounted. NFSv4 passes, for its server keeps the locks.
+ *
+ * Permissions: `--allow-ffi`.
+ *
+ * @param fd An open descriptor.
+ * @param path Names the file in errors.
+ * @param kind The kind of lock.
+ * @throws {UnsupportedFilesystemError} with the reason.
+ */
+export function rejectUnsafeRecordLocks(
+  fd: number,
+  path: string,
+  kind: RecordLockKind,
+): void {
+  if (!isRemoteFd(fd)) return;
+  const { mountId } = parseFdinfo(readText(`/proc/self/fdinfo/${fd}`));
+  const mount = parseMountinfo(readText("/proc/self/mountinfo"))
+    .find((mount) => mount.mountId === mountId);
+  if (mount === undefined) return rejectRemoteFs(fd, path);
+  const unsafe = Object.values(judgeFilesystem(mount, false)[kind])
+    .find(({ trust }) => trust !== "yes");
+  if (unsafe === undefined) return;
+  throw new UnsupportedFilesystemError(path, mount.fsType, unsafe.reason, {
+    lock: kind === "ofd" ? "OFD locks" : "POSIX locks",
+  });
+}
+
+const NFS_SUPER_MAGIC = 0x6969;
+
+/**
+ * Refuses flock and fcntl together on a remote filesystem.
+ *
+ * On NFS the client turns a flock into a lock of the whole range on the
+ * server, where the two are the same lock and stand in each other's way: there
+ * it is refused even with `allowRemote`.
+ *
+ * @param fd An open descriptor.
+ * @param path Names the file in errors.
+ * @param allowRemote Whether other remote filesystems are all right.
+ * @throws {UnsupportedFilesystemError} with the reason.
+ */
+export function rejectUnsafeBothLocks(
+  fd: number,
+  path: string,
+  allowRemote: boolean,
+): void {
+  if (fsTypeOfFd(fd, path) === NFS_SUPER_MAGIC) {
+    throw new UnsupportedFilesystemError(
+      path,
+      "nfs",
+      "the client turns flock into a record lock on the server, so that the " +
+        "two are the same lock and exclude each other",
+      {
+        lock: "flock and fcntl together",
+        advice: "take the record lock alone (kind ofd or posix): " +
+          "it also excludes those who flock the file there",
+      },
+    );
+  }
+  if (!allowRemote) rejectRemoteFs(fd, path);
+}

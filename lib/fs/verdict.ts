@@ -1,0 +1,273 @@
+/**
+ * What each kind of lock is worth on each filesystem, and between whom.
+ *
+ * Pure: facts in, judgement out. The facts come from `doctor.ts`.
+ *
+ * @module
+ */
+
+import type { MountInfo } from "../proc/mountinfo.ts";
+
+/** The kinds of lock that holdfast takes. */
+export type LockKind = "flock" | "posix" | "ofd" | "link";
+
+/** Every kind, in the order of reports. */
+export const LOCK_KINDS: readonly LockKind[] = [
+  "flock",
+  "posix",
+  "ofd",
+  "link",
+];
+
+/**
+ * Between whom a lock is to exclude. `host`: processes of this host.
+ * `clients`: this host and others that mount the same storage. `server`: a
+ * file server's own processes and its clients.
+ */
+export type LockParty = "host" | "clients" | "server";
+
+/** Whether a lock excludes; `depends` when it can't be told from here. */
+export type Trust = "yes" | "no" | "depends";
+
+/** What a kind of lock is worth between some parties. */
+export interface TrustEntry {
+  /** Whether it excludes. */
+  trust: Trust;
+  /** Why, as a clause. */
+  reason: string;
+}
+
+/** By kind, then by the parties there are on this filesystem. */
+export type TrustTable = Record<
+  LockKind,
+  Partial<Record<LockParty, TrustEntry>>
+>;
+
+const yes = (reason: string): TrustEntry => ({ trust: "yes", reason });
+const no = (reason: string): TrustEntry => ({ trust: "no", reason });
+const depends = (reason: string): TrustEntry => ({ trust: "depends", reason });
+
+const KERNEL = yes("the kernel of this host decides");
+const ATOMIC_LINK = yes("link(2) is atomic here");
+
+/**
+ * Judges every kind of lock on a filesystem.
+ *
+ * @param mount The mount the file is on.
+ * @param exported Whether this host exports the file by NFS.
+ * @returns What each kind is worth between the parties that exist.
+ *
+ * @example
+ * ```ts
+ * import { parseMountinfo } from "../proc/mountinfo.ts";
+ * import { judgeFilesystem } from "./verdict.ts";
+ *
+ * const [mount] = parseMountinfo("36 1 0:9 / /n rw - nfs4 srv:/ rw,vers=4.2\n");
+ * console.log(judgeFilesystem(mount!, false).flock.server?.trust); // no
+ * ```
+ */
+export function judgeFilesystem(
+  mount: Pick<MountInfo, "fsType" | "superOptions" | "mountOptions">,
+  exported: boolean,
+): TrustTable {
+  const options = new Set([...mount.mountOptions, ...mount.superOptions]);
+  const [type, subtype] = splitOnce(mount.fsType, ".");
+  switch (type) {
+    case "nfs":
+    case "nfs4":
+      return judgeNfs(type, options);
+    case "cifs":
+    case "smb3":
+      return judgeSmb(options);
+    case "ceph":
+      return everywhere(
+        yes("the metadata server keeps the locks of all clients"),
+        depends(
+          "the metadata server ends the locks of a client that it can't reach",
+        ),
+        depends("hard links are atomic on the metadata server"),
+      );
+    case "fuse":
+    case "fuseblk":
+      return judgeFuse(subtype);
+    case "9p":
+    case "virtiofs":
+    case "vboxsf":
+    case "vmhgfs":
+      return everywhere(
+        KERNEL,
+        no("the locks stay inside this guest"),
+        depends("the host's filesystem decides"),
+      );
+    case "afs":
+    case "coda":
+      return everywhere(
+        KERNEL,
+        no("byte ranges are not locked on the server"),
+        depends("links between directories are refused, in one they may work"),
+      );
+    case "lustre":
+      return judgeLustre(options);
+    case "gfs2":
+    case "ocfs2":
+      return options.has("localflocks")
+        ? everywhere(KERNEL, no("mounted with localflocks"), ATOMIC_LINK)
+        : everywhere(
+          KERNEL,
+          depends("the cluster's lock manager must run"),
+          ATOMIC_LINK,
+        );
+    default:
+      return judgeLocal(exported);
+  }
+}
+
+/** Host and clients alike for flock, posix and ofd; link between clients. */
+function everywhere(
+  host: TrustEntry,
+  clients: TrustEntry,
+  linkClients: TrustEntry,
+): TrustTable {
+  return {
+    flock: { host, clients },
+    posix: { host, clients },
+    ofd: { host, clients },
+    link: { host: ATOMIC_LINK, clients: linkClients },
+  };
+}
+
+function judgeLocal(exported: boolean): TrustTable {
+  if (!exported) {
+    return {
+      flock: { host: KERNEL },
+      posix: { host: KERNEL },
+      ofd: { host: KERNEL },
+      link: { host: ATOMIC_LINK },
+    };
+  }
+  const record = {
+    host: KERNEL,
+    server: yes("a client's lock is a POSIX lock on this server"),
+  };
+  return {
+    flock: {
+      host: KERNEL,
+      server: no(
+        "this host exports the path: a client's flock is a POSIX lock here, " +
+          "so a client and a process of this host can both hold it",
+      ),
+    },
+    posix: record,
+    ofd: record,
+    link: { host: ATOMIC_LINK, server: ATOMIC_LINK },
+  };
+}
+
+function judgeNfs(type: string, options: ReadonlySet<string>): TrustTable {
+  const local = optionValue(options, "local_lock") ??
+    (options.has("nolock") ? "all" : "none");
+  const localFlock = local === "all" || local === "flock";
+  const localPosix = local === "all" || local === "posix";
+  const version = optionValue(options, "vers") ?? (type === "nfs4" ? "4" : "3");
+  const isSoft = options.has("soft") || options.has("softerr");
+  const mountedLocal = no(
+    options.has("nolock")
+      ? "mounted with nolock: locks stay on this host"
+      : `mounted with local_lock=${local}: locks stay on this host`,
+  );
+  const onServer = isSoft
+    ? depends("mounted soft: a lock call can fail when the server is slow")
+    : version.startsWith("4")
+    ? yes(`NFSv${version} keeps the lock on the server`)
+    : depends("NFSv3 needs lockd and statd on client and server");
+  const record = {
+    host: KERNEL,
+    clients: localPosix ? mountedLocal : onServer,
+    server: localPosix ? mountedLocal : onServer,
+  };
+  return {
+    flock: {
+      host: KERNEL,
+      clients: localFlock ? mountedLocal : onServer,
+      server: localFlock ? mountedLocal : no(
+        "the client's flock is a POSIX lock on the server, which the " +
+          "server's own flock doesn't see",
+      ),
+    },
+    posix: record,
+    ofd: record,
+    link: {
+      host: ATOMIC_LINK,
+      clients: yes("the server makes links atomically"),
+      server: yes("the server makes links atomically"),
+    },
+  };
+}
+
+function judgeSmb(options: ReadonlySet<string>): TrustTable {
+  const clients = options.has("nobrl")
+    ? no("mounted with nobrl: locks stay on this host")
+    : depends("locks become mandatory byte-range locks of the server");
+  const table = everywhere(
+    KERNEL,
+    clients,
+    depends("the server must support hard links"),
+  );
+  table.link.host = depends("the server must support hard links");
+  return table;
+}
+
+/** FUSE programs known to keep locks inside this host. */
+const LOCAL_FUSE = new Set([
+  "sshfs",
+  "rclone",
+  "s3fs",
+  "gcsfuse",
+  "curlftpfs",
+]);
+
+function judgeFuse(subtype: string | undefined): TrustTable {
+  const clients = subtype !== undefined && LOCAL_FUSE.has(subtype)
+    ? no(`${subtype} sends no locks to the other side`)
+    : depends("the program behind the mount decides whether locks leave it");
+  const table = everywhere(
+    depends(
+      "through this mount the kernel or the program behind it decides; " +
+        "a process that uses the storage beneath may not see the lock",
+    ),
+    clients,
+    depends("the program behind the mount must make links atomically"),
+  );
+  table.link.host = depends(
+    "the program behind the mount must make links atomically",
+  );
+  return table;
+}
+
+function judgeLustre(options: ReadonlySet<string>): TrustTable {
+  const clients = options.has("flock")
+    ? yes("mounted with flock: locks are coherent between clients")
+    : options.has("localflock")
+    ? no("mounted with localflock")
+    : no("mounted without flock");
+  const host = options.has("flock") || options.has("localflock")
+    ? KERNEL
+    : no("mounted without flock: lock calls fail");
+  return everywhere(host, clients, yes("the metadata server makes links"));
+}
+
+function optionValue(
+  options: ReadonlySet<string>,
+  name: string,
+): string | undefined {
+  for (const option of options) {
+    const [key, value] = splitOnce(option, "=");
+    if (key === name) return value;
+  }
+  return undefined;
+}
+
+function splitOnce(text: string, separator: string): [string, string?] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,358 @@
+/**
+ * Whole-file locks by flock(2).
+ *
+ * @module
+ */
+
+import { callLibc, callLibcOnce } from "../../sys/call.ts";
+import { EAGAIN, EBADF, EINTR, ENOLCK, EOPNOTSUPP } from "../../sys/errno.ts";
+import { SyscallError } from "../../sys/error.ts";
+import { closeFile } from "../../sys/file.ts";
+import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
+import { libc } from "../../sys/libc.ts";
+import { parkCall, type ParkedCall } from "../../sys/parked_call.ts";
+import type { HeldLock } from "../held_lock.ts";
+import { setDescriptorInheritable } from "../../sys/inheritance.ts";
+import { type FlockOptions, NamedFile } from "../named_file.ts";
+
+export type { FlockOptions } from "../named_file.ts";
+
+/**
+ * `exclusive`: one holder. `shared`: any number of shared holders, and no
+ * exclusive one meanwhile.
+ */
+export type LockMode = "exclusive" | "shared";
+
+const LOCK_OPERATIONS: Readonly<Record<LockMode, number>> = {
+  shared: 1,
+  exclusive: 2,
+};
+const LOCK_NB = 4;
+const LOCK_UN = 8;
+
+/**
+ * A held flock(2). `using` releases it at the end of the block; so does the
+ * end of the process, however it ends.
+ *
+ * The lock belongs to the open file description: it lasts until it is released
+ * here or every descriptor of that description is closed.
+ */
+export class FlockHandle implements HeldLock {
+  /** The path it was taken by. */
+  readonly path: string;
+  /** The descriptor that carries the lock. Don't close it. */
+  readonly fd: number;
+  #mode: LockMode;
+  #held = true;
+  #open = true;
+
+  /** Made by `tryFlock`, `blockFlock` and `acquire`, which hold the lock. */
+  constructor(path: string, fd: number, mode: LockMode) {
+    this.path = path;
+    this.fd = fd;
+    this.#mode = mode;
+  }
+
+  /** Whether it was taken shared or exclusive. */
+  get mode(): LockMode {
+    return this.#mode;
+  }
+
+  /** Whether it has been neither released nor lost in a conversion. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /**
+   * Converts the lock without waiting. The kernel gives up the old lock before
+   * it looks whether the new one is free: if it is not, none is held.
+   *
+   * @param mode What it is to become.
+   * @returns Whether it is held now, as `mode`.
+   * @throws {SyscallError} when the kernel can't do it.
+   * @throws {TypeError} when it has been released.
+   */
+  tryConvert(mode: LockMode): boolean {
+    if (!this.#open) throw new TypeError("The lock has been released");
+    if (this.#held && mode === this.#mode) return true;
+    this.#held = tryFlockFd(this.fd, mode, this.path);
+    if (this.#held) this.#mode = mode;
+    return this.#held;
+  }
+
+  /**
+   * Lets commands started from now on inherit the descriptor, or not. While
+   * such a command or its children live, they keep the lock alive even if
+   * this process dies; {@linkcode FlockHandle.release} ends it for all.
+   *
+   * @throws {SyscallError} when the descriptor is closed.
+   */
+  setInheritable(inheritable: boolean): void {
+    setDescriptorInheritable(this.fd, inheritable, this.path);
+  }
+
+  /**
+   * Releases the lock and closes the descriptor; the lock file stays, since a
+   * waiter may already have it open. A second call does nothing.
+   */
+  release(): void {
+    if (!this.#open) return;
+    this.#open = this.#held = false;
+    // Unlocking first ends the lock even where a child has inherited it.
+    libc.flock(this.fd, LOCK_UN);
+    closeFile(this.fd);
+  }
+
+  /** Releases the lock; see {@linkcode FlockHandle.release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/**
+ * flock(2) on a descriptor, without waiting.
+ *
+ * Permissions: `--allow-ffi`.
+ *
+ * @param fd An open descriptor; it stays open.
+ * @param mode Shared or exclusive. A lock held through the same description is
+ * converted, which is not atomic: it may be lost to another in between.
+ * @param path Names the file in errors.
+ * @returns Whether the lock is held now.
+ * @throws {SyscallError} when the kernel can't lock it at all.
+ */
+export function tryFlockFd(
+  fd: number,
+  mode: LockMode,
+  path?: string,
+): boolean {
+  const operation = LOCK_OPERATIONS[mode] | LOCK_NB;
+  const result = callLibc(() => libc.flock(fd, operation));
+  if (result === -EAGAIN) return false;
+  if (result < 0) throw flockError(fd, mode, path, -result);
+  return true;
+}
+
+/**
+ * flock(2) on a descriptor, asleep in the kernel until the lock is free. The
+ * whole thread sleeps, with its event loop.
+ *
+ * @param fd An open descriptor; it stays open.
+ * @param mode Shared or exclusive.
+ * @param options When to give up and what to do meanwhile.
+ * @returns Whether the lock is held now; `false` only after `timeoutMs`.
+ * @throws {SyscallError} when the kernel can't lock it at all.
+ */
+export function blockFlockFd(
+  fd: number,
+  mode: LockMode,
+  options: BlockOptions & { path?: string } = {},
+): boolean {
+  const { timeoutMs = Infinity, onTick, tickMs } = options;
+  const operation = LOCK_OPERATIONS[mode];
+  const result = withInterruptTimer(
+    () => callLibcOnce(() => libc.flock(fd, operation)),
+    { timeoutMs, tickMs, onTick },
+  );
+  if (result === -EINTR) return false;
+  if (result < 0) throw flockError(fd, mode, options.path, -result);
+  return true;
+}
+
+/**
+ * Gives up a flock(2) lock of a descriptor, which stays open.
+ *
+ * @throws {SyscallError} when the descriptor isn't open.
+ */
+export function unlockFlockFd(fd: number, path?: string): void {
+  const result = callLibc(() => libc.flock(fd, LOCK_UN));
+  if (result >= 0) return;
+  throw new SyscallError(`unlock${path === undefined ? ` ${fd}` : ""}`, {
+    syscall: "flock",
+    errno: -result,
+    path,
+  });
+}
+
+function flockError(
+  fd: number,
+  mode: LockMode,
+  path: string | undefined,
+  errno: number,
+): SyscallError {
+  const target = path === undefined ? ` file descriptor ${fd}` : "";
+  return new SyscallError(`lock${target}`, {
+    syscall: "flock",
+    errno,
+    path,
+    advice: flockAdvice(mode, errno),
+  });
+}
+
+function flockAdvice(mode: LockMode, errno: number): string | undefined {
+  switch (errno) {
+    case EBADF:
+      return mode === "exclusive"
+        ? "the descriptor isn't open, or this is NFS, where an exclusive " +
+          "lock needs a file that may be written"
+        : "the descriptor isn't open";
+    case ENOLCK:
+      return "the kernel or the file server is out of locks, " +
+        "or the server runs no lock service";
+    case EOPNOTSUPP:
+      return "the filesystem has no flock, choose a local path";
+    default:
+      return undefined;
+  }
+}
+
+/** How a thread that sleeps in the kernel gives up. */
+export interface BlockOptions {
+  /** Give up after so many milliseconds; never, unless set. */
+  timeoutMs?: number | undefined;
+  /**
+   * Called about every `tickMs` while waiting, such as to show progress;
+   * `false` ends that.
+   */
+  onTick?: (() => unknown) | undefined;
+  /** Milliseconds between ticks; 1000 unless set. */
+  tickMs?: number | undefined;
+}
+
+/**
+ * One lock file on its way to being locked. It stays open between attempts,
+ * and is opened anew when the name has come to mean another file.
+ */
+export class FlockAttempt implements Disposable {
+  readonly #path: string;
+  readonly #mode: LockMode;
+  readonly #named: NamedFile;
+
+  /** Opens nothing yet. */
+  constructor(path: string, mode: LockMode, options: FlockOptions) {
+    this.#path = path;
+    this.#mode = mode;
+    this.#named = new NamedFile(path, options);
+  }
+
+  /** The open descriptor; opens the file if need be. */
+  get fd(): number {
+    return this.#named.open().fd;
+  }
+
+  /** Takes the lock if it is free; the handle then owns the descriptor. */
+  try(): FlockHandle | undefined {
+    return this.#named.lock(({ fd }) =>
+      this.#handleIf(tryFlockFd(fd, this.#mode, this.#path), fd)
+    );
+  }
+
+  /**
+   * Waits in the kernel for the lock, on a helper thread. Once the call has
+   * succeeded the lock is held by the open file: {@linkcode FlockAttempt.try}
+   * gives its handle, disposing of the attempt gives it up.
+   *
+   * @returns The waiting call; `undefined` when it can't be parked.
+   */
+  park(): ParkedCall | undefined {
+    return parkCall(
+      "flock",
+      this.fd,
+      LOCK_OPERATIONS[this.#mode],
+      libc.flock_async,
+    );
+  }
+
+  /** Waits in the kernel for the lock; `undefined` after the timeout. */
+  block(options: BlockOptions): FlockHandle | undefined {
+    const { timeoutMs = Infinity } = options;
+    const deadline = performance.now() + timeoutMs;
+    return this.#named.lock(({ fd }) => {
+      const isHeld = blockFlockFd(fd, this.#mode, {
+        ...options,
+        timeoutMs: Math.max(0, deadline - performance.now()),
+        path: this.#path,
+      });
+      return this.#handleIf(isHeld, fd);
+    });
+  }
+
+  #handleIf(isHeld: boolean, fd: number): FlockHandle | undefined {
+    return isHeld ? new FlockHandle(this.#path, fd, this.#mode) : undefined;
+  }
+
+  /** Closes the descriptor, if no handle has taken it over. */
+  [Symbol.dispose](): void {
+    this.#named[Symbol.dispose]();
+  }
+}
+
+/**
+ * Takes a flock(2) on a file if it is free: the bare primitive.
+ *
+ * Creates the file if need be. Doesn't look at the filesystem: `tryAcquire`
+ * also refuses those where flock can't be relied on.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param path The lock file.
+ * @param mode Shared or exclusive.
+ * @param options How to open it.
+ * @returns The held lock, or `undefined` when somebody else holds it.
+ * @throws {SyscallError} when it can't be opened or locked.
+ *
+ * @example
+ * ```ts
+ * import { tryFlock } from "@holdfast/holdfast";
+ *
+ * using lock = tryFlock("/tmp/holdfast-example.lock");
+ * console.log(lock ? "got it" : "busy");
+ * ```
+ */
+export function tryFlock(
+  path: string,
+  mode: LockMode = "exclusive",
+  options: FlockOptions = {},
+): FlockHandle | undefined {
+  // `using` costs as much as a system call here.
+  const attempt = new FlockAttempt(path, mode, options);
+  try {
+    return attempt.try();
+  } finally {
+    attempt[Symbol.dispose]();
+  }
+}
+
+/**
+ * Takes a flock(2) on a file, asleep in the kernel until it is free.
+ *
+ * The whole thread sleeps: no timer, promise or signal listener of this
+ * process runs meanwhile. That makes it the fastest wait for a program that
+ * has nothing else to do; others want `acquire`.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param path The lock file.
+ * @param mode Shared or exclusive.
+ * @param options How to open it, and `timeoutMs` to give up.
+ * @returns The held lock, or `undefined` when the time was up.
+ * @throws {SyscallError} when it can't be opened or locked.
+ *
+ * @example
+ * ```ts
+ * import { blockFlock } from "@holdfast/holdfast";
+ *
+ * using lock = blockFlock("/tmp/holdfast-example.lock", "exclusive", {
+ *   timeoutMs: 5000,
+ * });
+ * if (lock === undefined) console.log("still busy after 5 s");
+ * ```
+ */
+export function blockFlock(
+  path: string,
+  mode: LockMode = "exclusive",
+  options: FlockOptions & BlockOptions = {},
+): FlockHandle | undefined {
+  using attempt = new FlockAttempt(path, mode, options);
+  return attempt.block(options);
+}

@@ -1,0 +1,328 @@
+/**
+ * Byte-range locks on a file by its path, each a handle of its own.
+ *
+ * @module
+ */
+
+import { LockError } from "../../sys/error.ts";
+import { closeFile, type FileStat } from "../../sys/file.ts";
+import type { ParkedCall } from "../../sys/parked_call.ts";
+import { quotePath } from "../../proc/printable.ts";
+import type { BlockOptions, FlockOptions, LockMode } from "../flock/flock.ts";
+import type { HeldLock } from "../held_lock.ts";
+import { setDescriptorInheritable } from "../../sys/inheritance.ts";
+import type { OpenedLockFile } from "../lock_file.ts";
+import { NamedFile } from "../named_file.ts";
+import {
+  type ByteSpan,
+  findOwnConflict,
+  guardPosixLock,
+  type OwnPosixLock,
+  removePosixLock,
+} from "./posix_guard.ts";
+import {
+  type ByteRange,
+  parkOfdSetlkw,
+  RECORD_LOCK_COMMANDS,
+  type RecordLockKind,
+  type RecordLockRequest,
+} from "./record_lock.ts";
+
+/** Which lock is taken. */
+export interface RecordLockTarget {
+  /** The bytes, counted from the file's start; all of them unless set. */
+  range?: ByteRange | undefined;
+  /** `ofd` unless set; `posix` has traps that `ofd` has not. */
+  kind?: RecordLockKind | undefined;
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
+}
+
+/** Which lock is taken, and how its file is opened. */
+export interface RecordLockOptions extends RecordLockTarget, FlockOptions {}
+
+/** The largest offset there is. */
+const MAX_OFFSET = 2n ** 63n - 1n;
+
+/**
+ * The bytes that a range covers, as the kernel reckons.
+ *
+ * @param range Counted from the file's start.
+ * @throws {RangeError} when it starts before the file or ends beyond the
+ * largest possible offset.
+ */
+export function rangeToSpan(range: ByteRange = {}): ByteSpan {
+  const { startByte = 0n, lengthBytes = 0n } = range;
+  if (startByte < 0n) {
+    throw new RangeError(`startByte must be 0 or more, got ${startByte}`);
+  }
+  if (lengthBytes < 0n) {
+    if (startByte + lengthBytes < 0n) {
+      throw new RangeError(
+        `A range of ${lengthBytes} bytes before ${startByte} starts before ` +
+          "the file",
+      );
+    }
+    return { startByte: startByte + lengthBytes, endByte: startByte - 1n };
+  }
+  const endByte = startByte + lengthBytes - 1n;
+  if (startByte > MAX_OFFSET || endByte > MAX_OFFSET) {
+    throw new RangeError(
+      `A range of ${lengthBytes} bytes from ${startByte} ends beyond the ` +
+        `largest possible offset, ${MAX_OFFSET}`,
+    );
+  }
+  // The kernel takes the two for the same.
+  return lengthBytes === 0n || endByte === MAX_OFFSET
+    ? { startByte, endByte: undefined }
+    : { startByte, endByte };
+}
+
+/** A span as fcntl(2) takes it. */
+export function spanToRange({ startByte, endByte }: ByteSpan): ByteRange {
+  return {
+    startByte,
+    lengthBytes: endByte === undefined ? 0n : endByte - startByte + 1n,
+  };
+}
+
+/** A lock as fcntl(2) is asked for it. */
+export function recordLockRequest(
+  span: ByteSpan,
+  mode: LockMode,
+): RecordLockRequest {
+  return { type: mode === "shared" ? "read" : "write", ...spanToRange(span) };
+}
+
+/**
+ * A held byte-range lock. `using` releases it at the end of the block; so does
+ * the end of the process, however it ends.
+ */
+export class RecordLockHandle implements HeldLock {
+  /** The path it was taken by. */
+  readonly path: string;
+  /** The descriptor it was taken through. Don't close it. */
+  readonly fd: number;
+  /** OFD or POSIX. */
+  readonly kind: RecordLockKind;
+  /** Whether it was taken shared or exclusive. */
+  readonly mode: LockMode;
+  /** First locked byte. */
+  readonly startByte: bigint;
+  /** Last locked byte; `undefined` for the largest possible offset. */
+  readonly endByte: bigint | undefined;
+  /**
+   * Lets commands started from now on inherit the lock, or not. Absent for
+   * POSIX locks, which a child never has.
+   */
+  readonly setInheritable?: (inheritable: boolean) => void;
+  readonly #file: FileStat;
+  readonly #own: OwnPosixLock;
+  #held = true;
+
+  /** Made by `tryRecordLock` and its relatives, which hold the lock. */
+  constructor(
+    path: string,
+    file: OpenedLockFile,
+    kind: RecordLockKind,
+    lock: OwnPosixLock,
+  ) {
+    this.path = path;
+    this.fd = file.fd;
+    this.kind = kind;
+    this.mode = lock.mode;
+    this.startByte = lock.startByte;
+    this.endByte = lock.endByte;
+    this.#file = file.stat;
+    this.#own = lock;
+    if (kind === "ofd") {
+      this.setInheritable = (inheritable) =>
+        setDescriptorInheritable(this.fd, inheritable, this.path);
+    } else {
+      guardPosixLock(file.stat, lock);
+    }
+  }
+
+  /** Whether it has not been released yet. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /**
+   * Releases the lock and closes its descriptor; the file stays. A second call
+   * does nothing. Bytes that another handle of this process has locked too
+   * stay locked.
+   */
+  release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    const unlock = (span: ByteSpan) =>
+      RECORD_LOCK_COMMANDS[this.kind].set(
+        this.fd,
+        { type: "unlock", ...spanToRange(span) },
+        this.path,
+      );
+    try {
+      // Unlocking first ends an OFD lock even where a child has inherited it.
+      if (this.kind === "ofd") unlock(this.#own);
+      else removePosixLock(this.#file, this.#own, unlock);
+    } finally {
+      closeFile(this.fd);
+    }
+  }
+
+  /** Releases the lock; see {@linkcode RecordLockHandle.release}. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/**
+ * One file on its way to having a range of it locked. It stays open between
+ * attempts, and is opened anew when the name has come to mean another file.
+ */
+export class RecordLockAttempt implements Disposable {
+  /** The bytes that are asked for. */
+  readonly span: ByteSpan;
+  /** Other programs unlock a range and keep the file open. */
+  readonly isReleasedSilently = true;
+  readonly #path: string;
+  readonly #kind: RecordLockKind;
+  readonly #mode: LockMode;
+  readonly #named: NamedFile;
+
+  /**
+   * Opens nothing yet.
+   *
+   * @throws {RangeError} when there is no such range.
+   */
+  constructor(path: string, options: RecordLockOptions) {
+    this.#path = path;
+    this.#kind = options.kind ?? "ofd";
+    this.#mode = options.mode ?? "exclusive";
+    this.#named = new NamedFile(path, options);
+    this.span = rangeToSpan(options.range);
+  }
+
+  /** The open descriptor; opens the file if need be. */
+  get fd(): number {
+    return this.#named.open().fd;
+  }
+
+  /** Takes the lock if it is free; the handle then owns the descriptor. */
+  try(): RecordLockHandle | undefined {
+    return this.#lock((file, request) =>
+      !this.#isOwn(file, request) &&
+      RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.#path)
+    );
+  }
+
+  /**
+   * Waits in the kernel for an OFD lock, on a helper thread. Once the call has
+   * succeeded the lock is held by the open file:
+   * {@linkcode RecordLockAttempt.try} gives its handle, disposing of the
+   * attempt gives it up.
+   *
+   * @returns The waiting call; `undefined` when it can't be parked.
+   */
+  park(): ParkedCall | undefined {
+    // A POSIX lock would go to the whole process, which may hold others.
+    if (this.#kind === "posix") return undefined;
+    return parkOfdSetlkw(this.fd, recordLockRequest(this.span, this.#mode));
+  }
+
+  /**
+   * Waits in the kernel for the lock; `undefined` after the timeout.
+   *
+   * @throws {LockError} when this process itself holds a POSIX lock in the
+   * way, which it can't release while it sleeps.
+   */
+  block(options: BlockOptions): RecordLockHandle | undefined {
+    const { timeoutMs = Infinity } = options;
+    const deadline = performance.now() + timeoutMs;
+    return this.#lock((file, request) => {
+      if (this.#isOwn(file, request)) {
+        throw new LockError(
+          `Cannot wait for the lock on ${quotePath(this.#path)}: this very ` +
+            "process holds a POSIX lock on the same bytes; release that first",
+        );
+      }
+      return RECORD_LOCK_COMMANDS[this.#kind].setWait(file.fd, request, {
+        ...options,
+        timeoutMs: Math.max(0, deadline - performance.now()),
+        path: this.#path,
+      });
+    });
+  }
+
+  /**
+   * The kernel grants a process what it asks for over its own POSIX locks, and
+   * merges the two. Asked on behalf of an open file description, it names
+   * them: also those of other threads, and of libraries in this process.
+   */
+  #isOwn(file: OpenedLockFile, request: RecordLockRequest): boolean {
+    if (this.#kind === "ofd") return false;
+    if (findOwnConflict(file.stat, { ...this.span, mode: this.#mode })) {
+      return true;
+    }
+    const { get } = RECORD_LOCK_COMMANDS.ofd;
+    return get(file.fd, request)?.pid === Deno.pid;
+  }
+
+  #lock(
+    lockFile: (file: OpenedLockFile, request: RecordLockRequest) => boolean,
+  ): RecordLockHandle | undefined {
+    const request = recordLockRequest(this.span, this.#mode);
+    return this.#named.lock((file) =>
+      lockFile(file, request)
+        ? new RecordLockHandle(this.#path, file, this.#kind, {
+          ...this.span,
+          mode: this.#mode,
+        })
+        : undefined
+    );
+  }
+
+  /** Closes the descriptor, if no handle has taken it over. */
+  [Symbol.dispose](): void {
+    this.#named[Symbol.dispose]();
+  }
+}
+
+/**
+ * Takes a byte-range lock on a file if it is free.
+ *
+ * The file is created if need be. An exclusive lock needs a file that may be
+ * written. OFD locks are the default: a POSIX lock is lost as soon as anything
+ * in this process closes any descriptor of the file, isn't seen by other
+ * handles on other threads, and isn't inherited. Between handles of holdfast
+ * POSIX locks exclude each other all the same, and descriptors that holdfast
+ * would close meanwhile stay open until the last POSIX lock on their file is
+ * released; what `Deno.open`, Workers or libraries close can't be guarded.
+ *
+ * Permissions: `--allow-ffi`. See fcntl(2), F_GETLK(2const).
+ *
+ * @param path The file.
+ * @param options `range`, `kind` and `mode`, and how to open the file.
+ * @returns The held lock, or `undefined` when somebody else holds one in the
+ * way.
+ * @throws {SyscallError} when the file can't be opened or locked.
+ * @throws {RangeError} when there is no such range.
+ *
+ * @example
+ * ```ts
+ * import { tryRecordLock } from "@holdfast/holdfast";
+ *
+ * using lock = tryRecordLock("/tmp/holdfast-example.db", {
+ *   range: { startByte: 100n, lengthBytes: 10n },
+ * });
+ * console.log(lock ? "got it" : "busy");
+ * ```
+ */
+export function tryRecordLock(
+  path: string,
+  options: RecordLockOptions = {},
+): RecordLockHandle | undefined {
+  using attempt = new RecordLockAttempt(path, options);
+  return attempt.try();
+}

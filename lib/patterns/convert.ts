@@ -1,0 +1,103 @@
+/**
+ * Making a held lock exclusive, or shared.
+ *
+ * @module
+ */
+
+import type { FlockHandle } from "../lock/flock/flock.ts";
+import { quotePath } from "../proc/printable.ts";
+import { LockError } from "../sys/error.ts";
+import { isStillNamed, statFd } from "../sys/file.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+
+/** How a conversion went. */
+export interface Conversion {
+  /**
+   * Whether nobody can have held the lock exclusively in between. Where this is
+   * `false`, what was read under the lock must be read again.
+   */
+  uninterrupted: boolean;
+}
+
+/**
+ * Makes a shared lock exclusive, waiting until the other sharers are gone.
+ *
+ * flock(2) can't do that in one step unless nobody else shares the lock: the
+ * kernel gives up the shared lock first, and others may take it, exclusively
+ * too, before it is granted. The result says whether that can have happened.
+ * Two sharers that convert at once therefore don't wait for each other; one of
+ * them comes second, and finds out.
+ *
+ * When the time is up, the lock is made shared again if that is possible at
+ * once, with the same gap; `lock.held` tells. Otherwise it is lost, as it is
+ * when the signal aborts.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param lock A held lock, which is changed.
+ * @param options `timeoutMs`, `signal`.
+ * @returns Whether there was a gap.
+ * @throws {LockTimeoutError} when others shared it until the deadline.
+ * @throws {LockError} when the lock file was removed or replaced in the gap:
+ * the lock is released then, for it would exclude nobody.
+ * @throws {TypeError} when the lock has been released.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { upgrade } from "@holdfast/holdfast/patterns";
+ * import { acquire } from "@holdfast/holdfast";
+ *
+ * using lock = await acquire("/tmp/holdfast-example.lock", { mode: "shared" });
+ * const { uninterrupted } = await upgrade(lock, { timeoutMs: 5000 });
+ * if (!uninterrupted) console.log("read everything again");
+ * ```
+ */
+export async function upgrade(
+  lock: FlockHandle,
+  options: CoordOptions = {},
+): Promise<Conversion> {
+  const budget = new WaitBudget(options);
+  if (lock.tryConvert("exclusive")) return { uninterrupted: true };
+  const done = await budget.wait(
+    { path: lock.path, fds: () => [lock.fd] },
+    () => lock.tryConvert("exclusive") || undefined,
+  );
+  if (done === undefined) lock.tryConvert("shared");
+  if (!isStillNamed(lock.path, statFd(lock.fd))) {
+    lock.release();
+    throw new LockError(
+      `The lock on ${quotePath(lock.path)} was lost: the file was removed ` +
+        "or replaced while the lock was converted; take it anew",
+    );
+  }
+  if (done === undefined) throw await budget.timeoutError(lock.path);
+  return { uninterrupted: false };
+}
+
+/**
+ * Makes an exclusive lock shared. It never has to wait.
+ *
+ * Linux does that in one step: nobody can hold the lock exclusively in between.
+ * flock(2) doesn't promise it, and where the kernel refuses, the result says
+ * that there was a gap, and the lock is waited for.
+ *
+ * Permissions, parameters and errors as for {@linkcode upgrade}.
+ *
+ * @param lock A held lock, which is changed.
+ * @param options `timeoutMs`, `signal`, for a filesystem that has a gap.
+ * @returns Whether there was a gap.
+ */
+export async function downgrade(
+  lock: FlockHandle,
+  options: CoordOptions = {},
+): Promise<Conversion> {
+  const budget = new WaitBudget(options);
+  if (lock.tryConvert("shared")) return { uninterrupted: true };
+  const done = await budget.wait(
+    { path: lock.path, fds: () => [lock.fd] },
+    () => lock.tryConvert("shared") || undefined,
+  );
+  if (done === undefined) throw await budget.timeoutError(lock.path);
+  return { uninterrupted: false };
+}

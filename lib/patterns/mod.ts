@@ -1,0 +1,84 @@
+/**
+ * More than one lock, and what people do under locks: groups, slots, turns,
+ * reserved CPUs, caches, files changed in one piece.
+ *
+ * ```ts
+ * import { acquireAll } from "@holdfast/holdfast/patterns";
+ *
+ * using locks = await acquireAll([
+ *   { path: "/tmp/holdfast-example-a.lock" },
+ *   { path: "/tmp/holdfast-example-b.lock", mode: "shared" },
+ * ], { timeoutMs: 5000 });
+ * console.log(`holding ${locks.path}`);
+ * ```
+ *
+ * Permissions: `--allow-ffi` for all of it; what writes files of yours needs
+ * more, and says so.
+ *
+ * @module
+ */
+
+export type { HolderInfo } from "../inspect/holder.ts";
+export type { HolderSource } from "../inspect/lock_holders.ts";
+export { FlockHandle, type LockMode } from "../lock/flock/flock.ts";
+export type { HeldLock } from "../lock/held_lock.ts";
+export type { RecordLockKind } from "../lock/record/record_lock.ts";
+export {
+  LockError,
+  SyscallError,
+  type SyscallErrorInit,
+} from "../sys/error.ts";
+export type { WaitOptions } from "../wait/attempt_loop.ts";
+export type { BusyInfo, CoordOptions } from "../acquire/budget.ts";
+export {
+  acquireAll,
+  type AcquireAllOptions,
+  type GroupMember,
+} from "../acquire/group.ts";
+export { LockGroup } from "../lock/lock_set.ts";
+export {
+  acquireSlots,
+  type AcquireSlotsOptions,
+  HeldSlots,
+  readSlots,
+  slotDirectory,
+  type SlotState,
+  SlotTimeoutError,
+} from "./slots.ts";
+export { acquireFair, type AcquireFairOptions } from "./turnstile.ts";
+export {
+  type BusyResource,
+  CpuReservation,
+  CpuTimeoutError,
+  reserveCpus,
+  type ReserveOptions,
+} from "./cpu_reservation.ts";
+export { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
+export { trySingleton } from "./singleton.ts";
+export { CacheEntry, type CacheOptions, evict, getOrBuild } from "./cache.ts";
+export { acquireTree, treeLockPath } from "./tree_lock.ts";
+export {
+  type Transform,
+  transformFile,
+  type TransformMethod,
+  type TransformOptions,
+  type TransformResult,
+} from "./transform_file.ts";
+export {
+  type AppendOptions,
+  type AppendResult,
+  appendToFile,
+} from "./append.ts";
+export {
+  acquireIfDue,
+  debounce,
+  type DebounceOptions,
+  type DebounceResult,
+} from "./debounce.ts";
+export { type Conversion, downgrade, upgrade } from "./convert.ts";
+export {
+  type CollectedFile,
+  collectLockFiles,
+  type CollectOptions,
+} from "./gc.ts";
+export { lockDirectory } from "./lock_directory.ts";

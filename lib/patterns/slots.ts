@@ -1,0 +1,289 @@
+/**
+ * N of M at a time: a semaphore that a killed holder gives back at once.
+ *
+ * @module
+ */
+
+import type { HolderInfo } from "../inspect/holder.ts";
+import type { FlockAttempt, FlockHandle } from "../lock/flock/flock.ts";
+import { makeDirectories } from "../lock/lock_file.ts";
+import { quotePath } from "../proc/printable.ts";
+import { ENOENT } from "../sys/errno.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
+import { listDirectory } from "../sys/file.ts";
+import { namedPath } from "./lock_directory.ts";
+import { LockGroup, releaseAll } from "../lock/lock_set.ts";
+import { lockScan } from "./scan_lock.ts";
+import {
+  type CoordOptions,
+  openAttempt,
+  WaitBudget,
+} from "../acquire/budget.ts";
+
+/** How {@linkcode acquireSlots} takes slots. */
+export interface AcquireSlotsOptions extends CoordOptions {
+  /** How many slots there are, 1 to 4096. */
+  slots: number;
+  /** How many to take, all or none; 1 unless set. */
+  want?: number | undefined;
+  /**
+   * Take turns with the others who set this, in the order of arrival: without
+   * it, who wants many may wait as long as others want few.
+   */
+  fair?: boolean | undefined;
+}
+
+/** One slot as {@linkcode readSlots} finds it. */
+export interface SlotState {
+  /** Its number, from 0. */
+  slot: number;
+  /** Its lock file. */
+  path: string;
+  /** Who sits in it; empty when it is free. */
+  holders: HolderInfo[];
+}
+
+const MAX_SLOTS = 4096;
+
+/** Held slots. */
+export class HeldSlots extends LockGroup {
+  /** The numbers of the slots, ascending from 0. */
+  readonly slots: readonly number[];
+  readonly #directory: string;
+
+  /** Made by {@linkcode acquireSlots}. */
+  constructor(
+    directory: string,
+    slots: readonly number[],
+    members: readonly FlockHandle[],
+  ) {
+    super(members);
+    this.slots = slots;
+    this.#directory = directory;
+  }
+
+  /** The directory of the slots. */
+  override get path(): string {
+    return this.#directory;
+  }
+}
+
+/** Not enough slots were free until the deadline. */
+export class SlotTimeoutError extends LockError {
+  /** The name of the class. */
+  override name = "SlotTimeoutError";
+  /** The directory of the slots. */
+  readonly path: string;
+  /** How long the caller waited, in milliseconds. */
+  readonly waitedMs: number;
+  /** Every slot just after the deadline; the message lists the taken ones. */
+  readonly slots: readonly SlotState[];
+
+  /** Made by {@linkcode acquireSlots}. */
+  constructor(
+    path: string,
+    want: number,
+    waitedMs: number,
+    slots: readonly SlotState[],
+    list: string,
+  ) {
+    const wanted = want === 1 ? "a slot" : `${want} slots`;
+    const when = waitedMs < 1 ? "now" : `after ${Math.round(waitedMs)} ms`;
+    const free = slots.filter(({ holders }) => holders.length === 0).length;
+    super(
+      `Cannot get ${wanted} of ${
+        quotePath(path)
+      }: ${free} of ${slots.length} ` +
+        `free ${when}; holders:\n${list}`,
+    );
+    this.path = path;
+    this.waitedMs = waitedMs;
+    this.slots = slots;
+  }
+}
+
+/**
+ * The directory that the slots of a name are in.
+ *
+ * @param nameOrDirectory A name, or a path with a slash in it.
+ * @throws {RangeError} when it is neither.
+ */
+export function slotDirectory(nameOrDirectory: string): string {
+  return namedPath(nameOrDirectory, ".slots", "slot name");
+}
+
+/**
+ * Takes one or more of a number of slots, waiting until enough are free, the
+ * time is up or the signal aborts.
+ *
+ * A slot is a flock on the file `slot.N` of a directory: it is free the moment
+ * its holder ends, however that ends. The lowest free ones are taken. Callers
+ * may differ in `slots`: each looks at the first so many only, so that one who
+ * says 2 gets slot 0 or 1, and one who says 8 may sit in any of 8.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param nameOrDirectory A name, whose slots are in the lock directory, or the
+ * path of a directory (with a slash in it), which is created.
+ * @param options `slots`, `want`, `fair`, `timeoutMs`, `signal`.
+ * @returns The slots, with their numbers; `using` gives them back.
+ * @throws {SlotTimeoutError} when they were taken until the deadline; it names
+ * the holders.
+ * @throws {RangeError} when `slots` or `want` is out of range.
+ * @throws {SyscallError} when a slot can't be opened or locked.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { acquireSlots } from "@holdfast/holdfast/patterns";
+ *
+ * using held = await acquireSlots("example", { slots: 4, timeoutMs: 5000 });
+ * console.log(`one of four: slot ${held.slots[0]}`);
+ * ```
+ */
+export async function acquireSlots(
+  nameOrDirectory: string,
+  options: AcquireSlotsOptions,
+): Promise<HeldSlots> {
+  const { slots, want = 1, fair = false } = options;
+  checkCounts(slots, want);
+  const directory = slotDirectory(nameOrDirectory);
+  makeDirectories(directory);
+  const budget = new WaitBudget(options);
+  const paths = Array.from(
+    { length: slots },
+    (_, slot) => `${directory}/slot.${slot}`,
+  );
+  const mutexPath = `${directory}/scan.lock`;
+  const attempts = paths.map((path) => openAttempt(path, "exclusive", options));
+  const timeout = async () => {
+    const states = await readSlotFiles(paths);
+    return new SlotTimeoutError(
+      directory,
+      want,
+      options.timeoutMs === 0 ? 0 : budget.waitedMs,
+      states,
+      await formatSlotList(states),
+    );
+  };
+  using turn = fair
+    ? await (await import("./turnstile.ts"))
+      .takeTurn(`${directory}/queue`, budget)
+    : undefined;
+  if (fair && turn === undefined) throw await timeout();
+  try {
+    const target = {
+      path: directory,
+      fds: () => attempts.map(({ fd }) => fd),
+    };
+    const held = await budget.wait(target, () => {
+      // A single slot needs the scan lock only to tell slots that are taken
+      // from those that somebody who wants more is about to give back.
+      const single = want === 1 ? tryLowest(attempts, 1) : undefined;
+      if (single?.size === 1) return single;
+      using _scan = lockScan(mutexPath);
+      const locks = tryLowest(attempts, want);
+      if (locks.size === want) return locks;
+      releaseAll([...locks.values()]);
+      return undefined;
+    });
+    if (held === undefined) throw await timeout();
+    return new HeldSlots(directory, [...held.keys()], [...held.values()]);
+  } finally {
+    for (const attempt of attempts) attempt[Symbol.dispose]();
+  }
+}
+
+/** The lowest free ones, at most `want`. */
+function tryLowest(
+  attempts: readonly FlockAttempt[],
+  want: number,
+): Map<number, FlockHandle> {
+  const locks = new Map<number, FlockHandle>();
+  try {
+    for (const [slot, attempt] of attempts.entries()) {
+      const lock = attempt.try();
+      if (lock !== undefined) locks.set(slot, lock);
+      if (locks.size === want) break;
+    }
+    return locks;
+  } catch (error) {
+    releaseAll([...locks.values()]);
+    throw error;
+  }
+}
+
+function checkCounts(slots: number, want: number): void {
+  if (!(Number.isInteger(slots) && slots >= 1 && slots <= MAX_SLOTS)) {
+    throw new RangeError(`slots must be 1 to ${MAX_SLOTS}, got ${slots}`);
+  }
+  if (!(Number.isInteger(want) && want >= 1 && want <= slots)) {
+    throw new RangeError(`want must be 1 to slots (${slots}), got ${want}`);
+  }
+}
+
+/**
+ * Who sits in which slot: every slot that has ever been used, by number.
+ *
+ * Permissions: `--allow-ffi`; processes of other users need root. See
+ * proc_locks(5).
+ *
+ * @param nameOrDirectory As for {@linkcode acquireSlots}; nothing is created.
+ * @returns The slots; none when there is no such directory.
+ * @throws {SyscallError} when the directory or /proc can't be read.
+ *
+ * @example
+ * ```ts
+ * import { readSlots } from "@holdfast/holdfast/patterns";
+ *
+ * for (const { slot, holders } of await readSlots("example")) {
+ *   console.log(slot, holders.map(({ pid }) => pid));
+ * }
+ * ```
+ */
+export async function readSlots(nameOrDirectory: string): Promise<SlotState[]> {
+  const directory = slotDirectory(nameOrDirectory);
+  const names = listDirectory(directory);
+  if (names === -ENOENT) return [];
+  if (typeof names === "number") {
+    throw new SyscallError("list slots in", {
+      syscall: "open",
+      errno: -names,
+      path: directory,
+    });
+  }
+  const numbers = names.flatMap((name) => {
+    const number = /^slot\.(0|[1-9]\d{0,3})$/.exec(name)?.[1];
+    return number === undefined ? [] : [Number(number)];
+  });
+  return await readSlotFiles(
+    numbers.sort((a, b) => a - b).map((slot) => `${directory}/slot.${slot}`),
+  );
+}
+
+/** Inspection is loaded only when there is somebody to name. */
+async function readSlotFiles(paths: readonly string[]): Promise<SlotState[]> {
+  const { readLockPartiesForNeedles } = await import("../inspect/holder.ts");
+  const { needleFromPath } = await import("../inspect/needle.ts");
+  const files = paths.flatMap((path) => {
+    const needle = needleFromPath(path);
+    return needle === undefined ? [] : [{ path, needle }];
+  });
+  const parties = readLockPartiesForNeedles(files.map(({ needle }) => needle));
+  return files.map(({ path }, index) => ({
+    slot: Number(path.slice(path.lastIndexOf(".") + 1)),
+    path,
+    holders: parties[index]!.holders,
+  }));
+}
+
+/** The taken slots as text, a line for each holder. */
+async function formatSlotList(states: readonly SlotState[]): Promise<string> {
+  const { formatHolder, NO_HOLDERS_RECORDED } = await import(
+    "../inspect/holder.ts"
+  );
+  const lines = states.flatMap(({ slot, holders }) =>
+    holders.map((holder) => `  slot ${slot}: ${formatHolder(holder)}`)
+  );
+  return lines.length === 0 ? `  ${NO_HOLDERS_RECORDED}` : lines.join("\n");
+}

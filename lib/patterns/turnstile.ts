@@ -1,0 +1,224 @@
+/**
+ * Turns in the order of arrival. Neither flock(2) nor fcntl(2) locks promise
+ * any, and those who share a lock keep away for ever one who wants it alone.
+ *
+ * A queue file beside the lock is the ticket machine. Ticket N is an exclusive
+ * lock on a byte of it, and it is N's turn when all bytes before are free: one
+ * shared lock over all of them tells. The kernel frees the byte of who dies,
+ * wherever in the line. Tickets are numbered by a counter in the file, which
+ * is read and written under a lock on the first byte.
+ *
+ * @module
+ */
+
+import { rejectRemoteFile } from "../fs/guard.ts";
+import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
+import { openLockFile } from "../lock/lock_file.ts";
+import {
+  fOfdSetlk,
+  fOfdSetlkw,
+  parkOfdSetlkw,
+  type RecordLockRequest,
+} from "../lock/record/record_lock.ts";
+import { quotePath } from "../proc/printable.ts";
+import { LockError } from "../sys/error.ts";
+import { closeFile, isStillNamed } from "../sys/file.ts";
+import type { ParkedCall } from "../sys/parked_call.ts";
+import { readState, writeState } from "./state_file.ts";
+import {
+  busyInfo,
+  type CoordOptions,
+  openAttempt,
+  WaitBudget,
+} from "../acquire/budget.ts";
+
+/** A place in the line, given up by `using` or {@linkcode Turn.leave}. */
+export class Turn implements Disposable {
+  /** The number of the ticket, from 0, in the order of arrival. */
+  readonly ticket: bigint;
+  /** The descriptor that carries the ticket. */
+  readonly fd: number;
+  #left = false;
+
+  /** Made by {@linkcode joinQueue}. */
+  constructor(fd: number, ticket: bigint) {
+    this.fd = fd;
+    this.ticket = ticket;
+  }
+
+  /** Whether everybody who came earlier has left the line. */
+  isDue(path: string): boolean {
+    // A length of 0 would mean all bytes.
+    return this.ticket === 0n || fOfdSetlk(this.fd, this.#earlier, path);
+  }
+
+  /** Sleeps until then; `undefined` when that can't be. */
+  park(): ParkedCall | undefined {
+    return parkOfdSetlkw(this.fd, this.#earlier);
+  }
+
+  get #earlier(): RecordLockRequest {
+    return {
+      type: "read",
+      startByte: FIRST_TICKET,
+      lengthBytes: this.ticket,
+    };
+  }
+
+  /** Lets the next one come forward; a second call does nothing. */
+  leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    closeFile(this.fd);
+  }
+
+  /** Leaves; see {@linkcode Turn.leave}. */
+  [Symbol.dispose](): void {
+    this.leave();
+  }
+}
+
+/** The byte under whose lock tickets are drawn. */
+const MACHINE = { startByte: 0n, lengthBytes: 1n };
+const FIRST_TICKET = 1n;
+
+/** What the first line of a queue file says. */
+export const QUEUE_KIND = "queue";
+
+/** Draws the next ticket of a queue file, which is created if need be. */
+export function joinQueue(
+  path: string,
+  options: Pick<CoordOptions, "allowRemote" | "createParents"> = {},
+): Turn {
+  for (;;) {
+    const { fd, stat } = openLockFile(path, options);
+    try {
+      if (options.allowRemote !== true) rejectRemoteFile(fd, path, stat);
+      fOfdSetlkw(fd, { type: "write", ...MACHINE }, { path });
+      // The cleaner of lock files may have removed it just before.
+      if (!isStillNamed(path, stat)) {
+        closeFile(fd);
+        continue;
+      }
+      const ticket = drawTicket(fd, path);
+      fOfdSetlk(fd, { type: "unlock", ...MACHINE }, path);
+      return new Turn(fd, ticket);
+    } catch (error) {
+      closeFile(fd);
+      throw error;
+    }
+  }
+}
+
+function drawTicket(fd: number, path: string): bigint {
+  const state = readState(fd, path, QUEUE_KIND) ?? "0";
+  if (!/^\d{1,18}$/.test(state)) {
+    throw new LockError(
+      `Cannot draw a ticket from ${quotePath(path)}: it is damaged; ` +
+        "remove it when nobody waits",
+    );
+  }
+  const ticket = BigInt(state);
+  // First the lock, then the counter: who dies in between leaves no gap.
+  const free = fOfdSetlk(fd, {
+    type: "write",
+    startByte: FIRST_TICKET + ticket,
+    lengthBytes: 1n,
+  }, path);
+  if (!free) {
+    throw new LockError(
+      `Cannot draw a ticket from ${quotePath(path)}: its counter has been ` +
+        "set back while others wait; leave the file alone and try again",
+    );
+  }
+  writeState(fd, path, QUEUE_KIND, String(ticket + 1n));
+  return ticket;
+}
+
+/**
+ * Joins the line of a queue file and waits to be the first.
+ *
+ * @returns The turn, to be left once the lock is held; `undefined` when the
+ * time was up.
+ */
+export async function takeTurn(
+  path: string,
+  budget: WaitBudget,
+  options: Pick<CoordOptions, "allowRemote" | "createParents"> = {},
+): Promise<Turn | undefined> {
+  const turn = joinQueue(path, options);
+  try {
+    const due = await budget.take(path, {
+      fd: turn.fd,
+      try: () => turn.isDue(path) || undefined,
+      park: () => turn.park(),
+    });
+    if (due) return turn;
+  } catch (error) {
+    turn.leave();
+    throw error;
+  }
+  turn.leave();
+  return undefined;
+}
+
+/** How {@linkcode acquireFair} takes a lock. */
+export interface AcquireFairOptions extends CoordOptions {
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
+}
+
+/** The queue file of a lock file. */
+export function queuePath(path: string): string {
+  return `${path}.queue`;
+}
+
+/**
+ * Takes a flock(2) in the order of arrival: whoever has called this earlier
+ * gets the lock earlier, shared and exclusive alike, so that a stream of
+ * sharers can't keep an exclusive one waiting. One who dies in the line holds
+ * up nobody.
+ *
+ * Only those who all come by this function (or `run --fair`) take turns; one
+ * who takes the lock directly may cut in. The line is a second file,
+ * `PATH.queue`.
+ *
+ * Permissions: `--allow-ffi`. See flock(2), and F_OFD_SETLK in
+ * fcntl_locking(2).
+ *
+ * @param path The lock file; created if need be.
+ * @param options Mode, `timeoutMs`, `signal`.
+ * @returns The held lock; `using` releases it at the end of the block.
+ * @throws {LockTimeoutError} when it wasn't to be had until the deadline.
+ * @throws {UnsupportedFilesystemError} when flock can't be relied on there.
+ * @throws {SyscallError} when a file can't be opened or locked.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { acquireFair } from "@holdfast/holdfast/patterns";
+ *
+ * using lock = await acquireFair("/tmp/holdfast-example.lock", {
+ *   timeoutMs: 5000,
+ * });
+ * console.log(`my turn: ${lock.path}`);
+ * ```
+ */
+export async function acquireFair(
+  path: string,
+  options: AcquireFairOptions = {},
+): Promise<FlockHandle> {
+  const { mode = "exclusive" } = options;
+  const budget = new WaitBudget({
+    ...options,
+    // To wait in the line is to wait for the lock.
+    onWait: options.onWait && (() => options.onWait?.(busyInfo(path))),
+  });
+  using turn = await takeTurn(queuePath(path), budget, options);
+  if (turn !== undefined) {
+    using attempt = openAttempt(path, mode, options);
+    const lock = await budget.take(path, attempt);
+    if (lock !== undefined) return lock;
+  }
+  throw await budget.timeoutError(path);
+}

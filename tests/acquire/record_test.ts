@@ -1,0 +1,250 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { fOfdSetlk } from "../../lib/lock/record/record_lock.ts";
+import { LockableFile } from "../../lib/lock/record/range_locks.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryFlock } from "../../lib/lock/flock/flock.ts";
+import { readHolders } from "../../lib/inspect/holder.ts";
+import { UnsupportedFilesystemError } from "../../lib/fs/guard.ts";
+import {
+  acquireBothLocks,
+  acquireRecordLock,
+  blockRecordLock,
+  bothLockAttempt,
+} from "../../lib/acquire/record.ts";
+import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
+import {
+  findCycle,
+  RecordDeadlockError,
+} from "../../lib/acquire/record_deadlock_error.ts";
+import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
+import { openDescriptors } from "../support/open_descriptors.ts";
+import { runPython } from "../support/python.ts";
+import { settled } from "../support/settled.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** Python that takes `lockf(LENGTH, START)` and keeps it. */
+function lockfHolder(path: string, length: number, start: number) {
+  return runPython(
+    `
+f = open(sys.argv[1], "a+")
+fcntl.lockf(f, fcntl.LOCK_EX, int(sys.argv[2]), int(sys.argv[3]))
+print("ready", flush=True)
+sys.stdin.read()
+`,
+    path,
+    String(length),
+    String(start),
+  );
+}
+
+Deno.test("a timeout names those who hold the range, and nobody else", async () => {
+  using directory = new TempDir();
+  const path = directory.join("file");
+  await using inTheWay = await lockfHolder(path, 10, 0);
+  await using beside = await lockfHolder(path, 10, 10);
+  using _flock = tryFlock(path)!;
+  const before = openDescriptors();
+  const range = { startByte: 5n, lengthBytes: 5n };
+  let busy = 0;
+  for (const kind of ["ofd", "posix"] as const) {
+    const error = await assertRejects(
+      () =>
+        acquireRecordLock(path, {
+          kind,
+          range,
+          timeoutMs: 30,
+          onWait: () => busy++,
+        }),
+      LockTimeoutError,
+      `pid=${inTheWay.pid}`,
+    );
+    assertEquals(error.holders.map(({ pid }) => pid), [inTheWay.pid]);
+    assert(!error.message.includes(`pid=${beside.pid}`));
+  }
+  assertEquals(busy, 2);
+  assertEquals(openDescriptors(), before);
+});
+
+Deno.test("a wait gets the range when its holder goes, and can be aborted", async () => {
+  using directory = new TempDir();
+  const path = directory.join("file");
+  await using holder = await lockfHolder(path, 1, 0);
+  const controller = new AbortController();
+  const aborted = acquireRecordLock(path, { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await assertRejects(() => aborted, Error, "enough");
+  const wait = acquireRecordLock(path, { timeoutMs: 10_000 });
+  await holder.finish();
+  using lock = await wait;
+  assert(lock.held);
+});
+
+Deno.test("blockRecordLock sleeps until its time is up", async () => {
+  using directory = new TempDir();
+  const path = directory.join("file");
+  await using _holder = await lockfHolder(path, 1, 0);
+  assertEquals(await blockRecordLock(path, { timeoutMs: 20 }), undefined);
+  using lock = await blockRecordLock(path, { range: { startByte: 1n } });
+  assert(lock !== undefined);
+});
+
+Deno.test("EDEADLK becomes an error that names the ring", async () => {
+  using directory = new TempDir();
+  const [mine, theirs] = [directory.join("mine"), directory.join("theirs")];
+  using _lock = tryRecordLock(mine, { kind: "posix" })!;
+  await using other = await runPython(
+    `
+a, b = open(sys.argv[1], "a+"), open(sys.argv[2], "a+")
+fcntl.lockf(b, fcntl.LOCK_EX, 5, 10)
+print("ready", flush=True)
+fcntl.lockf(a, fcntl.LOCK_EX, 1, 7)
+`,
+    mine,
+    theirs,
+  );
+  const waiting = `POSIX  ADVISORY  WRITE ${other.pid} `;
+  while (
+    !Deno.readTextFileSync("/proc/locks").split("\n")
+      .some((line) => line.includes("->") && line.includes(waiting))
+  ) await new Promise((resolve) => setTimeout(resolve, 1));
+  const error = await assertRejects(
+    () => blockRecordLock(theirs, { kind: "posix", timeoutMs: 10_000 }),
+    RecordDeadlockError,
+    "EDEADLK",
+  );
+  assertEquals(
+    error.cycle.map(({ pid, file, startByte, endByte }) => ({
+      pid,
+      file,
+      startByte,
+      endByte,
+    })),
+    [
+      {
+        pid: Deno.pid,
+        file: `"${theirs}"`,
+        startByte: 0n,
+        endByte: undefined,
+      },
+      { pid: other.pid, file: `"${mine}"`, startByte: 7n, endByte: 7n },
+    ],
+  );
+  assertStringIncludes(error.message, `held by pid=${other.pid} cmd=`);
+  assertStringIncludes(error.message, `waits for bytes 7-7 of "${mine}"`);
+});
+
+Deno.test("a ring of three is found, and a mere queue isn't one", () => {
+  const lines = parseProcLocks(
+    `1: POSIX  ADVISORY  WRITE 20 08:01:5 0 EOF
+2: POSIX  ADVISORY  WRITE 30 08:01:6 0 9
+2: -> POSIX  ADVISORY  WRITE 20 08:01:6 5 5
+3: POSIX  ADVISORY  READ 10 08:01:7 0 EOF
+3: -> POSIX  ADVISORY  WRITE 30 08:01:7 0 EOF
+`,
+  );
+  const wish = {
+    pid: 10,
+    key: "08:01:5",
+    mode: "exclusive",
+    startByte: 0n,
+    endByte: undefined,
+  } as const;
+  assertEquals(findCycle(wish, lines).map(({ pid }) => pid), [10, 20, 30]);
+  assertEquals(findCycle({ ...wish, pid: 11 }, lines), []);
+});
+
+Deno.test("both takes flock and an OFD lock by one descriptor, or neither", async () => {
+  using directory = new TempDir();
+  const path = directory.join("file");
+  const types = () =>
+    settled(() => readHolders(path)).map(({ type }) => type).sort();
+  {
+    using both = await acquireBothLocks(path);
+    assertEquals(types(), ["FLOCK", "OFDLCK"]);
+    assertEquals(tryFlock(path), undefined);
+    assertEquals(tryRecordLock(path), undefined);
+    both.release();
+    both.release();
+    assertEquals(types(), []);
+  }
+  const before = openDescriptors();
+  {
+    using file = new LockableFile(path);
+    assert(fOfdSetlk(file.fd, { type: "write" }));
+    await assertRejects(
+      () => acquireBothLocks(path, { timeoutMs: 0 }),
+      LockTimeoutError,
+      `pid=${Deno.pid}`,
+    );
+    assertEquals(types(), ["OFDLCK"]);
+  }
+  {
+    using _flock = tryFlock(path)!;
+    await assertRejects(
+      () => acquireBothLocks(path, { timeoutMs: 20 }),
+      LockTimeoutError,
+    );
+    assertEquals(types(), ["FLOCK"]);
+  }
+  assertEquals(openDescriptors(), before);
+});
+
+Deno.test("while both sleeps for the record lock, it doesn't hold the flock", async () => {
+  using directory = new TempDir();
+  const path = directory.join("file");
+  await using python = await runPython(
+    `
+f, g = open(sys.argv[1], "a+"), open(sys.argv[1], "a+")
+fcntl.lockf(f, fcntl.LOCK_EX)
+print("ready", flush=True)
+sys.stdin.readline()
+import time
+needle = f":{os.fstat(f.fileno()).st_ino} "
+while not any("->" in l and needle in l for l in open("/proc/locks")):
+    time.sleep(0.001)
+fcntl.flock(g, fcntl.LOCK_EX | fcntl.LOCK_NB)
+fcntl.flock(g, fcntl.LOCK_UN)
+print("flock was free", flush=True)
+fcntl.lockf(f, fcntl.LOCK_UN)
+sys.stdin.read()
+`,
+    path,
+  );
+  await python.writeLine("go");
+  using attempt = bothLockAttempt(path, {});
+  using both = attempt.block({ timeoutMs: 10_000 });
+  assertEquals(await python.nextLine(), "flock was free");
+  assert(both?.held);
+  assertEquals(
+    settled(() => readHolders(path)).map(({ type }) => type).sort(),
+    ["FLOCK", "OFDLCK"],
+  );
+  using second = bothLockAttempt(path, {});
+  assertEquals(second.try(), undefined);
+});
+
+Deno.test("shared holders of both share both", async () => {
+  using directory = new TempDir();
+  const path = directory.join("file");
+  using _a = await acquireBothLocks(path, { mode: "shared" });
+  using _b = await acquireBothLocks(path, { mode: "shared", timeoutMs: 0 });
+  assertEquals(tryFlock(path), undefined);
+  assertEquals(tryRecordLock(path), undefined);
+});
+
+Deno.test("the refusal of both on NFS says why and what to take instead", () => {
+  const { message } = new UnsupportedFilesystemError("/n/x", "nfs", "R", {
+    lock: "flock and fcntl together",
+    advice: "A",
+  });
+  assertEquals(
+    message,
+    'Cannot rely on flock and fcntl together for "/n/x": ' +
+      "it is on nfs, where R; A",
+  );
+});

@@ -1,0 +1,72 @@
+/** Link locks between users: what one may not touch the other leaves alone. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { formatLinkOwner } from "../../../lib/lock/link/owner.ts";
+import { newOwner } from "../../../lib/lock/link/protocol.ts";
+import { cliArgs } from "../../support/cli.ts";
+import { TempDir } from "../../support/temp_dir.ts";
+
+const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+
+function asNobody(dir: TempDir, args: string[]) {
+  return new Deno.Command("setpriv", {
+    args: [...NOBODY, Deno.execPath(), ...cliArgs(args)],
+    env: { DENO_DIR: dir.join("cache"), HOME: dir.path },
+  }).outputSync();
+}
+
+const canBeNobody = Deno.uid() === 0 && (() => {
+  using dir = new TempDir();
+  Deno.chmodSync(dir.path, 0o777);
+  return asNobody(dir, ["--version"]).success;
+})();
+
+for (
+  const [name, mode, fileMode, says] of [
+    [
+      "may not be read",
+      0o777,
+      0o600,
+      /it may not be read by this user; it is left alone/,
+    ],
+    [
+      "is another's in a sticky directory",
+      0o1777,
+      0o644,
+      /Cannot remove link lock .*not permitted/,
+    ],
+  ] as const
+) {
+  Deno.test({
+    name: `a stale link lock that ${name}` +
+      (canBeNobody ? "" : " (skipped: needs root and a tree others can read)"),
+    ignore: !canBeNobody,
+    fn() {
+      using dir = new TempDir();
+      Deno.chmodSync(dir.path, mode);
+      const path = dir.join("a");
+      const ended = new Deno.Command("sh", { args: ["-c", "echo $$"] })
+        .outputSync();
+      const text = formatLinkOwner({
+        ...newOwner({ fence: 1, message: null, leaseMs: null }),
+        pid: Number(new TextDecoder().decode(ended.stdout)),
+      });
+      Deno.writeTextFileSync(path, text, { mode: fileMode });
+      for (
+        const args of [
+          ["link", "break", path],
+          ["run", "-k", "link", path, "--", "true"],
+        ]
+      ) {
+        const { success, stderr } = asNobody(dir, args);
+        assertEquals(success, false);
+        assertMatch(new TextDecoder().decode(stderr), says);
+        assertEquals(Deno.readTextFileSync(path), text);
+      }
+      assertEquals(
+        [...Deno.readDirSync(dir.path)].map(({ name }) => name)
+          .filter((name) => name.startsWith(".a")),
+        [],
+      );
+    },
+  });
+}

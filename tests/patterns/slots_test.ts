@@ -1,0 +1,149 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  acquireSlots,
+  readSlots,
+  SlotTimeoutError,
+} from "../../lib/patterns/slots.ts";
+import { openDescriptors } from "../support/open_descriptors.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { runWorkers, STRESS, Worker } from "./support/workers.ts";
+
+Deno.test("acquireSlots: the lowest free slots, and no more than there are", async () => {
+  using dir = new TempDir();
+  const name = dir.join("build");
+  using first = await acquireSlots(name, { slots: 3 });
+  using rest = await acquireSlots(name, { slots: 3, want: 2 });
+  assertEquals([first.slots, rest.slots], [[0], [1, 2]]);
+  const before = openDescriptors();
+  const error = await assertRejects(
+    () => acquireSlots(name, { slots: 3, timeoutMs: 0 }),
+    SlotTimeoutError,
+  );
+  assertEquals(openDescriptors(), before);
+  assertEquals(error.slots.map(({ holders }) => holders[0]?.pid), [
+    Deno.pid,
+    Deno.pid,
+    Deno.pid,
+  ]);
+  assert(error.message.includes("0 of 3 free now"), error.message);
+  first.release();
+  using again = await acquireSlots(name, { slots: 3, timeoutMs: 0 });
+  assertEquals(again.slots, [0]);
+});
+
+Deno.test("acquireSlots: callers may differ in how many slots there are", async () => {
+  using dir = new TempDir();
+  const name = dir.join("build");
+  using many = await acquireSlots(name, { slots: 4, want: 3 });
+  await assertRejects(
+    () => acquireSlots(name, { slots: 2, timeoutMs: 0 }),
+    SlotTimeoutError,
+  );
+  using more = await acquireSlots(name, { slots: 8, timeoutMs: 0 });
+  assertEquals([many.slots, more.slots], [[0, 1, 2], [3]]);
+});
+
+Deno.test("acquireSlots: all or nothing", async () => {
+  using dir = new TempDir();
+  const name = dir.join("build");
+  using one = await acquireSlots(name, { slots: 3 });
+  await assertRejects(
+    () => acquireSlots(name, { slots: 3, want: 3, timeoutMs: 20 }),
+    SlotTimeoutError,
+  );
+  const states = await readSlots(name);
+  assertEquals(states.map(({ holders }) => holders.length), [1, 0, 0]);
+  const waiting = acquireSlots(name, {
+    slots: 3,
+    want: 3,
+    timeoutMs: 10_000,
+    onWait: () => one.release(),
+  });
+  using all = await waiting;
+  assertEquals(all.slots, [0, 1, 2]);
+});
+
+Deno.test("acquireSlots: fair, who wants many isn't passed by who wants few", async () => {
+  using dir = new TempDir();
+  const name = dir.join("build");
+  using _one = await acquireSlots(name, { slots: 2 });
+  const order: string[] = [];
+  let released = () => {};
+  const two = acquireSlots(name, {
+    slots: 2,
+    want: 2,
+    fair: true,
+    onWait: () => released(),
+  }).then((held) => {
+    order.push("two");
+    held.release();
+  });
+  await new Promise<void>((resolve) => released = resolve);
+  const late = acquireSlots(name, { slots: 2, fair: true }).then((held) => {
+    order.push("one");
+    held.release();
+  });
+  // The late one wants a slot that is free, and leaves it to the first.
+  await assertRejects(
+    () => acquireSlots(name, { slots: 2, fair: true, timeoutMs: 50 }),
+    SlotTimeoutError,
+  );
+  assertEquals(order, []);
+  _one.release();
+  await Promise.all([two, late]);
+  assertEquals(order, ["two", "one"]);
+});
+
+Deno.test("acquireSlots: a killed holder's slot is free at once", async () => {
+  using dir = new TempDir();
+  await using holder = await Worker.start("holdSlots", [dir.path, "1", "1"]);
+  const [state] = await readSlots(dir.path);
+  assertEquals(state?.holders.map(({ pid }) => pid), [holder.pid]);
+  holder.kill("SIGKILL");
+  const start = performance.now();
+  using held = await acquireSlots(dir.path, { slots: 1, timeoutMs: 10_000 });
+  assertEquals(held.slots, [0]);
+  const ms = performance.now() - start;
+  assert(ms < 1000, `waited ${ms} ms`);
+});
+
+Deno.test("acquireSlots: no slot is held twice or lost, with processes killed", async () => {
+  using dir = new TempDir();
+  const victims = await Promise.all(
+    Array.from(
+      { length: 4 },
+      () => Worker.start("slots", [dir.path, "4", "1", "1000000"]),
+    ),
+  );
+  const rounds = String(6 * STRESS);
+  const work = Promise.all([
+    runWorkers(12, "slots", [dir.path, "4", "1", rounds]),
+    runWorkers(6, "slots", [dir.path, "4", "2", rounds]),
+    runWorkers(2, "slots", [dir.path, "4", "4", rounds]),
+  ]);
+  for (const victim of victims) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    victim.kill("SIGKILL");
+    await victim[Symbol.asyncDispose]();
+  }
+  assertEquals((await work).flat(), new Array(20).fill("done"));
+  using all = await acquireSlots(dir.path, { slots: 4, want: 4, timeoutMs: 0 });
+  assertEquals(all.slots, [0, 1, 2, 3]);
+});
+
+Deno.test("acquireSlots: bad arguments", async () => {
+  using dir = new TempDir();
+  const name = dir.join("build");
+  for (
+    const options of [
+      { slots: 0 },
+      { slots: 1.5 },
+      { slots: 5000 },
+      { slots: 2, want: 3 },
+      { slots: 2, want: 0 },
+    ]
+  ) await assertRejects(() => acquireSlots(name, options), RangeError);
+  await assertRejects(() => acquireSlots("", { slots: 1 }), RangeError);
+  await assertRejects(() => acquireSlots(".hidden", { slots: 1 }), RangeError);
+  assertEquals(await readSlots(dir.join("nothing")), []);
+});

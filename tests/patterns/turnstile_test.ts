@@ -1,0 +1,139 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { acquireFair, joinQueue } from "../../lib/patterns/turnstile.ts";
+import { acquire } from "../../lib/acquire/flock.ts";
+import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
+import { LockError } from "../../lib/sys/error.ts";
+import {
+  type HelperProcess,
+  holdWithFlock1,
+} from "../support/helper_process.ts";
+import { openDescriptors } from "../support/open_descriptors.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { STRESS, Worker } from "./support/workers.ts";
+
+/** Starts a waiter and returns once it stands in the line. */
+async function lineUp(path: string, mode: string): Promise<HelperProcess> {
+  const worker = Worker.spawn("fair", [path, mode]);
+  assertEquals(await worker.nextLine(), "waiting");
+  return worker;
+}
+
+Deno.test("acquireFair: first come, first served, and the dead hold up nobody", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  await using stack = new AsyncDisposableStack();
+  const holder = await holdWithFlock1(path);
+  const line: HelperProcess[] = [];
+  for (let i = 0; i < 10 + 2 * STRESS; i++) {
+    line.push(stack.use(await lineUp(path, "exclusive")));
+  }
+  // One in the middle, two neighbours, and the first, which waits for the lock.
+  const killed = new Set([0, 3, 6, 7]);
+  for (const index of killed) {
+    line[index]!.kill("SIGKILL");
+    await line[index]!.status;
+  }
+  const held: number[] = [];
+  const all = line.map(async (worker, index) => {
+    if (await worker.nextLine() !== "held") return;
+    held.push(index);
+    await worker.finish();
+  });
+  await holder.finish();
+  await holder[Symbol.asyncDispose]();
+  await Promise.all(all);
+  assertEquals(held, [...line.keys()].filter((index) => !killed.has(index)));
+});
+
+Deno.test("acquireFair: shared and exclusive keep their order", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  await using stack = new AsyncDisposableStack();
+  const first = stack.use(Worker.spawn("fair", [path, "shared"]));
+  assertEquals(await first.nextLine(), "held");
+  const writer = stack.use(await lineUp(path, "exclusive"));
+  // It could share the lock with the first, but the writer came earlier.
+  const late = stack.use(await lineUp(path, "shared"));
+  await first.finish();
+  assertEquals(await writer.nextLine(), "held");
+  await writer.finish();
+  assertEquals(await late.nextLine(), "held");
+});
+
+async function withSharers(
+  fair: string,
+  attempt: (path: string) => Promise<void>,
+): Promise<void> {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  await using stack = new AsyncDisposableStack();
+  for (let i = 0; i < 6; i++) {
+    stack.use(await Worker.start("sharers", [path, fair]));
+  }
+  await attempt(path);
+}
+
+Deno.test("without turns, a stream of sharers starves an exclusive waiter", async () => {
+  await withSharers("unfair", async (path) => {
+    await assertRejects(
+      () => acquire(path, { timeoutMs: 1500 }),
+      LockTimeoutError,
+    );
+  });
+});
+
+Deno.test("acquireFair: a stream of sharers can't starve an exclusive waiter", async () => {
+  await withSharers("fair", async (path) => {
+    for (let round = 0; round < 5; round++) {
+      const start = performance.now();
+      using _lock = await acquireFair(path, { timeoutMs: 10_000 });
+      const ms = performance.now() - start;
+      assert(ms < 1500, `waited ${ms} ms`);
+    }
+  });
+});
+
+Deno.test("acquireFair: who gives up leaves the line, and nothing behind", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const holder = await holdWithFlock1(path);
+  const giveUp = () =>
+    assertRejects(() => acquireFair(path, { timeoutMs: 20 }), LockTimeoutError);
+  await giveUp(); // Binds and loads what it needs.
+  const before = openDescriptors();
+  const error = await giveUp();
+  assertEquals(error.path, path);
+  assertEquals(error.holders.some(({ pid }) => pid === holder.pid), true);
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  assertEquals(
+    await assertRejects(() =>
+      acquireFair(path, {
+        signal: controller.signal,
+        onWait: () => controller.abort(reason),
+      })
+    ),
+    reason,
+  );
+  assertEquals(openDescriptors(), before);
+  await holder[Symbol.asyncDispose]();
+  using lock = await acquireFair(path, { timeoutMs: 0 });
+  assert(lock.held);
+});
+
+Deno.test("joinQueue: tickets are numbered, and a foreign file is refused", () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock.queue");
+  using first = joinQueue(path);
+  using second = joinQueue(path);
+  assertEquals([first.ticket, second.ticket], [0n, 1n]);
+  assertEquals([first.isDue(path), second.isDue(path)], [true, false]);
+  first.leave();
+  assertEquals(second.isDue(path), true);
+  assertEquals(Deno.readTextFileSync(path), "holdfast queue 1 2\n");
+  for (const text of ["my data\n", "holdfast queue 1 x\n"]) {
+    Deno.writeTextFileSync(dir.join("b"), text);
+    assertThrows(() => joinQueue(dir.join("b")), LockError);
+    assertEquals(Deno.readTextFileSync(dir.join("b")), text);
+  }
+});
