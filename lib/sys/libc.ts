@@ -203,6 +203,8 @@ const SYMBOLS = {
     parameters: ["i32", "usize", "buffer"],
     result: "i32",
   },
+  // int clock_gettime(clockid_t clockid, struct timespec *tp)
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // int getloadavg(double loadavg[], int nelem)
   getloadavg: { parameters: ["buffer", "i32"], result: "i32" },
 

@@ -1,0 +1,79 @@
+import { printable, quotePath } from "../proc/printable.ts";
+import { LockCompromisedError } from "../lock/lock_compromised_error.ts";
+import { LockError } from "../sys/error.ts";
+import { type ClusterParty, describeParty } from "./engine.ts";
+
+/** An engine can't be reached, or can't do what is asked of it. */
+export class ClusterUnreachableError extends LockError {
+  /** The name of the class. */
+  override name = "ClusterUnreachableError";
+  /** The lock's or engine's URL, without secrets. */
+  readonly url: string;
+  /** What happened and what to do, clauses. */
+  readonly reason: string;
+
+  /**
+   * @param url Without secrets.
+   * @param reason What happened and what to do, clauses; printed safely.
+   */
+  constructor(url: string, reason: string) {
+    super(`Cannot use ${quotePath(url)}: ${printable(reason)}`);
+    this.url = url;
+    this.reason = reason;
+  }
+}
+
+/** An engine refuses this user, or this program lacks a permission there. */
+export class ClusterPermissionError extends LockError {
+  /** The name of the class. */
+  override name = "ClusterPermissionError";
+  /** The lock's or engine's URL, without secrets. */
+  readonly url: string;
+  /** What was refused and what to do, clauses. */
+  readonly reason: string;
+
+  /**
+   * @param url Without secrets.
+   * @param reason What was refused and what to do, clauses; printed safely.
+   */
+  constructor(url: string, reason: string) {
+    super(`Not permitted to use ${quotePath(url)}: ${printable(reason)}`);
+    this.url = url;
+    this.reason = reason;
+  }
+}
+
+/** The lease of a held lock has ended, or can't be renewed in time. */
+export class LeaseLostError extends LockCompromisedError {
+  /** The name of the class. */
+  override name = "LeaseLostError";
+}
+
+/** A lock of an engine stayed busy until the deadline. */
+export class ClusterLockTimeoutError extends LockError {
+  /** The name that lock timeouts of all kinds have. */
+  override name = "LockTimeoutError";
+  /** The lock's URL, without secrets. */
+  readonly path: string;
+  /** How long the caller waited, in milliseconds. */
+  readonly waitedMs: number;
+  /** Who was before this caller in the queue, the holder first. */
+  readonly ahead: readonly ClusterParty[];
+
+  /** Made by those who take locks. */
+  constructor(path: string, waitedMs: number, ahead: readonly ClusterParty[]) {
+    const waited = waitedMs < 1
+      ? "is held by somebody else"
+      : `was still held after ${Math.round(waitedMs)} ms`;
+    const list = ahead.map((party) => `  ${describeParty(party)}`);
+    super(
+      `Cannot lock ${quotePath(path)}: it ${waited}; ` +
+        (list.length === 0
+          ? "it has just been released"
+          : `first in its queue:\n${list.join("\n")}`),
+    );
+    this.path = path;
+    this.waitedMs = waitedMs;
+    this.ahead = ahead;
+  }
+}

@@ -1,0 +1,15 @@
+import { libc } from "./libc.ts";
+
+const CLOCK_BOOTTIME = 7;
+const reading = new BigInt64Array(2);
+
+/**
+ * Milliseconds since boot, time in suspend included: the same for all processes
+ * of a time namespace, never set and never back.
+ *
+ * Permissions: `--allow-ffi`. See clock_gettime(2), `CLOCK_BOOTTIME`.
+ */
+export function bootTimeMs(): number {
+  libc.clock_gettime(CLOCK_BOOTTIME, reading);
+  return Number(reading[0]) * 1000 + Number(reading[1]) / 1e6;
+}
