@@ -13,9 +13,9 @@ const LAYERS = [
   "lib/inspect/",
   "lib/fs/",
   "lib/wait/",
+  "lib/cluster/",
   "lib/acquire/",
   "lib/patterns/",
-  "lib/cluster/",
   "lib/trace/",
   "cli/",
 ];

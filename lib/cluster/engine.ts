@@ -9,10 +9,10 @@
  * @module
  */
 
-import type { LockMode } from "../lock/flock.ts";
-import type { ClusterEngineKind, ClusterUrl } from "./cluster_url.ts";
+import type { LockMode } from "../lock/flock/flock.ts";
+import type { ClusterEngineKind, ClusterUrl } from "./url.ts";
 import type { LeaseMoments, LeaseOptions } from "./lease_rule.ts";
-import type { LockIdentity } from "./lock_identity.ts";
+import type { LockIdentity } from "./identity.ts";
 
 /** One that holds a lock of an engine or waits for it. */
 export interface ClusterParty extends LockIdentity {

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../wait/clock.ts";
-import { LeaseLostError } from "./cluster_errors.ts";
+import { LeaseLostError } from "./errors.ts";
 import type { ClusterLockEvent } from "./engine.ts";
 import { leaseClock } from "./lease_clock.ts";
 import {
