@@ -33,6 +33,10 @@ export {
 } from "./lib/lock/lock_file.ts";
 export type { HeldLock } from "./lib/lock/held_lock.ts";
 export {
+  type OwnHolder,
+  SelfDeadlockError,
+} from "./lib/lock/self_deadlock_error.ts";
+export {
   blockFlock,
   blockFlockFd,
   type BlockOptions,

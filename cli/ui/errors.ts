@@ -117,6 +117,8 @@ function exitCodeOf(error: unknown): number | undefined {
   switch (error.name) {
     case "LockTimeoutError":
       return EXIT.TEMP_FAIL;
+    case "SelfDeadlockError":
+      return EXIT.SELF_DEADLOCK;
     case "UnsupportedFilesystemError":
       return EXIT.UNAVAILABLE;
     case "ProcParseError":

@@ -23,6 +23,8 @@ export const EXIT = {
   TEMP_FAIL: 75,
   /** EX_NOPERM: Deno was not given a permission that this takes. */
   NO_PERMISSION: 77,
+  /** EX_CONFIG: the wait would never end, for the holder waits for it. */
+  SELF_DEADLOCK: 78,
   /** The command was found and can't be executed, as in a shell. */
   NOT_EXECUTABLE: 126,
   /** The command was not found, as in a shell. */

@@ -6,6 +6,7 @@ import { explainError } from "../../../cli/ui/errors.ts";
 import { UnsupportedFilesystemError } from "../../../lib/fs/guard.ts";
 import { ProcParseError } from "../../../lib/proc/error.ts";
 import { LockError, SyscallError } from "../../../lib/sys/error.ts";
+import { SelfDeadlockError } from "../../../lib/lock/self_deadlock_error.ts";
 import { LockTimeoutError } from "../../../lib/wait/lock_timeout_error.ts";
 
 const ERRNO = {
@@ -55,6 +56,10 @@ for (
     [new LockTimeoutError("/x", 0, []), EXIT.TEMP_FAIL],
     [new UnsupportedFilesystemError("/x", "nfs", "why"), EXIT.UNAVAILABLE],
     [new LockError("Cannot lock"), EXIT.DATA],
+    [
+      new SelfDeadlockError({ path: "/x", holderPid: 7, relation: "self" }),
+      EXIT.SELF_DEADLOCK,
+    ],
     [
       new ProcParseError("x", { source: "/proc/locks", line: 1, text: "" }),
       EXIT.SOFTWARE,
