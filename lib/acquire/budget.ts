@@ -7,6 +7,7 @@
 import { rejectRemoteFile } from "../fs/guard.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
 import { FlockAttempt, type LockMode } from "../lock/flock/flock.ts";
+import type { NamedFileOptions } from "../lock/named_file.ts";
 import {
   attemptUntil,
   checkTimeout,
@@ -46,7 +47,7 @@ export interface WaitTarget {
 export class WaitBudget {
   readonly #options: CoordOptions;
   readonly #start = performance.now();
-  #announced = false;
+  #waits = 0;
 
   /**
    * Starts now.
@@ -67,6 +68,11 @@ export class WaitBudget {
   get leftMs(): number {
     const { timeoutMs = Infinity } = this.#options;
     return timeoutMs === 0 ? 0 : Math.max(0, timeoutMs - this.waitedMs);
+  }
+
+  /** How often something was busy and had to be waited for. */
+  get waits(): number {
+    return this.#waits;
   }
 
   /**
@@ -107,9 +113,7 @@ export class WaitBudget {
       signal,
       wake,
       onBusy: () => {
-        if (this.#announced) return;
-        this.#announced = true;
-        onWait?.(busyInfo(path));
+        if (this.#waits++ === 0) onWait?.(busyInfo(path));
       },
     });
     return value;
@@ -149,14 +153,15 @@ async function holdersOf(path: string): Promise<HolderInfo[]> {
 export function openAttempt(
   path: string,
   mode: LockMode,
-  options: Pick<CoordOptions, "createParents" | "allowRemote"> & {
-    create?: boolean;
-  } = {},
+  options:
+    & Pick<CoordOptions, "createParents" | "allowRemote">
+    & Pick<NamedFileOptions, "create" | "pinned"> = {},
 ): FlockAttempt {
-  const { allowRemote = false, createParents, create } = options;
+  const { allowRemote = false, createParents, create, pinned } = options;
   return new FlockAttempt(path, mode, {
     create,
     createParents,
+    pinned,
     checkFd: allowRemote ? undefined : rejectRemoteFile,
   });
 }

@@ -6,8 +6,11 @@
 
 import type { LockMode } from "../lock/flock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
+import type { OpenedLockFile } from "../lock/lock_file.ts";
 import { fileOrder, LockGroup, releaseAll } from "../lock/lock_set.ts";
+import { MAX_REPLACEMENTS, replacedTooOften } from "../lock/named_file.ts";
 import type { RecordLockKind } from "../lock/record/record_lock.ts";
+import { isStillNamed, statFd } from "../sys/file.ts";
 import type { WaitableAttempt } from "../wait/lock_wake.ts";
 import { type CoordOptions, openAttempt, WaitBudget } from "./budget.ts";
 
@@ -43,7 +46,8 @@ export interface AcquireAllOptions extends CoordOptions {
  * Everybody takes them in one order, by device and inode of the opened files,
  * so no two groups wait for each other, whatever order or names their callers
  * use. A file named twice, or by two names, is locked once, exclusively if
- * either asks for it.
+ * either asks for it. When one has been removed or replaced meanwhile, all are
+ * released and opened anew: the new file may stand elsewhere in the order.
  *
  * Permissions: `--allow-ffi`. See flock(2).
  *
@@ -73,24 +77,22 @@ export async function acquireAll(
   options: AcquireAllOptions = {},
 ): Promise<LockGroup> {
   if (members.length === 0) throw new RangeError("A lock group needs a member");
+  const named = members.map((member) =>
+    typeof member === "string" ? { path: member } : member
+  );
   const budget = new WaitBudget(options);
+  const open = await opener(named, options);
   const take = options.strategy === "try-all-backoff"
     ? takeWithBackoff
     : takeInOrder;
-  for (;;) {
-    const entries = await openInOrder(members, options);
-    try {
-      const locks = await take(entries, budget);
-      if (locks === undefined) continue;
-      return new LockGroup(
-        members.map((_, index) =>
-          locks[entries.findIndex(({ indexes }) => indexes.includes(index))]!
-        ),
-      );
-    } finally {
-      for (const { attempt } of entries) attempt[Symbol.dispose]();
-    }
+  for (let replaced = 0; replaced < MAX_REPLACEMENTS; replaced++) {
+    const { waits } = budget;
+    const group = await takeOnce(named, open, (files) => take(files, budget));
+    if (group !== undefined) return group;
+    // In a long wait, files may come and go as often as they like.
+    if (budget.waits > waits) replaced = 0;
   }
+  throw replacedTooOften(named.map(({ path }) => path).join(":"));
 }
 
 /** A held lock whose file can be examined. */
@@ -99,44 +101,82 @@ interface MemberLock extends HeldLock {
 }
 
 /** A lock of any kind on its way to being taken. */
-interface MemberAttempt extends WaitableAttempt<MemberLock>, Disposable {}
+interface MemberAttempt extends WaitableAttempt<MemberLock>, Disposable {
+  /** The file that it locks, whatever its name means by then. */
+  readonly file: OpenedLockFile;
+}
 
 type Open = (member: GroupMember) => MemberAttempt;
 
 /** How members are opened; record locks are loaded only when there are any. */
 async function opener(
   members: readonly GroupMember[],
-  options: AcquireAllOptions,
+  { createParents, allowRemote }: AcquireAllOptions,
 ): Promise<Open> {
+  // Pinned: a file that takes the place of another stands elsewhere in the
+  // order, and must not be waited for while later ones are held.
+  const checked = { createParents, allowRemote, pinned: true };
   const openFlock: Open = ({ path, mode = "exclusive" }) =>
-    openAttempt(path, mode, options);
+    openAttempt(path, mode, checked);
   if (members.every(({ kind = "flock" }) => kind === "flock")) return openFlock;
-  const { bothLockAttempt, recordLockAttempt } = await import(
-    "./record.ts"
-  );
-  const { createParents, allowRemote } = options;
+  const { bothLockAttempt, recordLockAttempt } = await import("./record.ts");
   return (member) => {
     const { path, mode, kind = "flock" } = member;
     if (kind === "flock") return openFlock(member);
-    const checked = { mode, createParents, allowRemote };
     return kind === "both"
-      ? bothLockAttempt(path, checked)
-      : recordLockAttempt(path, { kind, ...checked });
+      ? bothLockAttempt(path, { mode, ...checked })
+      : recordLockAttempt(path, { kind, mode, ...checked });
   };
 }
 
 /** One file of a group. */
-interface Entry {
-  path: string;
-  /** Device and inode. */
-  key: string;
-  /** The same with the kind of lock, which is what orders them. */
-  id: string;
+interface MemberFile {
+  /** What its members call it. */
+  names: [string, ...string[]];
+  /** The places of those members. */
+  indexes: number[];
   kind: GroupMember["kind"];
   mode: LockMode;
   attempt: MemberAttempt;
-  /** The members that name this file. */
-  indexes: number[];
+}
+
+/**
+ * Takes the group.
+ *
+ * @param take Takes the locks of its files, which it gets in their order.
+ * @returns `undefined`, with nothing held, when a file was replaced meanwhile.
+ */
+async function takeOnce(
+  members: readonly GroupMember[],
+  open: Open,
+  take: (files: readonly MemberFile[]) => Promise<MemberLock[] | undefined>,
+): Promise<LockGroup | undefined> {
+  const files = new Map<string, MemberFile>();
+  let locks: MemberLock[] = [];
+  let isTaken = false;
+  try {
+    if (!openFiles(members, open, files)) return undefined;
+    const ordered = [...files].sort(([a], [b]) => a < b ? -1 : 1)
+      .map(([, file]) => file);
+    locks = await take(ordered) ?? [];
+    isTaken = locks.length > 0 &&
+      ordered.every((file, place) => isNamed(file, locks[place]!));
+    if (!isTaken) return undefined;
+    return new LockGroup(
+      members.map((_, index) =>
+        locks[ordered.findIndex(({ indexes }) => indexes.includes(index))]!
+      ),
+    );
+  } finally {
+    if (!isTaken) releaseAll(locks);
+    for (const { attempt } of files.values()) attempt[Symbol.dispose]();
+  }
+}
+
+/** Whether all names of a file still mean that of its lock. */
+function isNamed({ names }: MemberFile, { fd }: MemberLock): boolean {
+  const stat = statFd(fd);
+  return names.every((name) => isStillNamed(name, stat));
 }
 
 /** Members with their places; `both` are the flock and OFD locks of others. */
@@ -146,67 +186,69 @@ function bothFirst(members: readonly GroupMember[]): [number, GroupMember][] {
   );
 }
 
-async function openInOrder(
-  named: readonly (GroupMember | string)[],
-  options: AcquireAllOptions,
-): Promise<Entry[]> {
-  const members = named.map((member) =>
-    typeof member === "string" ? { path: member } : member
-  );
-  const open = await opener(members, options);
-  const byKey = new Map<string, Entry>();
-  try {
-    for (const [index, member] of bothFirst(members)) {
-      const { path, mode = "exclusive", kind = "flock" } = member;
-      const attempt = open(member);
-      const key = fileOrder(attempt.fd);
-      const id = `${key} ${kind}`;
-      const known = byKey.get(id) ??
-        (kind === "posix" ? undefined : byKey.get(`${key} both`));
-      if (known === undefined) {
-        byKey.set(id, { path, key, id, kind, mode, attempt, indexes: [index] });
-        continue;
-      }
-      attempt[Symbol.dispose]();
-      known.indexes.push(index);
-      if (mode === "exclusive" && known.mode === "shared") {
-        known.attempt[Symbol.dispose]();
-        known.mode = mode;
-        known.attempt = open({ path, mode, kind: known.kind });
-      }
+/**
+ * Opens the files of a group, each once for a kind of lock.
+ *
+ * @param files Filled by what stands for their order.
+ * @returns Whether each name meant the same file all along.
+ */
+function openFiles(
+  members: readonly GroupMember[],
+  open: Open,
+  files: Map<string, MemberFile>,
+): boolean {
+  for (const [index, member] of bothFirst(members)) {
+    const { path, mode = "exclusive", kind = "flock" } = member;
+    const attempt = open(member);
+    const order = fileOrder(attempt.file.stat);
+    const known = files.get(`${order} ${kind}`) ??
+      (kind === "posix" ? undefined : files.get(`${order} both`));
+    if (known === undefined) {
+      files.set(`${order} ${kind}`, {
+        names: [path],
+        indexes: [index],
+        kind,
+        mode,
+        attempt,
+      });
+      continue;
     }
-  } catch (error) {
-    for (const { attempt } of byKey.values()) attempt[Symbol.dispose]();
-    throw error;
+    attempt[Symbol.dispose]();
+    known.names.push(path);
+    known.indexes.push(index);
+    if (mode === "exclusive" && known.mode === "shared") {
+      known.attempt[Symbol.dispose]();
+      known.mode = mode;
+      known.attempt = open({ path, mode, kind: known.kind });
+      if (fileOrder(known.attempt.file.stat) !== order) return false;
+    }
   }
-  return [...byKey.values()].sort((a, b) => a.id < b.id ? -1 : 1);
+  return true;
 }
 
 /**
  * Takes the locks in order.
  *
- * @returns `undefined` when a file was replaced meanwhile: the order of the
- * new ones may be another.
+ * @returns `undefined`, with nothing held, when a file was replaced meanwhile.
  */
 async function takeInOrder(
-  entries: readonly Entry[],
+  files: readonly MemberFile[],
   budget: WaitBudget,
 ): Promise<MemberLock[] | undefined> {
   const locks: MemberLock[] = [];
+  let isTaken = false;
   try {
-    for (const { path, key, attempt } of entries) {
-      const lock = await budget.take(path, attempt);
+    for (const file of files) {
+      const [path] = file.names;
+      const lock = await budget.take(path, file.attempt);
       if (lock === undefined) throw await budget.timeoutError(path);
       locks.push(lock);
-      if (fileOrder(lock.fd) !== key) {
-        releaseAll(locks);
-        return undefined;
-      }
+      if (!isNamed(file, lock)) return undefined;
     }
+    isTaken = true;
     return locks;
-  } catch (error) {
-    releaseAll(locks);
-    throw error;
+  } finally {
+    if (!isTaken) releaseAll(locks);
   }
 }
 
@@ -218,34 +260,35 @@ const MAX_BACKOFF_MS = 50;
  * one that was busy last, and tries the others when that has become free.
  */
 async function takeWithBackoff(
-  entries: readonly Entry[],
+  files: readonly MemberFile[],
   budget: WaitBudget,
 ): Promise<MemberLock[]> {
-  let first = entries[0]!;
+  let first = files[0]!;
   for (let round = 0;; round++) {
-    const lock = await budget.take(first.path, first.attempt);
-    if (lock === undefined) throw await budget.timeoutError(first.path);
+    const [path] = first.names;
+    const lock = await budget.take(path, first.attempt);
+    if (lock === undefined) throw await budget.timeoutError(path);
     const locks = new Map([[first, lock]]);
-    const busy = tryOthers(entries, locks);
-    if (busy === undefined) return entries.map((entry) => locks.get(entry)!);
+    const busy = tryOthers(files, locks);
+    if (busy === undefined) return files.map((file) => locks.get(file)!);
     releaseAll([...locks.values()]);
     first = busy;
-    if (budget.leftMs === 0) throw await budget.timeoutError(busy.path);
+    if (budget.leftMs === 0) throw await budget.timeoutError(busy.names[0]);
     // Two groups that meet again and again must not do so in step.
     await budget.pause(Math.random() * Math.min(2 ** round, MAX_BACKOFF_MS));
   }
 }
 
-/** Takes what isn't taken yet; gives the first entry that is busy, if any. */
+/** Takes what isn't taken yet; gives the first file that is busy, if any. */
 function tryOthers(
-  entries: readonly Entry[],
-  locks: Map<Entry, MemberLock>,
-): Entry | undefined {
+  files: readonly MemberFile[],
+  locks: Map<MemberFile, MemberLock>,
+): MemberFile | undefined {
   try {
-    return entries.find((entry) => {
-      if (locks.has(entry)) return false;
-      const lock = entry.attempt.try();
-      if (lock !== undefined) locks.set(entry, lock);
+    return files.find((file) => {
+      if (locks.has(file)) return false;
+      const lock = file.attempt.try();
+      if (lock !== undefined) locks.set(file, lock);
       return lock === undefined;
     });
   } catch (error) {

@@ -11,6 +11,7 @@ import {
 } from "../fs/record_guard.ts";
 import { BothLockAttempt, type BothLockHandle } from "../lock/both_lock.ts";
 import type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
+import type { NamedFileOptions } from "../lock/named_file.ts";
 import type { ByteSpan } from "../lock/record/posix_guard.ts";
 import {
   RecordLockAttempt,
@@ -43,7 +44,7 @@ export interface AcquireBothOptions extends TryAcquireOptions, WaitOptions {
 /** An attempt at a record lock, where such locks can be relied on. */
 export function recordLockAttempt(
   path: string,
-  options: CheckedRecordLockOptions,
+  options: CheckedRecordLockOptions & Pick<NamedFileOptions, "pinned">,
 ): RecordLockAttempt {
   const { kind = "ofd", allowRemote = false } = options;
   return new RecordLockAttempt(path, {
@@ -57,11 +58,13 @@ export function recordLockAttempt(
 /** An attempt at both locks, where they are two. */
 export function bothLockAttempt(
   path: string,
-  options: TryAcquireOptions,
+  options: TryAcquireOptions & Pick<NamedFileOptions, "pinned">,
 ): BothLockAttempt {
-  const { mode = "exclusive", createParents, allowRemote = false } = options;
+  const { mode = "exclusive", createParents, allowRemote = false, pinned } =
+    options;
   return new BothLockAttempt(path, mode, {
     createParents,
+    pinned,
     checkFd: (fd, path) => rejectUnsafeBothLocks(fd, path, allowRemote),
   });
 }

@@ -11,13 +11,15 @@
 
 import type { HeldLock } from "./held_lock.ts";
 import {
+  blockFlockFd,
   type BlockOptions,
-  FlockAttempt,
-  type FlockHandle,
-  type FlockOptions,
+  FlockHandle,
   type LockMode,
+  tryFlockFd,
   unlockFlockFd,
 } from "./flock/flock.ts";
+import type { OpenedLockFile } from "./lock_file.ts";
+import { NamedFile, type NamedFileOptions } from "./named_file.ts";
 import { fOfdSetlk, fOfdSetlkw } from "./record/record_lock.ts";
 import { rangeToSpan, recordLockRequest } from "./record/record_lock_handle.ts";
 
@@ -80,77 +82,72 @@ export class BothLockAttempt implements Disposable {
   readonly isReleasedSilently = true;
   readonly #path: string;
   readonly #mode: LockMode;
-  readonly #flock: FlockAttempt;
+  readonly #named: NamedFile;
 
   /** Opens nothing yet. */
-  constructor(path: string, mode: LockMode, options: FlockOptions) {
+  constructor(path: string, mode: LockMode, options: NamedFileOptions) {
     this.#path = path;
     this.#mode = mode;
-    this.#flock = new FlockAttempt(path, mode, options);
+    this.#named = new NamedFile(path, options);
+  }
+
+  /** The open file; opens it if need be. */
+  get file(): OpenedLockFile {
+    return this.#named.open();
   }
 
   /** The open descriptor; opens the file if need be. */
   get fd(): number {
-    return this.#flock.fd;
+    return this.file.fd;
   }
 
   /** Takes both locks if both are free, else neither. */
   try(): BothLockHandle | undefined {
-    const flock = this.#flock.try();
-    return flock && this.#complete(flock, () => flock.release());
+    return this.#named.lock(({ fd }) =>
+      tryFlockFd(fd, this.#mode, this.#path) ? this.#complete(fd) : undefined
+    );
   }
 
   /** Waits in the kernel for both locks; `undefined` after the timeout. */
   block(options: BlockOptions): BothLockHandle | undefined {
     const { timeoutMs = Infinity } = options;
     const deadline = performance.now() + timeoutMs;
-    const left = (): BlockOptions => ({
+    const left = () => ({
       ...options,
       timeoutMs: Math.max(0, deadline - performance.now()),
+      path: this.#path,
     });
-    for (;;) {
-      const flock = this.#flock.block(left());
-      if (flock === undefined) return undefined;
-      let wasFree = true;
-      const both = this.#complete(flock, () => {
-        // The description stays open to wait for its other lock.
-        unlockFlockFd(flock.fd, this.#path);
-        try {
-          wasFree = fOfdSetlkw(flock.fd, this.#request, {
-            ...left(),
-            path: this.#path,
-          });
-        } finally {
-          flock.release();
-        }
-      });
-      if (both !== undefined || !wasFree) return both;
-    }
+    return this.#named.lock(({ fd }) => {
+      for (;;) {
+        if (!blockFlockFd(fd, this.#mode, left())) return undefined;
+        const both = this.#complete(fd);
+        if (both !== undefined) return both;
+        // Waits with neither lock, and gives this one back for the flock.
+        if (!fOfdSetlkw(fd, this.#request, left())) return undefined;
+        fOfdSetlk(fd, { type: "unlock" }, this.#path);
+      }
+    });
   }
 
   get #request(): ReturnType<typeof recordLockRequest> {
     return recordLockRequest(rangeToSpan(), this.#mode);
   }
 
-  /** Adds the OFD lock; where it is taken, or fails, the flock is given up. */
-  #complete(
-    flock: FlockHandle,
-    onBusy: () => void,
-  ): BothLockHandle | undefined {
-    let isFree: boolean;
+  /** Adds the OFD lock to the flock, which is given up where it can't be. */
+  #complete(fd: number): BothLockHandle | undefined {
+    let isFree = false;
     try {
-      isFree = fOfdSetlk(flock.fd, this.#request, this.#path);
-    } catch (error) {
-      flock.release();
-      throw error;
+      isFree = fOfdSetlk(fd, this.#request, this.#path);
+    } finally {
+      if (!isFree) unlockFlockFd(fd, this.#path);
     }
-    if (isFree) return new BothLockHandle(flock);
-    onBusy();
-    return undefined;
+    return isFree
+      ? new BothLockHandle(new FlockHandle(this.#path, fd, this.#mode))
+      : undefined;
   }
 
   /** Closes the descriptor, if no handle has taken it over. */
   [Symbol.dispose](): void {
-    this.#flock[Symbol.dispose]();
+    this.#named[Symbol.dispose]();
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { statFd } from "../sys/file.ts";
+import type { FileStat } from "../sys/file.ts";
 import type { HeldLock } from "./held_lock.ts";
 
 /** Several held locks as one. */
@@ -58,13 +58,15 @@ export function releaseAll(locks: readonly HeldLock[]): void {
 }
 
 /**
- * Where the file of a descriptor stands in the one order, by device and inode,
- * in which locks are taken: no two callers then wait for each other.
+ * Where an open file stands in the one order, by device and inode, in which
+ * locks are taken: no two callers then wait for each other. A number is used
+ * again only when nobody has the file open any more.
  *
  * @returns Digits of equal length, so that texts sort as numbers do.
  */
-export function fileOrder(fd: number): string {
-  const { deviceMajor, deviceMinor, inode } = statFd(fd);
+export function fileOrder(
+  { deviceMajor, deviceMinor, inode }: FileStat,
+): string {
   return [deviceMajor, deviceMinor, inode]
     .map((part) => String(part).padStart(20, "0")).join(":");
 }

@@ -9,7 +9,16 @@ import {
 } from "./lock_file.ts";
 
 /** A name whose file is replaced this often in one attempt is being abused. */
-const MAX_REPLACEMENTS = 1000;
+export const MAX_REPLACEMENTS = 1000;
+
+/** The error that says so. */
+export function replacedTooOften(path: string): LockError {
+  return new LockError(
+    `Cannot lock ${quotePath(path)}: the file was replaced ` +
+      `${MAX_REPLACEMENTS} times while it was being locked; ` +
+      "find the program that removes or renames it",
+  );
+}
 
 /** How a lock file is opened and checked before it is locked. */
 export interface FlockOptions extends OpenLockFileOptions {
@@ -22,17 +31,26 @@ export interface FlockOptions extends OpenLockFileOptions {
     | undefined;
 }
 
+/** What a group of locks asks for besides. */
+export interface NamedFileOptions extends FlockOptions {
+  /**
+   * Lock the file that was opened first, even once its name means another: the
+   * caller looks the name up itself when it holds the lock.
+   */
+  pinned?: boolean | undefined;
+}
+
 /**
  * The file of a name on its way to being locked. It stays open between
  * attempts, and is opened anew when the name has come to mean another file.
  */
 export class NamedFile implements Disposable {
   readonly #path: string;
-  readonly #options: FlockOptions;
+  readonly #options: NamedFileOptions;
   #file: OpenedLockFile | undefined;
 
   /** Opens nothing yet. */
-  constructor(path: string, options: FlockOptions) {
+  constructor(path: string, options: NamedFileOptions) {
     this.#path = path;
     this.#options = options;
   }
@@ -69,6 +87,7 @@ export class NamedFile implements Disposable {
       const handle = take(file);
       if (handle === undefined) return undefined;
       this.#file = undefined;
+      if (this.#options.pinned) return handle;
       let isNamed = false;
       try {
         isNamed = isStillNamed(this.#path, file.stat);
@@ -77,11 +96,7 @@ export class NamedFile implements Disposable {
       }
       if (isNamed) return handle;
     }
-    throw new LockError(
-      `Cannot lock ${quotePath(this.#path)}: the file was replaced ` +
-        `${MAX_REPLACEMENTS} times while it was being locked; ` +
-        "find the program that removes or renames it",
-    );
+    throw replacedTooOften(this.#path);
   }
 
   /** Closes the descriptor, if no handle has taken it over. */

@@ -16,13 +16,18 @@ import {
   LockGroup,
   releaseAll,
 } from "../../../lib/lock/lock_set.ts";
-import { readLink } from "../../../lib/sys/file.ts";
+import {
+  MAX_REPLACEMENTS,
+  replacedTooOften,
+} from "../../../lib/lock/named_file.ts";
+import type { OpenedLockFile } from "../../../lib/lock/lock_file.ts";
+import { isStillNamed, readLink } from "../../../lib/sys/file.ts";
 import type { RunRequest, TakenLock } from "./request.ts";
 
 /** One lock file on its way to being locked. */
 export interface FileAttempt extends Disposable {
-  /** The open descriptor; opens the file if need be. */
-  readonly fd: number;
+  /** The open file; opens it if need be. */
+  readonly file: OpenedLockFile;
   /** Takes the lock if it is free. */
   try(): HeldLock | undefined;
   /** Waits in the kernel for the lock; `undefined` after the timeout. */
@@ -39,32 +44,61 @@ export function take(request: RunRequest): Promise<TakenLock | undefined> {
   const checkFd = allowRemote ? undefined : rejectRemoteFs;
   return takeFiles(
     request,
-    (path) => new FlockAttempt(path, mode, { checkFd }),
+    (path, pinned) => new FlockAttempt(path, mode, { checkFd, pinned }),
   );
 }
 
 /** Takes all of the lock files, or none, by locks of some kind. */
 export async function takeFiles(
   request: RunRequest,
-  attemptOn: (path: string) => FileAttempt,
+  attemptOn: AttemptOn,
 ): Promise<TakenLock | undefined> {
   const start = performance.now();
   const env = { HOLDFAST_LOCK: request.lockPaths.map(absolutePath).join(":") };
-  const locks: HeldLock[] = [];
-  for (const { path, attempt } of openInOrder(request, attemptOn)) {
-    using ending = attempt;
-    const leftMs = request.timeoutMs - (performance.now() - start);
-    const lock = ending.try() ??
-      await waitFor(ending, path, request, Math.max(0, leftMs));
-    if (lock === undefined) {
-      releaseAll(locks);
-      return undefined;
-    }
-    locks.push(lock);
+  for (let replaced = 0; replaced < MAX_REPLACEMENTS; replaced++) {
+    const left = {
+      ...request,
+      timeoutMs: request.timeoutMs - (performance.now() - start),
+    };
+    const locks = await takeOnce(left, attemptOn);
+    if (locks === "replaced") continue;
+    if (locks === undefined) return undefined;
+    const [first] = locks;
+    return { lock: locks.length === 1 ? first! : new LockGroup(locks), env };
   }
-  const [first] = locks;
-  return { lock: locks.length === 1 ? first! : new LockGroup(locks), env };
+  throw replacedTooOften(request.lockPaths.join(":"));
 }
+
+/** Takes the locks; `replaced` when a file is another by then. */
+async function takeOnce(
+  request: RunRequest,
+  attemptOn: AttemptOn,
+): Promise<HeldLock[] | "replaced" | undefined> {
+  const start = performance.now();
+  const locks: HeldLock[] = [];
+  const isGroup = request.lockPaths.length > 1;
+  let isTaken = false;
+  const files = openInOrder(request, attemptOn);
+  try {
+    for (const { path, attempt } of files) {
+      const stat = isGroup ? attempt.file.stat : undefined;
+      const leftMs = request.timeoutMs - (performance.now() - start);
+      const lock = attempt.try() ??
+        await waitFor(attempt, path, request, Math.max(0, leftMs));
+      if (lock === undefined) return undefined;
+      locks.push(lock);
+      if (stat !== undefined && !isStillNamed(path, stat)) return "replaced";
+    }
+    isTaken = true;
+    return locks;
+  } finally {
+    if (!isTaken) releaseAll(locks);
+    for (const { attempt } of files) attempt[Symbol.dispose]();
+  }
+}
+
+/** Opens nothing yet; a pinned one locks the file that it opens first. */
+type AttemptOn = (path: string, pinned: boolean) => FileAttempt;
 
 interface OpenAttempt {
   path: string;
@@ -78,16 +112,16 @@ interface OpenAttempt {
  */
 function openInOrder(
   { lockPaths }: RunRequest,
-  attemptOn: (path: string) => FileAttempt,
+  attemptOn: AttemptOn,
 ): OpenAttempt[] {
   const attempts = lockPaths.map((path) => ({
     path,
-    attempt: attemptOn(path),
+    attempt: attemptOn(path, lockPaths.length > 1),
   }));
   if (attempts.length === 1) return attempts;
   const byFile = new Map<string, OpenAttempt>();
   for (const entry of attempts) {
-    const key = fileOrder(entry.attempt.fd);
+    const key = fileOrder(entry.attempt.file.stat);
     if (byFile.has(key)) entry.attempt[Symbol.dispose]();
     else byFile.set(key, entry);
   }

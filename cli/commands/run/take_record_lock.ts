@@ -26,18 +26,18 @@ export async function take(
   if (kind === "both") {
     return takeFiles(
       request,
-      (path) => bothLockAttempt(path, { mode, allowRemote }),
+      (path, pinned) => bothLockAttempt(path, { mode, allowRemote, pinned }),
     );
   }
   const range = text === undefined
     ? undefined
     : (await import("../../args/byte_range.ts")).parseByteRange(text);
   const target = { range, kind: kind as RecordLockKind, mode, allowRemote };
-  return takeFiles(request, (path): FileAttempt => {
-    const attempt = recordLockAttempt(path, target);
+  return takeFiles(request, (path, pinned): FileAttempt => {
+    const attempt = recordLockAttempt(path, { ...target, pinned });
     return {
-      get fd() {
-        return attempt.fd;
+      get file() {
+        return attempt.file;
       },
       try: () => attempt.try(),
       block: (options) => blockAttempt(path, attempt, { ...options, mode }),

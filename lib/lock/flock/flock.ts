@@ -13,7 +13,12 @@ import { libc } from "../../sys/libc.ts";
 import { parkCall, type ParkedCall } from "../../sys/parked_call.ts";
 import type { HeldLock } from "../held_lock.ts";
 import { setDescriptorInheritable } from "../../sys/inheritance.ts";
-import { type FlockOptions, NamedFile } from "../named_file.ts";
+import type { OpenedLockFile } from "../lock_file.ts";
+import {
+  type FlockOptions,
+  NamedFile,
+  type NamedFileOptions,
+} from "../named_file.ts";
 
 export type { FlockOptions } from "../named_file.ts";
 
@@ -229,15 +234,20 @@ export class FlockAttempt implements Disposable {
   readonly #named: NamedFile;
 
   /** Opens nothing yet. */
-  constructor(path: string, mode: LockMode, options: FlockOptions) {
+  constructor(path: string, mode: LockMode, options: NamedFileOptions) {
     this.#path = path;
     this.#mode = mode;
     this.#named = new NamedFile(path, options);
   }
 
+  /** The open file; opens it if need be. */
+  get file(): OpenedLockFile {
+    return this.#named.open();
+  }
+
   /** The open descriptor; opens the file if need be. */
   get fd(): number {
-    return this.#named.open().fd;
+    return this.file.fd;
   }
 
   /** Takes the lock if it is free; the handle then owns the descriptor. */

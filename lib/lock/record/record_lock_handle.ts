@@ -12,7 +12,7 @@ import type { BlockOptions, FlockOptions, LockMode } from "../flock/flock.ts";
 import type { HeldLock } from "../held_lock.ts";
 import { setDescriptorInheritable } from "../../sys/inheritance.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
-import { NamedFile } from "../named_file.ts";
+import { NamedFile, type NamedFileOptions } from "../named_file.ts";
 import {
   type ByteSpan,
   findOwnConflict,
@@ -196,7 +196,7 @@ export class RecordLockAttempt implements Disposable {
    *
    * @throws {RangeError} when there is no such range.
    */
-  constructor(path: string, options: RecordLockOptions) {
+  constructor(path: string, options: RecordLockTarget & NamedFileOptions) {
     this.#path = path;
     this.#kind = options.kind ?? "ofd";
     this.#mode = options.mode ?? "exclusive";
@@ -204,9 +204,14 @@ export class RecordLockAttempt implements Disposable {
     this.span = rangeToSpan(options.range);
   }
 
+  /** The open file; opens it if need be. */
+  get file(): OpenedLockFile {
+    return this.#named.open();
+  }
+
   /** The open descriptor; opens the file if need be. */
   get fd(): number {
-    return this.#named.open().fd;
+    return this.file.fd;
   }
 
   /** Takes the lock if it is free; the handle then owns the descriptor. */

@@ -42,6 +42,8 @@ const WORKS: Record<string, (args: string[]) => Promise<void>> = {
       }));
       using _group = await acquireAll(members, {
         strategy: strategy as "ordered-wait" | "try-all-backoff",
+        // Only a deadlock takes as long.
+        timeoutMs: 60_000,
       });
       using stack = new DisposableStack();
       const exclusive = members.filter(({ mode }) => mode === "exclusive");
