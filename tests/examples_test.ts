@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
-import { holdWithFlock1 } from "./support/helper_process.ts";
+import { holdFlock } from "./support/foreign_flock.ts";
 import { type ProgramResult, runProgram } from "./support/run_program.ts";
 import { TempDir } from "./support/temp_dir.ts";
 
@@ -58,7 +58,7 @@ Deno.test("cron_overlap.sh: runs, skips quietly, passes the exit code on", async
     stdout: "ran\n",
     stderr: "",
   });
-  await using _holder = await holdWithFlock1(lock);
+  await using _holder = await holdFlock(lock);
   assertEquals(await runScript("cron_overlap.sh", job, dir), {
     code: 0,
     stdout: "",
@@ -74,7 +74,7 @@ Deno.test("deploy_gate.sh: deploys, or says who is in the way", async () => {
   const free = await runScript("deploy_gate.sh", args, dir);
   assertEquals([free.code, free.stdout], [0, "deployed\n"]);
   assertStringIncludes(free.stderr, "waited");
-  await using holder = await holdWithFlock1(lock);
+  await using holder = await holdFlock(lock);
   const busy = await runScript("deploy_gate.sh", args, dir, {
     DEPLOY_WAIT: "100ms",
   });
@@ -152,7 +152,7 @@ Deno.test("one_liners.sh: each prints its line", async () => {
     new RegExp(
       `^${first}\n${holders.source}\n(flock|posix|ofd|link| )+\n\\w+\nsome\n$`,
     );
-  await using holder = await holdWithFlock1(lock);
+  await using holder = await holdFlock(lock);
   const busy = await runScript("one_liners.sh", [lock], dir);
   assert(
     expected("busy", new RegExp(` *pid=${holder.pid} .*`)).test(busy.stdout),

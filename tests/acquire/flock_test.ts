@@ -5,7 +5,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { acquire, LockTimeoutError, tryAcquire, withLock } from "../../mod.ts";
-import { holdWithFlock1 } from "../support/helper_process.ts";
+import { holdFlock } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
@@ -24,7 +24,7 @@ Deno.test("acquire takes a free lock and releases it at the end of the block", a
 Deno.test("acquire reports the holder by pid and command, then gets the lock", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   const error = await assertRejects(
     () => acquire(path, { timeoutMs: 20 }),
     LockTimeoutError,
@@ -53,7 +53,7 @@ Deno.test("acquire reports the holder by pid and command, then gets the lock", a
 Deno.test("timeoutMs 0 tries once", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   let waits = 0;
   const error = await assertRejects(
     () => acquire(path, { timeoutMs: 0, onWait: () => waits++ }),
@@ -67,7 +67,7 @@ Deno.test("timeoutMs 0 tries once", async () => {
 Deno.test("an abort rejects with the signal's own reason", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   const reason = { mine: true };
   const controller = new AbortController();
   const waiting = acquire(path, {
@@ -85,7 +85,7 @@ Deno.test("an abort rejects with the signal's own reason", async () => {
 Deno.test("a wait that ends without the lock leaves nothing behind", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   await acquire(path, { timeoutMs: 5 }).catch(() => {});
   const before = openDescriptors();
   await acquire(path, { timeoutMs: 5 }).catch(() => {});

@@ -1,16 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquireAll } from "../../lib/acquire/group.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
-import { holdWithFlock1 } from "../support/helper_process.ts";
+import { holdFlock, isFlockFree } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { runWorkers, STRESS, Worker } from "../patterns/support/workers.ts";
-
-/** Whether somebody else can lock a file. */
-function isFree(path: string, ...flags: string[]): boolean {
-  return new Deno.Command("flock", { args: ["-n", ...flags, path, "true"] })
-    .outputSync().success;
-}
 
 Deno.test("acquireAll: all members are held until the group is released", async () => {
   using dir = new TempDir();
@@ -23,10 +17,14 @@ Deno.test("acquireAll: all members are held until the group is released", async 
     using group = await acquireAll([c, { path: a, mode: "shared" }, b]);
     assertEquals(group.members.map(({ path }) => path), [c, a, b]);
     assert(group.held);
-    assertEquals([isFree(a), isFree(a, "-s")], [false, true]);
-    assertEquals([isFree(b, "-s"), isFree(c, "-s")], [false, false]);
+    assertEquals([isFlockFree(a), isFlockFree(a, "-s")], [false, true]);
+    assertEquals([isFlockFree(b, "-s"), isFlockFree(c, "-s")], [false, false]);
   }
-  assertEquals([isFree(a), isFree(b), isFree(c)], [true, true, true]);
+  assertEquals([isFlockFree(a), isFlockFree(b), isFlockFree(c)], [
+    true,
+    true,
+    true,
+  ]);
 });
 
 Deno.test("acquireAll: one file by two names is locked once, exclusively", async () => {
@@ -40,18 +38,18 @@ Deno.test("acquireAll: one file by two names is locked once, exclusively", async
     { path: dir.join("c"), mode: "shared" },
   ], { timeoutMs: 0 });
   assertEquals(new Set(group.members).size, 1);
-  assertEquals(isFree(dir.join("a"), "-s"), false);
+  assertEquals(isFlockFree(dir.join("a"), "-s"), false);
   group.release();
   group.release();
   assertEquals(group.held, false);
-  assertEquals(isFree(dir.join("a")), true);
+  assertEquals(isFlockFree(dir.join("a")), true);
 });
 
 for (const strategy of ["ordered-wait", "try-all-backoff"] as const) {
   Deno.test(`acquireAll: ${strategy} names the busy member and leaves nothing behind`, async () => {
     using dir = new TempDir();
     const names = ["a", "b", "c"].map((name) => dir.join(name));
-    await using holder = await holdWithFlock1(names[1]!);
+    await using holder = await holdFlock(names[1]!);
     const attempt = () =>
       assertRejects(
         () => acquireAll(names, { strategy, timeoutMs: 30 }),
@@ -62,14 +60,17 @@ for (const strategy of ["ordered-wait", "try-all-backoff"] as const) {
     const error = await attempt();
     assertEquals(error.path, names[1]);
     assertEquals(error.holders.some(({ pid }) => pid === holder.pid), true);
-    assertEquals([isFree(names[0]!), isFree(names[2]!)], [true, true]);
+    assertEquals([isFlockFree(names[0]!), isFlockFree(names[2]!)], [
+      true,
+      true,
+    ]);
     assertEquals(openDescriptors(), before);
   });
 
   Deno.test(`acquireAll: ${strategy} waits for a busy member`, async () => {
     using dir = new TempDir();
     const names = ["a", "b"].map((name) => dir.join(name));
-    await using holder = await holdWithFlock1(names[0]!);
+    await using holder = await holdFlock(names[0]!);
     const waiting: string[] = [];
     const acquiring = acquireAll(names, {
       strategy,
@@ -110,8 +111,8 @@ for (const strategy of ["ordered-wait", "try-all-backoff"] as const) {
 Deno.test("acquireAll: a replaced file is noticed, and the order made anew", async () => {
   using dir = new TempDir();
   const [a, b] = [dir.join("a"), dir.join("b")];
-  await using holder = await holdWithFlock1(a);
-  await using other = await holdWithFlock1(b);
+  await using holder = await holdFlock(a);
+  await using other = await holdFlock(b);
   using group = await acquireAll([a, b], {
     timeoutMs: 10_000,
     onWait: () => {
@@ -124,7 +125,7 @@ Deno.test("acquireAll: a replaced file is noticed, and the order made anew", asy
     },
   });
   assert(group.held);
-  assertEquals([isFree(a, "-s"), isFree(b, "-s")], [false, false]);
+  assertEquals([isFlockFree(a, "-s"), isFlockFree(b, "-s")], [false, false]);
 });
 
 Deno.test("acquireAll: kinds of locks mixed, two on one file", async () => {
@@ -171,7 +172,7 @@ Deno.test("acquireAll: both kinds on one file are one member with its flock and 
 
 Deno.test("acquireAll: aborts with the caller's reason", async () => {
   using dir = new TempDir();
-  await using _holder = await holdWithFlock1(dir.join("b"));
+  await using _holder = await holdFlock(dir.join("b"));
   const controller = new AbortController();
   const reason = new Error("enough");
   const error = await assertRejects(() =>
@@ -181,7 +182,7 @@ Deno.test("acquireAll: aborts with the caller's reason", async () => {
     })
   );
   assertEquals(error, reason);
-  assertEquals(isFree(dir.join("a")), true);
+  assertEquals(isFlockFree(dir.join("a")), true);
 });
 
 Deno.test("acquireAll: bad arguments", async () => {

@@ -23,22 +23,15 @@ import {
 } from "../../lib/acquire/record_deadlock_error.ts";
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
-import { runPython } from "../support/python.ts";
+import { runScript } from "../support/run_script.ts";
 import { settled } from "../support/settled.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** Python that takes `lockf(LENGTH, START)` and keeps it. */
+/** A process that holds a POSIX lock until its stdin ends. */
 function lockfHolder(path: string, length: number, start: number) {
-  return runPython(
-    `
-f = open(sys.argv[1], "a+")
-fcntl.lockf(f, fcntl.LOCK_EX, int(sys.argv[2]), int(sys.argv[3]))
-print("ready", flush=True)
-sys.stdin.read()
-`,
+  return runScript(
+    `posix(open(args[0]), [${start}, ${length}]); say("ready"); end();`,
     path,
-    String(length),
-    String(start),
   );
 }
 
@@ -97,13 +90,11 @@ Deno.test("EDEADLK becomes an error that names the ring", async () => {
   using directory = new TempDir();
   const [mine, theirs] = [directory.join("mine"), directory.join("theirs")];
   using _lock = tryRecordLock(mine, { kind: "posix" })!;
-  await using other = await runPython(
-    `
-a, b = open(sys.argv[1], "a+"), open(sys.argv[2], "a+")
-fcntl.lockf(b, fcntl.LOCK_EX, 5, 10)
-print("ready", flush=True)
-fcntl.lockf(a, fcntl.LOCK_EX, 1, 7)
-`,
+  await using other = await runScript(
+    `const [a, b] = args.map(open);
+posix(b, [10, 5]);
+say("ready");
+posix(a, [7, 1]);`,
     mine,
     theirs,
   );
@@ -111,7 +102,7 @@ fcntl.lockf(a, fcntl.LOCK_EX, 1, 7)
   while (
     !Deno.readTextFileSync("/proc/locks").split("\n")
       .some((line) => line.includes("->") && line.includes(waiting))
-  ) await new Promise((resolve) => setTimeout(resolve, 1));
+  );
   const error = await assertRejects(
     () => blockRecordLock(theirs, { kind: "posix", timeoutMs: 10_000 }),
     RecordDeadlockError,
@@ -197,28 +188,22 @@ Deno.test("both takes flock and an OFD lock by one descriptor, or neither", asyn
 Deno.test("while both sleeps for the record lock, it doesn't hold the flock", async () => {
   using directory = new TempDir();
   const path = directory.join("file");
-  await using python = await runPython(
-    `
-f, g = open(sys.argv[1], "a+"), open(sys.argv[1], "a+")
-fcntl.lockf(f, fcntl.LOCK_EX)
-print("ready", flush=True)
-sys.stdin.readline()
-import time
-needle = f":{os.fstat(f.fileno()).st_ino} "
-while not any("->" in l and needle in l for l in open("/proc/locks")):
-    time.sleep(0.001)
-fcntl.flock(g, fcntl.LOCK_EX | fcntl.LOCK_NB)
-fcntl.flock(g, fcntl.LOCK_UN)
-print("flock was free", flush=True)
-fcntl.lockf(f, fcntl.LOCK_UN)
-sys.stdin.read()
-`,
+  await using holder = await runScript(
+    `const f = open(args[0]), g = open(args[0]);
+posix(f, [0, 0]);
+say("ready");
+line();
+untilWaitedFor(f);
+say(tryFlock(g) ? "flock was free" : "flock was held");
+flock(g, "unlock");
+posix(f, [0, 0], "unlock");
+end();`,
     path,
   );
-  await python.writeLine("go");
+  await holder.writeLine("go");
   using attempt = bothLockAttempt(path, {});
   using both = attempt.block({ timeoutMs: 10_000 });
-  assertEquals(await python.nextLine(), "flock was free");
+  assertEquals(await holder.nextLine(), "flock was free");
   assert(both?.held);
   assertEquals(
     settled(() => readHolders(path)).map(({ type }) => type).sort(),

@@ -12,25 +12,22 @@ import {
   readLockPartiesForNeedles,
   tryFlock,
 } from "../../mod.ts";
-import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
+import { HelperProcess } from "../support/helper_process.ts";
+import {
+  flockCommand,
+  holdFlock,
+  waitForFlock,
+} from "../support/foreign_flock.ts";
+import { runScript } from "../support/run_script.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** A python that takes a record lock and waits, without and with OFD. */
+/** A process that holds a record lock until its stdin ends. */
 function holdRange(path: string, kind: "posix" | "ofd") {
-  const lock = kind === "posix"
-    ? "fcntl.lockf(f, fcntl.LOCK_EX, 10, 5)"
-    // F_OFD_SETLK is 37; struct flock: short type, whence, long start, len
-    : "fcntl.fcntl(f, 37, struct.pack('hhqqi4x', 1, 0, 5, 10, 0))";
-  return HelperProcess.start("python3", [
-    "-c",
-    `import fcntl, struct, sys
-f = open(sys.argv[1], "a+")
-${lock}
-print("ready", flush=True)
-sys.stdin.read()`,
+  return runScript(
+    `${kind}(open(args[0]), [5, 10]); say("ready"); end();`,
     path,
-  ]);
+  );
 }
 
 Deno.test("the needle of a path is what /proc/locks prints", () => {
@@ -49,7 +46,7 @@ Deno.test("readHolders names the taker with all that is known of it", async () =
   using dir = new TempDir();
   const path = dir.join("a.lock");
   const startedAfter = Date.now();
-  await using holder = await holdWithFlock1(path, "shared");
+  await using holder = await holdFlock(path, "shared");
   const holders = readHolders(path);
   const startTimeMs = holders[0]?.startTimeMs ?? 0;
   assert(Math.abs(startTimeMs - startedAfter) < 3000, `${startTimeMs}`);
@@ -68,36 +65,31 @@ Deno.test("readHolders names the taker with all that is known of it", async () =
   assertEquals(holders, [expected]);
 });
 
-Deno.test("a child that inherited the lock is named, its dead taker is not", async () => {
+Deno.test("everyone who shares the lock is named, a dead taker is not", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  // The flock process ends at once; the shell keeps descriptor 9.
-  await using shell = await HelperProcess.start("bash", [
-    "-c",
-    `exec 9>"$0"; flock 9; echo ready; read -r _`,
+  // The taker ends at once; the shell it has started keeps the descriptor.
+  await using taker = await runScript(
+    `flock(open(args[0]));
+const heir = new Deno.Command("sh", { args: ["-c", "read -r _"], stdin: "piped" })
+  .spawn();
+say("ready");
+say(String(heir.pid));
+end();`,
     path,
-  ]);
-  assertEquals(
-    readHolders(path).map(({ pid, sources }) => ({ pid, sources })),
-    [{ pid: shell.pid, sources: ["descriptor"] }],
   );
-});
-
-Deno.test("everyone who shares the lock is named", async () => {
-  using dir = new TempDir();
-  const path = dir.join("a.lock");
-  await using taker = await HelperProcess.start("bash", [
-    "-c",
-    `exec 9>"$0"; flock 9; sleep 1000 & child=$!; echo ready; echo "$child"; read -r _; kill "$child"`,
-    path,
-  ]);
-  const child = Number(await taker.nextLine());
+  const heir = Number(await taker.nextLine());
   assertEquals(
     readHolders(path).map(({ pid }) => pid),
-    [taker.pid, child].sort((a, b) => a - b),
+    [taker.pid, heir].sort((a, b) => a - b),
   );
-  await taker.writeLine("");
+  taker.kill("SIGKILL");
   await taker.status;
+  assertEquals(
+    readHolders(path).map(({ pid, sources }) => ({ pid, sources })),
+    [{ pid: heir, sources: ["descriptor"] }],
+  );
+  Deno.kill(heir, "SIGKILL");
 });
 
 Deno.test("record locks: POSIX by taker, OFD by descriptor, with range", async () => {
@@ -124,8 +116,8 @@ Deno.test("record locks: POSIX by taker, OFD by descriptor, with range", async (
 Deno.test("waiters are told from holders", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
-  await using waiter = HelperProcess.spawn("flock", [path, "true"]);
+  await using holder = await holdFlock(path);
+  await using waiter = waitForFlock(path);
   let parties = readLockParties(path);
   while (parties.waiters.length === 0) parties = readLockParties(path);
   assertEquals(parties.holders.map(({ pid }) => pid), [holder.pid]);
@@ -134,9 +126,9 @@ Deno.test("waiters are told from holders", async () => {
 
 Deno.test("many needles are answered in order by one read", async () => {
   using dir = new TempDir();
-  await using a = await holdWithFlock1(dir.join("a"));
+  await using a = await holdFlock(dir.join("a"));
   Deno.writeTextFileSync(dir.join("b"), "");
-  await using c = await holdWithFlock1(dir.join("c"));
+  await using c = await holdFlock(dir.join("c"));
   const needles = ["c", "b", "a"].map((n) => needleFromPath(dir.join(n))!);
   assertEquals(
     readLockPartiesForNeedles(needles).map(({ holders }) =>
@@ -150,14 +142,13 @@ Deno.test("many needles are answered in order by one read", async () => {
 Deno.test("a hostile command line can't reach a terminal raw", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await HelperProcess.start("flock", [
-    "-F",
+  await using _holder = await HelperProcess.start(...flockCommand(
     path,
     "sh",
     "-c",
     "echo ready; read -r _",
     "\x1b[31m\r\n" + "x".repeat(300),
-  ]);
+  ));
   const text = formatHolderList(readHolders(path));
   assert(text.includes("\\x1b[31m\\r\\n"));
   assert(text.endsWith("…"));

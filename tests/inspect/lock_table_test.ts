@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertExists } from "@std/assert";
+import { assertEquals, assertExists } from "@std/assert";
 import {
   findDeadlocks,
   type LockTable,
@@ -9,11 +9,23 @@ import {
   tryFlock,
   waitGraph,
 } from "../../mod.ts";
-import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
+import { HelperProcess } from "../support/helper_process.ts";
+import { flockCommand, holdFlock } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
-import { canMount, PrivateMounts } from "../support/private_mounts.ts";
-import { runPython } from "../support/python.ts";
+import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
+import { runScript } from "../support/run_script.ts";
 import { TempDir } from "../support/temp_dir.ts";
+
+/** Starts a shell that inherits what is open, and says its pid. */
+const SPAWN_HEIR = `const heir = new Deno.Command("sh", {
+  args: ["-c", "read -r _"],
+  stdin: "piped",
+}).spawn();
+say("ready");
+say(String(heir.pid));`;
+
+/** Takes a lock that an heir then shares. */
+const INHERIT = `flock(open(args[0]));${SPAWN_HEIR}end();`;
 
 function locksOf(path: string, table = readLockTable()): TableLock[] {
   return table.locks.filter(({ file }) => file.path === path);
@@ -40,7 +52,7 @@ function waitersIn(directory: string, table: LockTable): TableWaiter[] {
 Deno.test("a lock has its file, its holder and how that is known", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   Deno.writeTextFileSync(path, "12345");
   const [lock, ...others] = locksOf(path);
   assertEquals(others, []);
@@ -71,16 +83,17 @@ Deno.test("a lock has its file, its holder and how that is known", async () => {
 Deno.test("of a dead taker the heirs are the holders", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using shell = await HelperProcess.start("bash", [
-    "-c",
-    `exec 9>"$0"; flock 9; echo ready; read -r _`,
-    path,
-  ]);
+  // The taker ends at once; the shell it has started keeps the descriptor.
+  await using taker = await runScript(INHERIT, path);
+  const heir = Number(await taker.nextLine());
+  taker.kill("SIGKILL");
+  await taker.status;
   const [lock] = locksOf(path);
   assertExists(lock);
-  assertEquals(holderPids(lock), [shell.pid]);
-  assertEquals(lock.holders[0]?.fds, [9]);
-  assert(lock.takerPid !== shell.pid);
+  assertEquals(holderPids(lock), [heir]);
+  assertEquals(lock.holders[0]?.fds.length, 1);
+  assertEquals(lock.takerPid, taker.pid);
+  Deno.kill(heir, "SIGKILL");
 });
 
 Deno.test("names: removed, really called (deleted), replaced", () => {
@@ -114,26 +127,10 @@ Deno.test("names: removed, really called (deleted), replaced", () => {
 Deno.test("two shared OFD locks are two, one shared by two is one", async () => {
   using dir = new TempDir();
   const path = dir.join("a");
-  const take = `f = open(sys.argv[1], "a+")
-fcntl.fcntl(f, 37, struct.pack("hhqqi4x", 0, 0, 0, 0, 0))`;
-  await using parent = await runPython(
-    `${take}
-child = os.fork()
-if child == 0:
-    sys.stdin.read()
-    os._exit(0)
-print("ready", flush=True)
-print(child, flush=True)
-sys.stdin.read()`,
-    path,
-  );
+  const take = `ofd(open(args[0]), [0, 0], "read");`;
+  await using parent = await runScript(`${take}${SPAWN_HEIR}end();`, path);
   const child = Number(await parent.nextLine());
-  await using other = await runPython(
-    `${take}
-print("ready", flush=True)
-sys.stdin.read()`,
-    path,
-  );
+  await using other = await runScript(`${take}say("ready"); end();`, path);
   assertEquals(
     locksOf(path).map(holderPids).map((pids) => pids.toSorted()).toSorted(),
     [[parent.pid, child].toSorted(), [other.pid]].toSorted(),
@@ -144,24 +141,17 @@ sys.stdin.read()`,
 Deno.test("an OFD waiter, which has no pid, is found by its call", async () => {
   using dir = new TempDir();
   const path = dir.join("a");
-  const lock = (command: number, type: number, start: number) =>
-    `fcntl.fcntl(f, ${command}, struct.pack("hhqqi4x", ${type}, 0, ${start}, 5, 0))`;
-  await using holder = await runPython(
-    `f = open(sys.argv[1], "a+")
-${lock(37, 1, 0)}
-print("ready", flush=True)
-sys.stdin.read()`,
+  await using holder = await runScript(
+    `ofd(open(args[0]), [0, 5]); say("ready"); end();`,
     path,
   );
-  const wait = (type: number, start: number) =>
-    runPython(
-      `f = open(sys.argv[1], "a+")
-print("ready", flush=True)
-${lock(38, type, start)}`,
+  const wait = (type: "read" | "write", start: number) =>
+    runScript(
+      `const fd = open(args[0]); say("ready"); ofd(fd, [${start}, 5], "${type}");`,
       path,
     );
-  await using writer = await wait(1, 1);
-  await using reader = await wait(0, 2);
+  await using writer = await wait("write", 1);
+  await using reader = await wait("read", 2);
   const table = readWaiting(dir.path, 2);
   assertEquals(
     waitersIn(dir.path, table).map(({ mode, process, blockers }) => [
@@ -183,13 +173,8 @@ ${lock(38, type, start)}`,
 Deno.test("a lease breaker waits on the lease's file", async () => {
   using dir = new TempDir();
   const path = dir.join("a");
-  await using holder = await runPython(
-    `import signal
-signal.signal(signal.SIGIO, lambda *_: None)
-f = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-print("ready", flush=True)
-sys.stdin.read()`,
+  await using holder = await runScript(
+    `ignoreSignal(SIGIO); takeLease(open(args[0])); say("ready"); end();`,
     path,
   );
   await using opener = HelperProcess.spawn("sh", ["-c", `: <"$0"`, path]);
@@ -210,15 +195,17 @@ async function makeRing(
 ): Promise<AsyncDisposableStack> {
   await using stack = new AsyncDisposableStack();
   const start = (own: string, other: string, ownCall: string, call: string) =>
-    runPython(
-      `a, b = (os.open(p, os.O_RDWR | os.O_CREAT) for p in sys.argv[1:3])
-def flock(f): fcntl.flock(f, fcntl.LOCK_EX)
-def posix(f): fcntl.lockf(f, fcntl.LOCK_EX, 10, 5)
-def ofd(f): fcntl.fcntl(f, 38, struct.pack("hhqqi4x", 1, 0, 0, 10, 0))
-${ownCall}(a)
-print("ready", flush=True)
-sys.stdin.readline()
-${call}(b)`,
+    runScript(
+      `const [a, b] = args.map(open);
+const take = {
+  flock: (fd) => flock(fd),
+  posix: (fd) => posix(fd, [5, 10]),
+  ofd: (fd) => ofd(fd, [0, 10]),
+};
+take.${ownCall}(a);
+say("ready");
+line();
+take.${call}(b);`,
       dir.join(own),
       dir.join(other),
     );
@@ -252,9 +239,12 @@ for (
   });
 }
 
+const mountable = needsMounts();
+
 Deno.test({
-  name: "a path that is one only in the holder's mount namespace says so",
-  ignore: !canMount,
+  name: "a path that is one only in the holder's mount namespace says so" +
+    mountable.suffix,
+  ignore: mountable.ignore,
   async fn() {
     using dir = new TempDir();
     Deno.mkdirSync(dir.join("m"));
@@ -262,13 +252,9 @@ Deno.test({
       dir.path,
       "mount -t tmpfs none m; touch m/a",
     );
-    await using holder = await mounts.start("flock", [
-      "-F",
-      dir.join("m/a"),
-      "sh",
-      "-c",
-      "echo ready; read -r _",
-    ]);
+    await using holder = await mounts.start(
+      ...flockCommand(dir.join("m/a"), "sh", "-c", "echo ready; read -r _"),
+    );
     const [lock] = locksOf(dir.join("m/a"));
     assertEquals(lock?.file.pathStatus, "other-namespace");
     assertEquals(lock && holderPids(lock), [holder.pid]);
@@ -277,25 +263,23 @@ Deno.test({
 
 Deno.test("while locks come and go by the thousand, those that stay are seen", async () => {
   using dir = new TempDir();
-  await using keeper = await runPython(
-    `files = [os.open(f"{sys.argv[1]}/keep{i}", os.O_RDWR | os.O_CREAT) for i in range(40)]
-for f in files: fcntl.flock(f, fcntl.LOCK_EX)
-print("ready", flush=True)
-sys.stdin.read()`,
+  await using keeper = await runScript(
+    `for (let i = 0; i < 40; i++) flock(open(args[0] + "/keep" + i));
+say("ready");
+end();`,
     dir.path,
   );
   // Enough of them for several pages of /proc/locks, which is read page by
   // page; and processes that end while they are looked at.
-  await using _churn = await runPython(
-    `import threading
-files = [os.open(f"{sys.argv[1]}/churn{i}", os.O_RDWR | os.O_CREAT) for i in range(300)]
-print("ready", flush=True)
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-while True:
-    for f in files: fcntl.flock(f, fcntl.LOCK_EX)
-    if os.fork() == 0: os._exit(0)
-    os.wait()
-    for f in files: fcntl.flock(f, fcntl.LOCK_UN)`,
+  await using _churn = await runScript(
+    `const files = Array.from({ length: 300 }, (_, i) => open(args[0] + "/churn" + i));
+say("ready");
+Deno.stdin.read(new Uint8Array(1)).then(() => Deno.exit());
+for (;;) {
+  for (const fd of files) flock(fd);
+  await new Deno.Command("true").output();
+  for (const fd of files) flock(fd, "unlock");
+}`,
     dir.path,
   );
   const expected = Array.from({ length: 40 }, (_, i) => dir.join(`keep${i}`));

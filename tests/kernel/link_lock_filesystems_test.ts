@@ -12,7 +12,7 @@ import {
 } from "../../lib/lock/link/link_lock.ts";
 import { cliArgs } from "../support/cli.ts";
 import { HelperProcess } from "../support/helper_process.ts";
-import { canMount, PrivateMounts } from "../support/private_mounts.ts";
+import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const WORKER = fromFileUrl(
@@ -33,24 +33,15 @@ const PROCESSES = 200 * STRESS / Object.keys(FILESYSTEMS).length;
 const AT_ONCE = 8;
 const TAKINGS = 12;
 
-function has(program: string): boolean {
-  return new Deno.Command("sh", { args: ["-c", `command -v ${program}`] })
-    .outputSync().success;
-}
-
 for (const [name, setup] of Object.entries(FILESYSTEMS)) {
   const program = { ext4: "mkfs.ext4", btrfs: "mkfs.btrfs", FUSE: "bindfs" }[
     name
   ];
-  const reason = !canMount
-    ? " (skipped: mounting needs root)"
-    : program !== undefined && !has(program)
-    ? ` (skipped: no ${program})`
-    : "";
+  const guard = needsMounts(...(program === undefined ? [] : [program]));
   Deno.test({
     name: `link locks: ${PROCESSES} processes, killed at random, on ${name}` +
-      reason,
-    ignore: reason !== "",
+      guard.suffix,
+    ignore: guard.ignore,
     async fn() {
       using dir = new TempDir();
       await using mounts = await PrivateMounts.create(
@@ -158,9 +149,8 @@ async function runTool(mounts: PrivateMounts, words: string[]): Promise<void> {
   assert(success, new TextDecoder().decode(stderr));
 }
 
-const canBeTwoHosts = canMount && new Deno.Command("unshare", {
-  args: ["-u", "-m", "-p", "-f", "--mount-proc", "true"],
-}).outputSync().success;
+const NAMESPACES = ["-u", "-m", "-p", "-f", "--mount-proc"];
+const twoHosts = needsMounts("hostname");
 
 /** A shell that looks like another host. */
 class Host implements AsyncDisposable {
@@ -175,12 +165,8 @@ class Host implements AsyncDisposable {
     Deno.writeTextFileSync(id, crypto.randomUUID().replaceAll("-", "") + "\n");
     return new Host(
       await HelperProcess.start("unshare", [
-        "-u",
-        "-m",
-        "-p",
-        "-f",
+        ...NAMESPACES,
         "--kill-child",
-        "--mount-proc",
         "sh",
         "-c",
         'hostname "$1"; mount --bind "$2" /etc/machine-id; echo ready; ' +
@@ -206,8 +192,8 @@ class Host implements AsyncDisposable {
 
 Deno.test({
   name: "link locks: only its own host breaks a dead owner's lock" +
-    (canBeTwoHosts ? "" : " (skipped: namespaces need root)"),
-  ignore: !canBeTwoHosts,
+    twoHosts.suffix,
+  ignore: twoHosts.ignore,
   async fn() {
     using dir = new TempDir();
     const lock = dir.join("a.lock");

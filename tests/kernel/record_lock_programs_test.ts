@@ -14,29 +14,20 @@ import { acquireRecordLock } from "../../lib/acquire/record.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { cliArgs, runCli } from "../support/cli.ts";
 import { HelperProcess } from "../support/helper_process.ts";
-import { canMount, PrivateMounts } from "../support/private_mounts.ts";
-import { runPython } from "../support/python.ts";
+import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
+import { needs } from "../support/programs.ts";
 import { TempDir } from "../support/temp_dir.ts";
-
-async function isInstalled(...programs: string[]): Promise<boolean> {
-  for (const program of programs) {
-    const { success } = await new Deno.Command("sh", {
-      args: ["-c", 'command -v "$1"', "sh", program],
-      stdout: "null",
-    }).output();
-    if (!success) return false;
-  }
-  return true;
-}
 
 /* The bytes that SQLite locks, from its file format: they need not exist. */
 const PENDING = 0x40000000n;
 const RESERVED = { startByte: PENDING + 1n, lengthBytes: 1n };
 const SHARED = { startByte: PENDING + 2n, lengthBytes: 510n };
 
+const sqlite = needs("sqlite3");
+
 Deno.test({
-  name: "SQLite and holdfast exclude each other, byte by byte",
-  ignore: !await isInstalled("sqlite3"),
+  name: `SQLite and holdfast exclude each other, byte by byte${sqlite.suffix}`,
+  ignore: sqlite.ignore,
   async fn() {
     using directory = new TempDir();
     const path = directory.join("app.db");
@@ -107,11 +98,19 @@ Deno.test({
   },
 });
 
-Deno.test("Python's lockf and holdfast exclude each other; who names an OFD holder", async () => {
-  using directory = new TempDir();
-  const path = directory.join("file");
-  await using python = await runPython(
-    `
+const python3 = needs("python3");
+
+Deno.test({
+  name: "Python's lockf and holdfast exclude each other; who names an OFD " +
+    `holder${python3.suffix}`,
+  ignore: python3.ignore,
+  async fn() {
+    using directory = new TempDir();
+    const path = directory.join("file");
+    await using python = await HelperProcess.start("python3", [
+      "-c",
+      `
+import fcntl, struct, sys
 f = open(sys.argv[1], "a+")
 fcntl.lockf(f, fcntl.LOCK_SH, 10, 0)
 # struct flock, F_OFD_SETLK: a write lock on bytes 20 to 29
@@ -124,45 +123,51 @@ for line in sys.stdin:
     except OSError:
         print("busy", flush=True)
 `,
-    path,
-  );
-  using file = new LockableFile(path);
-  assertEquals(testLock(file, "read"), {
-    type: "write",
-    startByte: 20n,
-    lengthBytes: 10n,
-    pid: -1,
-  });
-  assertEquals(
-    readHolders(path).map(({ pid, type, startByte }) => [pid, type, startByte])
-      .sort(),
-    [[python.pid, "OFDLCK", 20n], [python.pid, "POSIX", 0n]],
-  );
-  assert(
-    (await runCli(["locks", "--json"])).stdout.includes(`${python.pid}`),
-  );
-  const error = await assertRejects(
-    () => acquireRecordLock(path, { range: { startByte: 25n }, timeoutMs: 0 }),
-    LockTimeoutError,
-  );
-  assertEquals(error.holders.length, 1);
-  assert(error.message.includes(formatHolder(error.holders[0]!)));
+      path,
+    ]);
+    using file = new LockableFile(path);
+    assertEquals(testLock(file, "read"), {
+      type: "write",
+      startByte: 20n,
+      lengthBytes: 10n,
+      pid: -1,
+    });
+    assertEquals(
+      readHolders(path).map((
+        { pid, type, startByte },
+      ) => [pid, type, startByte])
+        .sort(),
+      [[python.pid, "OFDLCK", 20n], [python.pid, "POSIX", 0n]],
+    );
+    assert(
+      (await runCli(["locks", "--json"])).stdout.includes(`${python.pid}`),
+    );
+    const error = await assertRejects(
+      () =>
+        acquireRecordLock(path, { range: { startByte: 25n }, timeoutMs: 0 }),
+      LockTimeoutError,
+    );
+    assertEquals(error.holders.length, 1);
+    assert(error.message.includes(formatHolder(error.holders[0]!)));
 
-  using ours = tryRecordLock(path, {
-    range: { startByte: 100n, lengthBytes: 1n },
-    kind: "posix",
-  })!;
-  await python.writeLine("95");
-  assertEquals(await python.nextLine(), "busy");
-  ours.release();
-  await python.writeLine("95");
-  assertEquals(await python.nextLine(), "got it");
+    using ours = tryRecordLock(path, {
+      range: { startByte: 100n, lengthBytes: 1n },
+      kind: "posix",
+    })!;
+    await python.writeLine("95");
+    assertEquals(await python.nextLine(), "busy");
+    ours.release();
+    await python.writeLine("95");
+    assertEquals(await python.nextLine(), "got it");
+  },
 });
 
+const daemons = needsMounts("cron", "atd");
+
 Deno.test({
-  name: "cron locks its pid file by flock, atd by fcntl: both excludes either",
-  // The daemons' pid files have fixed names: /run must be one's own.
-  ignore: !canMount || !await isInstalled("cron", "atd"),
+  name: "cron locks its pid file by flock, atd by fcntl: both excludes either" +
+    daemons.suffix,
+  ignore: daemons.ignore,
   async fn() {
     using directory = new TempDir();
     await using mounts = await PrivateMounts.create(
@@ -233,10 +238,12 @@ Deno.test("flock and record locks don't know of each other on a local filesystem
   assertEquals(posix, undefined);
 });
 
+const bindfs = needsMounts("bindfs");
+
 Deno.test({
-  name:
-    "on FUSE run refuses every kind, and test asks for an OFD lock, saying why",
-  ignore: !canMount || !await isInstalled("bindfs"),
+  name: "on FUSE run refuses every kind, and test asks for an OFD lock, " +
+    `saying why${bindfs.suffix}`,
+  ignore: bindfs.ignore,
   async fn() {
     using directory = new TempDir();
     await using mounts = await PrivateMounts.create(

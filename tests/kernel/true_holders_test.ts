@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { cliArgs } from "../support/cli.ts";
 import type { HelperProcess } from "../support/helper_process.ts";
-import { canMount, PrivateMounts } from "../support/private_mounts.ts";
+import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** Becomes a shell that holds a flock on $1. */
@@ -241,13 +241,6 @@ function mixedOverlay(xino: string): string {
     `mount -t overlay -o ${xino},lowerdir=l,upperdir=t/u,workdir=t/w o m`;
 }
 
-function has(program: string): boolean {
-  return new Deno.Command("sh", {
-    args: ["-c", `command -v ${program}`],
-    stdout: "null",
-  }).outputSync().success;
-}
-
 interface WhoReport {
   files: { holders: { pid: number }[] }[];
 }
@@ -260,15 +253,10 @@ interface LocksReport {
 }
 
 for (const test of CASES) {
-  const missing = (test.needs ?? []).find((program) => !has(program));
-  const reason = !canMount
-    ? " (skipped: mounting needs root)"
-    : missing !== undefined
-    ? ` (skipped: no ${missing})`
-    : "";
+  const guard = needsMounts("flock", ...(test.needs ?? []));
   Deno.test({
-    name: `true holders: ${JSON.stringify(test.name)}${reason}`,
-    ignore: reason !== "",
+    name: `true holders: ${JSON.stringify(test.name)}${guard.suffix}`,
+    ignore: guard.ignore,
     fn: () => checkCase(test),
   });
 }

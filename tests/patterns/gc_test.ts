@@ -2,7 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { collectLockFiles } from "../../lib/patterns/gc.ts";
 import { joinQueue } from "../../lib/patterns/turnstile.ts";
 import { SyscallError } from "../../lib/sys/error.ts";
-import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
+import { runScript } from "../support/run_script.ts";
+import { holdFlock } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { runWorkers, STRESS, Worker } from "./support/workers.ts";
@@ -26,7 +27,7 @@ Deno.test("collectLockFiles: removes what nobody needs, and only that", async ()
   Deno.mkdirSync(dir.join("directory.lock"));
   Deno.symlinkSync(dir.join("kept.txt"), dir.join("link.lock"));
   await new Deno.Command("mkfifo", { args: [dir.join("fifo.lock")] }).output();
-  await using _holder = await holdWithFlock1(dir.join("held.lock"));
+  await using _holder = await holdFlock(dir.join("held.lock"));
   using _turn = joinQueue(dir.join("free.lock.queue"));
   const before = openDescriptors();
   assertEquals(outcomes(dir, { dryRun: true })["free.lock"], "would-remove");
@@ -63,12 +64,10 @@ Deno.test("collectLockFiles: removes what nobody needs, and only that", async ()
 Deno.test("collectLockFiles: a record lock keeps a file too", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await HelperProcess.start("python3", [
-    "-c",
-    "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.lockf(f,fcntl.LOCK_EX,1,5)\n" +
-    "print('ready',flush=True); sys.stdin.readline()",
+  await using _holder = await runScript(
+    `posix(open(args[0]), [5, 1]); say("ready"); end();`,
     path,
-  ]);
+  );
   assertEquals(outcomes(dir), { "a.lock": "held" });
 });
 

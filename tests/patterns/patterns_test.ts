@@ -10,7 +10,7 @@ import { treeLockPath } from "../../lib/patterns/tree_lock.ts";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import { LockError, SyscallError } from "../../lib/sys/error.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
-import { holdWithFlock1 } from "../support/helper_process.ts";
+import { holdFlock } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { runWorkers, STRESS } from "./support/workers.ts";
@@ -208,7 +208,7 @@ Deno.test("upgrade: says whether there was a gap", async () => {
   assertEquals([lock.mode, lock.held], ["exclusive", true]);
   assertEquals(tryFlock(path, "shared"), undefined);
   assertEquals(await downgrade(lock), { uninterrupted: true });
-  await using other = await holdWithFlock1(path, "shared");
+  await using other = await holdFlock(path, "shared");
   const conversion = await upgrade(lock, {
     timeoutMs: 10_000,
     onWait: () => other.finish(),
@@ -235,7 +235,7 @@ Deno.test("upgrade: gives up with the shared lock, and notices a lost file", asy
   using dir = new TempDir();
   const path = dir.join("a.lock");
   using lock = tryFlock(path, "shared")!;
-  await using other = await holdWithFlock1(path, "shared");
+  await using other = await holdFlock(path, "shared");
   await assertRejects(() => upgrade(lock, { timeoutMs: 20 }), LockTimeoutError);
   assertEquals([lock.mode, lock.held], ["shared", true]);
   await assertRejects(

@@ -3,10 +3,8 @@ import { acquireFair, joinQueue } from "../../lib/patterns/turnstile.ts";
 import { acquire } from "../../lib/acquire/flock.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { LockError } from "../../lib/sys/error.ts";
-import {
-  type HelperProcess,
-  holdWithFlock1,
-} from "../support/helper_process.ts";
+import { type HelperProcess } from "../support/helper_process.ts";
+import { holdFlock } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { STRESS, Worker } from "./support/workers.ts";
@@ -22,7 +20,7 @@ Deno.test("acquireFair: first come, first served, and the dead hold up nobody", 
   using dir = new TempDir();
   const path = dir.join("a.lock");
   await using stack = new AsyncDisposableStack();
-  const holder = await holdWithFlock1(path);
+  const holder = await holdFlock(path);
   const line: HelperProcess[] = [];
   for (let i = 0; i < 10 + 2 * STRESS; i++) {
     line.push(stack.use(await lineUp(path, "exclusive")));
@@ -96,7 +94,7 @@ Deno.test("acquireFair: a stream of sharers can't starve an exclusive waiter", a
 Deno.test("acquireFair: who gives up leaves the line, and nothing behind", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  const holder = await holdWithFlock1(path);
+  const holder = await holdFlock(path);
   const giveUp = () =>
     assertRejects(() => acquireFair(path, { timeoutMs: 20 }), LockTimeoutError);
   await giveUp(); // Binds and loads what it needs.

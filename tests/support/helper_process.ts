@@ -98,23 +98,3 @@ function lineSplitter(): TransformStream<string, string> {
     },
   });
 }
-
-/**
- * A process that holds a flock by the system's flock(1) until its stdin ends.
- * Its pid is that of a shell which shares the lock's descriptor; the process
- * that took the lock has become that shell.
- */
-export function holdWithFlock1(
-  path: string,
-  mode: "exclusive" | "shared" = "exclusive",
-): Promise<HelperProcess> {
-  const flag = mode === "shared" ? "-s" : "-x";
-  return HelperProcess.start("flock", [
-    "-F",
-    flag,
-    path,
-    "sh",
-    "-c",
-    "echo ready; read -r _",
-  ]);
-}

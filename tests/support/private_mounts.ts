@@ -1,8 +1,17 @@
+import { type Guard, needsRoot, unless } from "./programs.ts";
 import { HelperProcess } from "./helper_process.ts";
 
-/** Whether this user may make mounts of his own here. */
-export const canMount: boolean = Deno.uid() === 0 &&
-  new Deno.Command("unshare", { args: ["-m", "true"] }).outputSync().success;
+/**
+ * The guard of a test that makes mounts of its own, and needs programs for
+ * them.
+ */
+export function needsMounts(...programs: string[]): Guard {
+  const guard = needsRoot("unshare", "nsenter", "mount", ...programs);
+  if (guard.ignore) return guard;
+  const { success } = new Deno.Command("unshare", { args: ["-m", "true"] })
+    .outputSync();
+  return unless(success ? undefined : "may not mount here");
+}
 
 /**
  * A mount namespace of its own, prepared by a shell script and gone with the

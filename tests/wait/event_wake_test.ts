@@ -16,7 +16,7 @@ import { closeFile } from "../../lib/sys/file.ts";
 import { attemptUntil } from "../../lib/wait/attempt_loop.ts";
 import { eventWake } from "../../lib/wait/event_wake.ts";
 import { LockEvents } from "../../lib/wait/lock_events.ts";
-import { holdWithFlock1 } from "../support/helper_process.ts";
+import { holdFlock } from "../support/foreign_flock.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -28,7 +28,7 @@ const PATIENT_WAKES = 4;
 Deno.test("another process's close wakes a waiter whose backstop is an hour away", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   using attempt = new FlockAttempt(path, "exclusive", {});
   let attempts = 0;
   const { value: lock } = await attemptUntil(() => {

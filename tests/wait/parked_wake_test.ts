@@ -10,7 +10,8 @@ import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import type { ParkedCall } from "../../lib/sys/parked_call.ts";
 import { parkedWake } from "../../lib/wait/parked_wake.ts";
-import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
+import { HelperProcess } from "../support/helper_process.ts";
+import { holdFlock } from "../support/foreign_flock.ts";
 import { settle } from "../support/manual_clock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -259,7 +260,7 @@ Deno.test("a Worker's wait is not the kernel's, which would outlive it", async (
 Deno.test("where the waking signal is blocked, a wait still ends in time", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   const code = `
     import { acquire } from ${JSON.stringify(MOD)};
     const end = await acquire(Deno.args[0], { timeoutMs: 50 })

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquire, type FlockHandle, LockTimeoutError } from "../../mod.ts";
 import { lockEvents } from "../../lib/wait/lock_events.ts";
 import { hasWaiters, takeTurn } from "../../lib/wait/waiter_queue.ts";
-import { HelperProcess, holdWithFlock1 } from "../support/helper_process.ts";
+import { HelperProcess } from "../support/helper_process.ts";
+import { holdFlock } from "../support/foreign_flock.ts";
 import { settle } from "../support/manual_clock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -29,7 +30,7 @@ Deno.test("a thousand waits for one file use one descriptor and are served in or
   using dir = new TempDir();
   const path = dir.join("a.lock");
   const idle = openDescriptors();
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   await settle();
   const before = openDescriptors();
   const threads = threadCount();
@@ -75,7 +76,7 @@ Deno.test("waits for a thousand files share a few threads", async () => {
 Deno.test("aborts and timeouts reach those who queue, and the rest move up", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   const controller = new AbortController();
   const reason = new Error("mine");
   const first = acquire(path);
@@ -102,7 +103,7 @@ Deno.test("aborts and timeouts reach those who queue, and the rest move up", asy
 Deno.test("when the head gives up, the next one is woken in its place", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   const before = openDescriptors();
   const controller = new AbortController();
   const head = acquire(path, { signal: controller.signal });
@@ -122,7 +123,7 @@ Deno.test("when the head gives up, the next one is woken in its place", async ()
 Deno.test("shared waiters are granted together, an exclusive one in its turn", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   const log: string[] = [];
   const wait = async (name: string, mode: "shared" | "exclusive") => {
     const lock = await acquire(path, { mode, timeoutMs: 60_000 });
@@ -183,7 +184,7 @@ function waiterScript(path: string, rest: string): string[] {
 Deno.test("a process that waits can exit, and its event loop ends with the wait", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   const run = (code: string) =>
     new Deno.Command(Deno.execPath(), { args: waiterScript(path, code) })
       .output();
@@ -217,7 +218,7 @@ Deno.test({
     const path = dir.join("a.lock");
     Deno.writeTextFileSync(path, "");
     Deno.chmodSync(path, 0o666);
-    await using holder = await holdWithFlock1(path);
+    await using holder = await holdFlock(path);
     await using waiter = HelperProcess.spawn("unshare", [
       "-Ur",
       "sh",

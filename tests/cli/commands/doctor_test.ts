@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { cliArgs, runCli } from "../../support/cli.ts";
-import { HelperProcess, holdWithFlock1 } from "../../support/helper_process.ts";
-import { canMount, PrivateMounts } from "../../support/private_mounts.ts";
+import { holdFlock } from "../../support/foreign_flock.ts";
+import { needsMounts, PrivateMounts } from "../../support/private_mounts.ts";
+import { runScript } from "../../support/run_script.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 interface DoctorJson {
@@ -69,15 +70,12 @@ Deno.test("doctor: shared and open directories are told apart", async () => {
 Deno.test("doctor: a lock of another kind on the same file is noticed", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _flock = await holdWithFlock1(path);
+  await using _flock = await holdFlock(path);
   assertEquals(codes(await doctor(path)).includes("mixed-kinds"), false);
-  await using _posix = await HelperProcess.start("python3", [
-    "-c",
-    `import fcntl, sys
-f = open(sys.argv[1], "a+"); fcntl.lockf(f, fcntl.LOCK_EX)
-print("ready", flush=True); sys.stdin.read()`,
+  await using _posix = await runScript(
+    `posix(open(args[0]), [0, 0]); say("ready"); end();`,
     path,
-  ]);
+  );
   const report = await doctor(path);
   assert(codes(report).includes("mixed-kinds"));
   assertEquals(report.holders.map(({ type }) => type).sort(), [
@@ -89,7 +87,7 @@ print("ready", flush=True); sys.stdin.read()`,
 Deno.test("doctor: a lock file removed while held is noticed", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   Deno.removeSync(path);
   const { warnings } = await doctor(path);
   const removed = warnings.find(({ code }) => code === "removed-while-held");
@@ -227,20 +225,14 @@ const MOUNTS: MountCase[] = [
   },
 ];
 
-const hasBindfs = new Deno.Command("sh", {
-  args: ["-c", "command -v bindfs"],
-  stdout: "null",
-}).outputSync().success;
-
 for (const test of MOUNTS) {
-  const reason = !canMount
-    ? " (skipped: mounting needs root)"
-    : test.setup.includes("bindfs") && !hasBindfs
-    ? " (skipped: no bindfs)"
-    : "";
+  const guard = needsMounts(
+    ...["mkfs.btrfs", "mkfs.xfs", "mkfs.ext4", "bindfs"]
+      .filter((program) => test.setup.includes(program)),
+  );
   Deno.test({
-    name: `doctor: ${test.name}${reason}`,
-    ignore: reason !== "",
+    name: `doctor: ${test.name}${guard.suffix}`,
+    ignore: guard.ignore,
     async fn() {
       using dir = new TempDir();
       await using mounts = await PrivateMounts.create(dir.path, test.setup);

@@ -12,23 +12,16 @@ import {
 } from "../../../cli/commands/locks/graph_layout.ts";
 import type { WaitEdge, WaitGraph } from "../../../lib/inspect/mod.ts";
 import { runCli } from "../../support/cli.ts";
-import { holdWithFlock1 } from "../../support/helper_process.ts";
-import { runPython } from "../../support/python.ts";
+import { holdFlock } from "../../support/foreign_flock.ts";
+import { isInstalled } from "../../support/programs.ts";
+import { runScript } from "../../support/run_script.ts";
 import { Random } from "../../proc/support.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 const HOSTILE = `<img src=x onerror=alert(1)>"'&<!--.lock`;
 
-async function findChromium(): Promise<string | undefined> {
-  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-    const found = await new Deno.Command(name, { args: ["--version"] })
-      .output().then(({ success }) => success, () => false);
-    if (found) return name;
-  }
-  return undefined;
-}
-
-const chromium = await findChromium();
+const chromium = ["chromium", "chromium-browser", "google-chrome"]
+  .find(isInstalled);
 
 async function browse(profile: string, ...args: string[]): Promise<string> {
   const { stdout } = await new Deno.Command(chromium!, {
@@ -49,15 +42,15 @@ async function browse(profile: string, ...args: string[]): Promise<string> {
 /** A page of a ring of two, and a lock on a file with a hostile name. */
 async function makePage(dir: TempDir): Promise<AsyncDisposableStack> {
   await using stack = new AsyncDisposableStack();
-  stack.use(await holdWithFlock1(dir.join(HOSTILE)));
+  stack.use(await holdFlock(dir.join(HOSTILE)));
   const start = async (own: string, other: string) =>
     stack.use(
-      await runPython(
-        `a, b = (os.open(p, os.O_RDWR | os.O_CREAT) for p in sys.argv[1:3])
-fcntl.flock(a, fcntl.LOCK_EX)
-print("ready", flush=True)
-sys.stdin.readline()
-fcntl.flock(b, fcntl.LOCK_EX)`,
+      await runScript(
+        `const [a, b] = args.map(open);
+flock(a);
+say("ready");
+line();
+flock(b);`,
         dir.join(own),
         dir.join(other),
         "</script><script>alert(2)</script>",

@@ -5,8 +5,14 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { cliArgs, runCli } from "../../support/cli.ts";
-import { HelperProcess, holdWithFlock1 } from "../../support/helper_process.ts";
-import { runPython } from "../../support/python.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
+import {
+  flockCommand,
+  holdFlock,
+  waitForFlock,
+} from "../../support/foreign_flock.ts";
+import { needs } from "../../support/programs.ts";
+import { runScript } from "../../support/run_script.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 /** Waits until a process sleeps for a lock on one of a directory's files. */
@@ -26,8 +32,8 @@ async function lines(...args: string[]): Promise<string[]> {
 Deno.test("locks: a row for the lock and one for who waits", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
-  await using waiter = HelperProcess.spawn("flock", [path, "true"]);
+  await using holder = await holdFlock(path);
+  await using waiter = waitForFlock(path);
   await untilWaiting(dir.path);
   const [heading, ...rows] = await lines(path);
   assertEquals(
@@ -38,7 +44,7 @@ Deno.test("locks: a row for the lock and one for who waits", async () => {
     rows.map((row) => row.replace(/<[\d.]+ m?s/, "WAIT").split(/ +/).join(" ")),
     [
       `sh ${holder.pid} FLOCK 0B WRITE 0 0 0 ${path}`,
-      `flock ${waiter.pid} FLOCK 0B WRITE* 0 0 0 WAIT ${holder.pid} ${path}`,
+      `deno ${waiter.pid} FLOCK 0B WRITE* 0 0 0 WAIT ${holder.pid} ${path}`,
     ],
   );
 });
@@ -46,8 +52,8 @@ Deno.test("locks: a row for the lock and one for who waits", async () => {
 Deno.test("locks --json: schema 1, every key, null where unknown", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
-  await using waiter = HelperProcess.spawn("flock", [path, "true"]);
+  await using holder = await holdFlock(path);
+  await using waiter = waitForFlock(path);
   await untilWaiting(dir.path);
   const { code, stdout } = await runCli(["locks", "--json", path]);
   assertEquals(code, 0);
@@ -120,25 +126,21 @@ Deno.test("locks --json: schema 1, every key, null where unknown", async () => {
   );
 });
 
-const hasLslocks = new Deno.Command("lslocks", { args: ["-V"] })
-  .output().then(({ success }) => success, () => false);
+const lslocks = needs("lslocks");
 
 Deno.test({
-  name: "locks -J says of a lock what lslocks -J says (skipped without it)",
-  ignore: !(await hasLslocks),
+  name: `locks -J says of a lock what lslocks -J says${lslocks.suffix}`,
+  ignore: lslocks.ignore,
   async fn() {
     using dir = new TempDir();
     const path = dir.join("a.lock");
     Deno.writeTextFileSync(path, "x".repeat(3000));
-    await using _flock = await holdWithFlock1(path, "shared");
-    await using _posix = await runPython(
-      `f = open(sys.argv[1], "a+")
-fcntl.lockf(f, fcntl.LOCK_EX, 10, 5)
-print("ready", flush=True)
-sys.stdin.read()`,
+    await using _flock = await holdFlock(path, "shared");
+    await using _posix = await runScript(
+      `posix(open(args[0]), [5, 10]); say("ready"); end();`,
       path,
     );
-    await using _waiter = HelperProcess.spawn("flock", [path, "true"]);
+    await using _waiter = waitForFlock(path);
     await untilWaiting(dir.path);
     const columns = "COMMAND,PID,TYPE,SIZE,MODE,M,START,END,PATH";
     for (const more of [[], ["-b"]]) {
@@ -161,7 +163,7 @@ Deno.test("locks: columns, headings, raw, bytes", async () => {
   using dir = new TempDir();
   const path = dir.join("a b");
   Deno.writeTextFileSync(path, "x".repeat(1536));
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   assertEquals(
     await lines("-n", "-o", "pid,size,path", path),
     [`${holder.pid} 1.5K ${path}`],
@@ -184,13 +186,10 @@ Deno.test("locks: columns, headings, raw, bytes", async () => {
 Deno.test("locks: what is asked for", async () => {
   using dir = new TempDir();
   Deno.mkdirSync(dir.join("sub"));
-  await using a = await holdWithFlock1(dir.join("a.lock"));
-  await using _b = await holdWithFlock1(dir.join("sub/b.lock"));
-  await using _c = await runPython(
-    `f = open(sys.argv[1], "a+")
-fcntl.lockf(f, fcntl.LOCK_EX)
-print("ready", flush=True)
-sys.stdin.read()`,
+  await using a = await holdFlock(dir.join("a.lock"));
+  await using _b = await holdFlock(dir.join("sub/b.lock"));
+  await using _c = await runScript(
+    `posix(open(args[0]), [0, 0]); say("ready"); end();`,
     dir.join("c.pos"),
   );
   Deno.symlinkSync(dir.join("a.lock"), dir.join("link"));
@@ -204,7 +203,7 @@ sys.stdin.read()`,
   assertEquals(await names(dir.join("**/*.lock")), ["a.lock", "sub/b.lock"]);
   assertEquals(await names("--path", "?.pos", dir.path), ["c.pos"]);
   assertEquals(await names("--type", "posix", dir.path), ["c.pos"]);
-  assertEquals(await names("--held-by", "python3", dir.path), ["c.pos"]);
+  assertEquals(await names("--held-by", "deno", dir.path), ["c.pos"]);
   assertEquals(await names("-p", `${a.pid}`, dir.path), ["a.lock"]);
   assertEquals(
     await names("--sort", "-PATH", dir.path),
@@ -223,7 +222,7 @@ sys.stdin.read()`,
 
 Deno.test("locks: a hostile name can't reach a terminal raw; colours", async () => {
   using dir = new TempDir();
-  await using _holder = await holdWithFlock1(dir.join("\x1b[31m\nred"));
+  await using _holder = await holdFlock(dir.join("\x1b[31m\nred"));
   const table = (env: Record<string, string>) =>
     runCli(["locks", dir.path], { env });
   const plain = (await table({ NO_COLOR: "1", CLICOLOR_FORCE: "1" })).stdout;
@@ -238,12 +237,12 @@ Deno.test("locks --deadlocks: exit code 3 with every process and file", async ()
   using dir = new TempDir();
   const [a, b] = [dir.join("a"), dir.join("b")];
   const start = (own: string, other: string) =>
-    runPython(
-      `x, y = (os.open(p, os.O_RDWR | os.O_CREAT) for p in sys.argv[1:3])
-fcntl.flock(x, fcntl.LOCK_EX)
-print("ready", flush=True)
-sys.stdin.readline()
-fcntl.flock(y, fcntl.LOCK_EX)`,
+    runScript(
+      `const [x, y] = args.map(open);
+flock(x);
+say("ready");
+line();
+flock(y);`,
       own,
       other,
     );
@@ -312,7 +311,7 @@ Deno.test("locks: bad input is a clear sentence", async () => {
 Deno.test("locks --watch --json: a line for each change, until SIGINT", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   await using watch = HelperProcess.spawn(
     Deno.execPath(),
     cliArgs(["locks", "--watch", "30ms", "--json", dir.path]),
@@ -323,12 +322,9 @@ Deno.test("locks --watch --json: a line for each change, until SIGINT", async ()
     [held.schema, held.event, held.lock.file.path],
     [1, "held", path],
   );
-  await using waiter = HelperProcess.spawn("flock", [
-    path,
-    "sh",
-    "-c",
-    "read -r _",
-  ]);
+  await using waiter = HelperProcess.spawn(
+    ...flockCommand(path, "sh", "-c", "read -r _"),
+  );
   const waiting = await next();
   assertEquals(
     [waiting.event, waiting.waiter.process.pid],
@@ -352,11 +348,8 @@ Deno.test("locks --watch --json: a line for each change, until SIGINT", async ()
 
 Deno.test("locks --watch refreshes in place on a terminal and clears up", async () => {
   using dir = new TempDir();
-  await using _holder = await holdWithFlock1(dir.join("a.lock"));
-  await using _waiter = HelperProcess.spawn("flock", [
-    dir.join("a.lock"),
-    "true",
-  ]);
+  await using _holder = await holdFlock(dir.join("a.lock"));
+  await using _waiter = waitForFlock(dir.join("a.lock"));
   await untilWaiting(dir.path);
   // script(1) gives it a terminal; Ctrl-C comes through that.
   const command = [
@@ -421,7 +414,7 @@ Deno.test({
   async fn() {
     using dir = new TempDir();
     Deno.chmodSync(dir.path, 0o777);
-    await using holder = await holdWithFlock1(dir.join("a.lock"));
+    await using holder = await holdFlock(dir.join("a.lock"));
     const output = await new Deno.Command("setpriv", {
       args: [
         ...AS_NOBODY,

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { getAffinity } from "../../../lib/sys/affinity.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
-import { HelperProcess, holdWithFlock1 } from "../../support/helper_process.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
+import { holdFlock } from "../../support/foreign_flock.ts";
 import type { ProgramResult } from "../../support/run_program.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
@@ -131,7 +132,7 @@ Deno.test("run --every: at most once in so long", async () => {
   const run = ["run", "--every", "1h", "a.lock", "--", "echo", "x"];
   assertEquals(printed(await tool(dir, ...run)), "x\n");
   assertEquals(printed(await tool(dir, ...run)), "");
-  await using _holder = await holdWithFlock1(dir.join("a.lock"));
+  await using _holder = await holdFlock(dir.join("a.lock"));
   const busy = await tool(dir, "run", "-n", ...run.slice(1));
   assertEquals(busy.code, 75);
 });
@@ -201,7 +202,7 @@ Deno.test("gc: says what it does", async () => {
   for (const name of ["a.lock", "b.lock", "c.lck"]) {
     Deno.writeTextFileSync(dir.join(name), "");
   }
-  await using _holder = await holdWithFlock1(dir.join("b.lock"));
+  await using _holder = await holdFlock(dir.join("b.lock"));
   assertEquals(
     printed(await tool(dir, "gc", "--dry-run", ".")),
     '"./a.lock": would be removed\n"./b.lock": kept, somebody holds it\n',
@@ -243,7 +244,7 @@ Deno.test("transform: a file through a command", async () => {
   const missing = await tool(dir, "transform", "a", "--", "no-such-program");
   assertEquals(missing.code, 127);
   assertEquals(Deno.readTextFileSync(dir.join("a")), "a\nb\n");
-  await using _holder = await holdWithFlock1(dir.join("a"));
+  await using _holder = await holdFlock(dir.join("a"));
   assertEquals(
     (await tool(dir, "transform", "-n", "a", "--", "sort")).code,
     75,

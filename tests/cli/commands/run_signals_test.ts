@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { cliArgs, runCli } from "../../support/cli.ts";
-import { HelperProcess, holdWithFlock1 } from "../../support/helper_process.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
+import {
+  flockComesFree,
+  holdFlock,
+  isFlockFree,
+} from "../../support/foreign_flock.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 import { canDriveTerminal, TerminalJob } from "../../support/terminal_job.ts";
 
@@ -26,17 +31,6 @@ async function start(options: string[], script: string): Promise<Run> {
     pid: Number(line!.slice(6)),
     [Symbol.asyncDispose]: () => helper[Symbol.asyncDispose](),
   };
-}
-
-function isFree(lock: string): boolean {
-  return new Deno.Command("flock", { args: ["-n", lock, "true"] })
-    .outputSync().success;
-}
-
-/** Returns once a lock is free, which a test that fails never sees. */
-function untilFree(lock: string): boolean {
-  return new Deno.Command("flock", { args: ["-w", "20", lock, "true"] })
-    .outputSync().success;
 }
 
 function isAlive(pid: number): boolean {
@@ -71,7 +65,7 @@ Deno.test("run: signals are passed on, and the command's end awaited", async () 
     run.helper.kill(signal);
     assertEquals(await run.helper.nextLine(), "held", signal);
     assertEquals((await run.helper.status).code, 9, signal);
-    assert(isFree(lock), signal);
+    assert(isFlockFree(lock), signal);
   }
 });
 
@@ -84,7 +78,7 @@ Deno.test("run: a signal that the command dies of", async () => {
     run.helper.kill(signal as Deno.Signal);
     assertEquals((await run.helper.status).code, code, signal);
     assert(!isAlive(run.pid), signal);
-    assert(isFree(lock), signal);
+    assert(isFlockFree(lock), signal);
   }
 });
 
@@ -92,7 +86,7 @@ Deno.test("run: a signal during the wait ends it, and nothing starts", async () 
   using directory = new TempDir();
   const lock = directory.join("l");
   const mark = directory.join("started");
-  await using _holder = await holdWithFlock1(lock);
+  await using _holder = await holdFlock(lock);
   for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
     await using waiter = HelperProcess.spawn("sh", [
       "-c",
@@ -111,7 +105,7 @@ Deno.test("run: a signal during the wait ends it, and nothing starts", async () 
 Deno.test("run: a signal at any moment before the wait ends it too", async () => {
   using directory = new TempDir();
   const lock = directory.join("l");
-  await using _holder = await holdWithFlock1(lock);
+  await using _holder = await holdFlock(lock);
   const delays = Array.from({ length: 24 }, (_, index) => 15 + 2 * index);
   await Promise.all(delays.map(async (delayMs) => {
     await using waiter = HelperProcess.spawn(
@@ -127,7 +121,7 @@ Deno.test("run: a signal at any moment before the wait ends it too", async () =>
 Deno.test("run after a wait passes signals on, but for those it ignores", async () => {
   using directory = new TempDir();
   const lock = directory.join("l");
-  await using holder = await holdWithFlock1(lock);
+  await using holder = await holdFlock(lock);
   await using waiter = HelperProcess.spawn("sh", [
     "-c",
     `trap "" HUP; exec "$@" 2>&1`,
@@ -178,7 +172,7 @@ Deno.test("run: the command is killed", async () => {
   await using run = await start([lock], WAIT);
   Deno.kill(run.pid, "SIGKILL");
   assertEquals((await run.helper.status).code, 137);
-  assert(isFree(lock));
+  assert(isFlockFree(lock));
 });
 
 Deno.test("run: holdfast is killed, the command keeps the lock", async () => {
@@ -189,7 +183,7 @@ Deno.test("run: holdfast is killed, the command keeps the lock", async () => {
     run.helper.kill("SIGKILL");
     await run.helper.status;
     assert(isAlive(run.pid));
-    assert(!isFree(lock));
+    assert(!isFlockFree(lock));
     const who = await runCli(["who", "--json", lock]);
     assertEquals(
       JSON.parse(who.stdout).files[0].holders.map(
@@ -198,7 +192,7 @@ Deno.test("run: holdfast is killed, the command keeps the lock", async () => {
       [run.pid],
     );
     await run.helper.finish();
-    assert(untilFree(lock));
+    assert(await flockComesFree(lock));
     assert(!isAlive(run.pid));
   }
 });
@@ -212,7 +206,7 @@ Deno.test("run --on-supervisor-death kill: both are killed", async () => {
   );
   run.helper.kill("SIGKILL");
   await run.helper.status;
-  assert(untilFree(lock));
+  assert(await flockComesFree(lock));
   assert(!isAlive(run.pid));
 });
 
@@ -253,9 +247,9 @@ Deno.test("run: the shell around it is killed, nothing changes", async () => {
   shell.kill("SIGKILL");
   await shell.status;
   assert(isAlive(pid));
-  assert(!isFree(lock));
+  assert(!isFlockFree(lock));
   await shell.finish();
-  assert(untilFree(lock));
+  assert(await flockComesFree(lock));
   assert(!isAlive(pid));
 });
 
@@ -269,9 +263,9 @@ Deno.test("run: a daemon left behind doesn't keep the lock", async () => {
     await using run = await start([...options, lock], daemon);
     assertEquals((await run.helper.finish()).code, 0);
     assert(isAlive(run.pid), "the daemon is there");
-    assertEquals(isFree(lock), free, `${options}`);
+    assertEquals(isFlockFree(lock), free, `${options}`);
     await Deno.writeTextFile(fifo, "");
-    assert(untilFree(lock));
+    assert(await flockComesFree(lock));
   }
 });
 
@@ -300,7 +294,7 @@ Deno.test("run --kill-after", async () => {
   );
   run.helper.kill("SIGTERM");
   assertEquals((await run.helper.status).code, 137);
-  assert(isFree(lock));
+  assert(isFlockFree(lock));
 });
 
 const withTerminal = {
@@ -344,7 +338,7 @@ Deno.test({
     assertEquals(await job.next(), "out ready");
     await job.type("\\x03");
     assertEquals(await job.next(), "exit -2", "the shell must see SIGINT");
-    assert(isFree(lock));
+    assert(isFlockFree(lock));
   },
 });
 
@@ -358,13 +352,13 @@ Deno.test({
     assertEquals(await job.next(), "out ready");
     await job.type("\\x1a");
     assertEquals(await job.next(), "stopped");
-    assert(!isFree(lock), "a stopped command holds the lock");
+    assert(!isFlockFree(lock), "a stopped command holds the lock");
     await job.foreground();
     await job.type("x\\n");
     assertEquals(await job.next(), "out ^Zx");
     assertEquals(await job.next(), "out read x");
     assertEquals(await job.next(), "exit 0");
-    assert(isFree(lock));
+    assert(isFlockFree(lock));
   },
 });
 
@@ -375,7 +369,7 @@ Deno.test({
   fn: async () => {
     using directory = new TempDir();
     const lock = directory.join("l");
-    const holder = await holdWithFlock1(lock);
+    const holder = await holdFlock(lock);
     await using job = onTerminal("echo got it", lock);
     const first = await job.next();
     assertMatch(first!, /^out holdfast: waiting 1\.\d s for "/);

@@ -8,8 +8,10 @@ import {
   tryFlock,
 } from "../../../mod.ts";
 import { closeFile } from "../../../lib/sys/file.ts";
-import { HelperProcess, holdWithFlock1 } from "../../support/helper_process.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
+import { holdFlock, isFlockFree } from "../../support/foreign_flock.ts";
 import { openDescriptors } from "../../support/open_descriptors.ts";
+import { runScript } from "../../support/run_script.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 function flockLines(inode: number): string[] {
@@ -18,22 +20,16 @@ function flockLines(inode: number): string[] {
     .map((line) => line.replace(/^\d+: /, ""));
 }
 
-Deno.test("tryFlock: an exclusive lock excludes another process", async () => {
+Deno.test("tryFlock: an exclusive lock excludes another process", () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
   using lock = tryFlock(path);
   assert(lock?.held);
   assertEquals(lock.mode, "exclusive");
-  const { code } = await new Deno.Command("flock", {
-    args: ["-n", path, "true"],
-  }).output();
-  assertEquals(code, 1);
+  assertEquals(isFlockFree(path), false);
   lock.release();
   assertEquals(lock.held, false);
-  const again = await new Deno.Command("flock", {
-    args: ["-n", path, "true"],
-  }).output();
-  assertEquals(again.code, 0);
+  assertEquals(isFlockFree(path), true);
 });
 
 Deno.test("tryFlock: the kernel lists the lock under this process", () => {
@@ -53,7 +49,7 @@ Deno.test("tryFlock: the kernel lists the lock under this process", () => {
 Deno.test("tryFlock: busy is a value, and leaves no descriptor behind", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   tryFlock(path); // Binds what it needs.
   const before = openDescriptors();
   assertEquals(tryFlock(path), undefined);
@@ -64,7 +60,7 @@ Deno.test("tryFlock: busy is a value, and leaves no descriptor behind", async ()
 Deno.test("tryFlock: shared locks share, and exclude an exclusive one", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path, "shared");
+  await using holder = await holdFlock(path, "shared");
   {
     using shared = tryFlock(path, "shared");
     assert(shared?.held);
@@ -99,7 +95,7 @@ Deno.test("release is idempotent and keeps the lock file", () => {
 Deno.test("a killed holder's lock is free at once", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using holder = await holdWithFlock1(path);
+  await using holder = await holdFlock(path);
   assertEquals(tryFlock(path), undefined);
   holder.kill("SIGKILL");
   await holder.status;
@@ -151,7 +147,7 @@ Deno.test("release ends a lock that a child has inherited", async () => {
 Deno.test("blockFlock: gives up after timeoutMs, ticking meanwhile", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   let ticks = 0;
   const start = performance.now();
   const lock = blockFlock(path, "exclusive", {
@@ -168,7 +164,7 @@ Deno.test("blockFlock: gives up after timeoutMs, ticking meanwhile", async () =>
 Deno.test("blockFlock: ticks end when one says so", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   let ticks = 0;
   const lock = blockFlock(path, "exclusive", {
     timeoutMs: 120,
@@ -183,12 +179,13 @@ Deno.test("blockFlock: wakes when the holder goes", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
   // A holder that goes by itself once it sees a waiter in /proc/locks.
-  await using _holder = await HelperProcess.start("flock", [
+  await using _holder = await runScript(
+    `const fd = open(args[0]);
+flock(fd);
+say("ready");
+untilWaitedFor(fd);`,
     path,
-    "sh",
-    "-c",
-    `echo ready; until grep -q -- "-> FLOCK.*:$(stat -c %i ${path}) " /proc/locks; do :; done`,
-  ]);
+  );
   using lock = blockFlock(path, "exclusive", { timeoutMs: 20_000 });
   assert(lock?.held);
 });
@@ -196,7 +193,7 @@ Deno.test("blockFlock: wakes when the holder goes", async () => {
 Deno.test("blockFlock leaves SIGALRM, the signal mask and no timer behind", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  await using _holder = await holdWithFlock1(path);
+  await using _holder = await holdFlock(path);
   const state = () => {
     const status = Deno.readTextFileSync("/proc/self/status");
     const caught = /^SigCgt:\s*(\w+)$/m.exec(status)![1]!;
@@ -257,12 +254,14 @@ Deno.test("a lock file removed by its holder is locked anew", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
   // The holder unlinks the name while this process waits on its inode.
-  await using _holder = await HelperProcess.start("flock", [
+  await using _holder = await runScript(
+    `const fd = open(args[0]);
+flock(fd);
+say("ready");
+untilWaitedFor(fd);
+Deno.removeSync(args[0]);`,
     path,
-    "sh",
-    "-c",
-    `echo ready; until grep -q -- "-> FLOCK.*:$(stat -c %i ${path}) " /proc/locks; do :; done; rm ${path}`,
-  ]);
+  );
   using lock = blockFlock(path, "exclusive", { timeoutMs: 20_000 });
   assert(lock?.held);
   assertEquals(

@@ -22,18 +22,17 @@ import {
 import { parseProcLocks } from "../../../lib/proc/proc_locks.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
 import { readText } from "../../../lib/sys/file.ts";
-import { runPython } from "../../support/python.ts";
+import { needs } from "../../support/programs.ts";
+import { runScript } from "../../support/run_script.ts";
 import { settled } from "../../support/settled.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
-const hasCompiler = await new Deno.Command("sh", {
-  args: ["-c", "command -v cc"],
-  stdout: "null",
-}).output().then(({ success }) => success);
+const compiler = needs("cc");
 
 Deno.test({
-  name: "struct flock is laid out as the C compiler lays it out",
-  ignore: !hasCompiler,
+  name: "struct flock is laid out as the C compiler lays it out" +
+    compiler.suffix,
+  ignore: compiler.ignore,
   async fn() {
     using directory = new TempDir();
     const source = directory.join("layout.c");
@@ -209,20 +208,15 @@ Deno.test("lockf locks from the offset on, tests and unlocks", () => {
   assertEquals(kernelLocks(path), ["OFDLCK WRITE -1 0-EOF"]);
 });
 
-Deno.test("a sleeping F_OFD_SETLKW gets the lock when python lets it go", async () => {
+Deno.test("a sleeping F_OFD_SETLKW gets the lock when its holder lets it go", async () => {
   using directory = new TempDir();
   const path = directory.join("file");
-  await using python = await runPython(
-    `
-f = open(sys.argv[1], "w")
-fcntl.lockf(f, fcntl.LOCK_EX, 10, 5)
-print("ready", flush=True)
-sys.stdin.readline()
-import time
-needle = f":{os.fstat(f.fileno()).st_ino} "
-while not any("->" in l and needle in l for l in open("/proc/locks")):
-    time.sleep(0.001)
-`,
+  await using holder = await runScript(
+    `const fd = open(args[0]);
+posix(fd, [5, 10]);
+say("ready");
+line();
+untilWaitedFor(fd);`,
     path,
   );
   using file = new LockableFile(path);
@@ -231,9 +225,9 @@ while not any("->" in l and needle in l for l in open("/proc/locks")):
     type: "write",
     startByte: 5n,
     lengthBytes: 10n,
-    pid: python.pid,
+    pid: holder.pid,
   });
-  await python.writeLine("go");
+  await holder.writeLine("go");
   assert(writewLock(file, { ...range, timeoutMs: 10_000 }));
   assertEquals(kernelLocks(path), ["OFDLCK WRITE -1 14-14"]);
 });
