@@ -71,7 +71,7 @@ Deno.test("everyone who shares the lock is named, a dead taker is not", async ()
   // The taker ends at once; the shell it has started keeps the descriptor.
   await using taker = await runScript(
     `flock(open(args[0]));
-const heir = new Deno.Command("sh", { args: ["-c", "read -r _"], stdin: "piped" })
+const heir = new Deno.Command("sh", { args: ["-c", "read -r _"], stdin: "inherit" })
   .spawn();
 say("ready");
 say(String(heir.pid));
@@ -89,7 +89,6 @@ end();`,
     readHolders(path).map(({ pid, sources }) => ({ pid, sources })),
     [{ pid: heir, sources: ["descriptor"] }],
   );
-  Deno.kill(heir, "SIGKILL");
 });
 
 Deno.test("record locks: POSIX by taker, OFD by descriptor, with range", async () => {

@@ -260,14 +260,15 @@ flock(y);`,
   // Asked for one file of the ring, all of it is reported.
   const { code, stdout } = await runCli(["locks", "--deadlocks", a]);
   assertEquals(code, 3);
-  assertMatch(stdout, /^deadlock: 2 in a ring$/m);
+  // Another thread of the two could still let a lock go.
+  assertMatch(stdout, /^possible deadlock: 2 in a ring$/m);
   for (const part of [a, b, `pid ${first.pid}`, `pid ${second.pid}`]) {
     assertStringIncludes(stdout, part);
   }
   const json = await runCli(["locks", "--deadlocks", "--json", b]);
   assertEquals(json.code, 3);
   const [deadlock] = JSON.parse(json.stdout).deadlocks;
-  assertEquals(deadlock.certain, true);
+  assertEquals(deadlock.certain, false);
   assertEquals(
     deadlock.processes.map(({ pid }: { pid: number }) => pid).sort(),
     [first.pid, second.pid].sort(),
