@@ -3,7 +3,7 @@ import { acquireFair, joinQueue } from "../../lib/patterns/turnstile.ts";
 import { acquire } from "../../lib/acquire/flock.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { LockError } from "../../lib/sys/error.ts";
-import { type HelperProcess } from "../support/helper_process.ts";
+import type { HelperProcess } from "../support/helper_process.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
