@@ -162,6 +162,7 @@ const RESOURCE_CALLS = [
   "vfork",
   "clone",
   "posix_spawn",
+  "waitpid",
   "timer_create",
 ];
 

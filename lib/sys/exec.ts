@@ -11,7 +11,7 @@ import { EAGAIN, ENOENT, ENOEXEC, ENOMEM } from "./errno.ts";
 import { SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
 import { restoreDescriptorLimit } from "./inheritance.ts";
-import { resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
+import { isSignalIgnored, resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
 
 /** argv as C has it: pointers ended by NULL, then the strings. */
 function argumentVector(
@@ -45,6 +45,16 @@ function cArgument(
   throw new TypeError("An argument must not contain the NUL character");
 }
 
+/**
+ * Ends an inherited order to ignore SIGCHLD, under which the kernel reaps
+ * children by itself and nobody learns how they ended (sigaction(2)); the
+ * command gets the default too, as from flock(1). A handler stays: the runtime
+ * may have one by now.
+ */
+function stopIgnoringChildren(): void {
+  if (isSignalIgnored("SIGCHLD")) resetSignal("SIGCHLD");
+}
+
 /* posix_spawnattr_t of glibc on x86-64 and aarch64: flags (2 bytes), process
  * group (4 bytes at 4), default signals (128 at 8), and more, 336 in all. To
  * write it here spares binding the functions that would. */
@@ -58,7 +68,9 @@ const POSIX_SPAWN_SETSIGDEF = 4;
  *
  * Its limits, signals and descriptors are those that this process was started
  * with, except for what it has made inheritable itself. SIGPIPE always has its
- * default action: the runtime ignores it and doesn't tell how it was before.
+ * default action: the runtime ignores it and doesn't tell how it was before;
+ * SIGCHLD too, in this process as well, for nobody can wait for a child while
+ * it is ignored.
  *
  * Permissions: `--allow-ffi`. See posix_spawn(3).
  *
@@ -68,6 +80,7 @@ const POSIX_SPAWN_SETSIGDEF = 4;
  */
 export function prepareCommand(command: readonly string[]): () => number {
   restoreDescriptorLimit();
+  stopIgnoringChildren();
   const attributes = new Uint8Array(SPAWN_ATTRIBUTES_SIZE);
   const view = new DataView(attributes.buffer);
   view.setInt16(0, POSIX_SPAWN_SETSIGDEF, true);
@@ -112,6 +125,7 @@ export function prepareCommand(command: readonly string[]): () => number {
  */
 export function execCommand(command: readonly string[]): never {
   restoreDescriptorLimit();
+  stopIgnoringChildren();
   // Caught signals fall back to their default by themselves.
   resetSignal("SIGPIPE");
   const file = cString(command[0]!);
@@ -158,29 +172,65 @@ export type ChildChange =
   | { state: "stopped" }
   | { state: "continued" };
 
+const P_ALL = 0;
+const P_PID = 1;
+const WNOHANG = 1;
 const WUNTRACED = 2;
+const WEXITED = 4;
 const WCONTINUED = 8;
+const WNOWAIT = 0x0100_0000;
+
+/** siginfo_t has 128 bytes. V8 never moves a buffer of that size. */
+const SIGINFO_SIZE = 128;
 
 /**
  * Waits until a child ends, stops or continues. The event loop goes on
  * meanwhile.
  *
- * Permissions: `--allow-ffi`. See waitpid(2).
+ * The helper thread only looks: the child is reaped on this thread, so that
+ * nobody here can signal its process id when it is another's already.
+ *
+ * Permissions: `--allow-ffi`. See waitid(2).
  *
  * @param pid From {@linkcode prepareCommand}.
+ * @param options `reapOrphans` also reaps every other child that ends, as the
+ * first process of a container has to.
+ * @throws {SyscallError} when somebody else has waited for it: ECHILD.
  */
-export async function waitForChange(pid: number): Promise<ChildChange> {
+export async function waitForChange(
+  pid: number,
+  { reapOrphans = false }: { reapOrphans?: boolean } = {},
+): Promise<ChildChange> {
+  const info = new Uint8Array(SIGINFO_SIZE);
   const status = new Int32Array(1);
-  while (
-    await libc.waitpid_async(pid, status, WUNTRACED | WCONTINUED) !== pid
-  ) {
-    // EINTR: a child that has not been waited for can't fail otherwise.
+  const which = reapOrphans ? -1 : pid;
+  for (;;) {
+    // What it returns says nothing: its error number is lost.
+    await libc.waitid_async(
+      reapOrphans ? P_ALL : P_PID,
+      pid,
+      info,
+      WEXITED | WUNTRACED | WCONTINUED | WNOWAIT,
+    );
+    const child = callLibc(() =>
+      libc.waitpid(which, status, WNOHANG | WUNTRACED | WCONTINUED)
+    );
+    if (child === pid) return describeChange(status[0]!);
+    if (child >= 0) continue;
+    throw new SyscallError("wait for the command", {
+      syscall: "waitpid",
+      errno: -child,
+      advice: "somebody else has waited for it, and its exit code is lost",
+    });
   }
-  const word = status[0]!;
-  if (word === 0xffff) return { state: "continued" };
-  if ((word & 0xff) === 0x7f) return { state: "stopped" };
-  const signal = word & 0x7f;
+}
+
+/** The status of waitpid(2), as the macros of sys/wait.h read it. */
+function describeChange(status: number): ChildChange {
+  if (status === 0xffff) return { state: "continued" };
+  if ((status & 0xff) === 0x7f) return { state: "stopped" };
+  const signal = status & 0x7f;
   return signal === 0
-    ? { state: "exited", code: (word >> 8) & 0xff }
+    ? { state: "exited", code: (status >> 8) & 0xff }
     : { state: "killed", signal };
 }

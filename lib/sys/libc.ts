@@ -163,11 +163,13 @@ const SYMBOLS = {
     parameters: ["buffer", "buffer", "pointer", "buffer", "buffer", "pointer"],
     result: "i32",
   },
-  // pid_t waitpid(pid_t pid, int *wstatus, int options), parked on a helper
-  // thread; its errno is lost.
-  waitpid_async: {
-    name: "waitpid",
-    parameters: ["i32", "buffer", "i32"],
+  // pid_t waitpid(pid_t pid, int *wstatus, int options)
+  waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  // int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options),
+  // parked on a helper thread; its errno is lost.
+  waitid_async: {
+    name: "waitid",
+    parameters: ["i32", "u32", "buffer", "i32"],
     result: "i32",
     nonblocking: true,
   },

@@ -1,6 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SyscallError } from "../../lib/sys/error.ts";
 import { prepareCommand, waitForChange } from "../../lib/sys/exec.ts";
+import { libc } from "../../lib/sys/libc.ts";
 import { sendSignal } from "../../lib/sys/signals.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 
@@ -29,10 +30,28 @@ Deno.test("waitForChange tells of a stop and of what follows", async () => {
   assertEquals(change, { state: "exited", code: 3 });
 });
 
+Deno.test("waitForChange doesn't wait for ever for a child that somebody else has waited for", async () => {
+  const pid = spawnCommand(["true"]);
+  assertEquals(libc.waitpid(pid, new Int32Array(1), 0), pid);
+  const error = await assertRejects(() => waitForChange(pid), SyscallError);
+  assertEquals([error.syscall, error.code], ["waitpid", "ECHILD"]);
+});
+
+Deno.test("waitForChange reaps other children too when it is to", async () => {
+  const other = spawnCommand(["true"]);
+  const untilGone =
+    "for _ in $(seq 1000); do [ -e /proc/$0 ] || exit 2; sleep 0.01; done";
+  const pid = spawnCommand(["sh", "-c", untilGone, String(other)]);
+  assertEquals(await waitForChange(pid, { reapOrphans: true }), {
+    state: "exited",
+    code: 2,
+  });
+});
+
 Deno.test("prepareCommand: many at once, each its own", async () => {
   const codes = Array.from({ length: 20 }, (_, index) => index);
   const pids = codes.map((code) => spawnCommand(["sh", "-c", `exit ${code}`]));
-  const changes = await Promise.all(pids.map(waitForChange));
+  const changes = await Promise.all(pids.map((pid) => waitForChange(pid)));
   assertEquals(changes, codes.map((code) => ({ state: "exited", code })));
 });
 

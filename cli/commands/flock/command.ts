@@ -62,6 +62,8 @@ const RECORD_LOCK_TYPES = {
   exclusive: "write",
   unlock: "unlock",
 } as const;
+/** EXIT_FAILURE, with which flock(1) tells that it lost its command. */
+const WAIT_FAILED = 1;
 const R_OK = 4;
 const W_OK = 2;
 
@@ -281,12 +283,16 @@ async function lockAndRun(request: FlockRequest): Promise<number> {
 
 function runFailure(command: string[], error: SyscallError): FlockFailure {
   const reason = strerror(error.errno);
-  return error.syscall === "fork"
-    ? new FlockFailure(EXIT.OS_ERROR, `fork failed: ${reason}`)
-    : new FlockFailure(
-      EXIT.UNAVAILABLE,
-      `failed to execute ${command[0]}: ${reason}`,
-    );
+  switch (error.syscall) {
+    case "fork":
+      return new FlockFailure(EXIT.OS_ERROR, `fork failed: ${reason}`);
+    case "waitpid":
+      return new FlockFailure(WAIT_FAILED, `waitpid failed: ${reason}`);
+  }
+  return new FlockFailure(
+    EXIT.UNAVAILABLE,
+    `failed to execute ${command[0]}: ${reason}`,
+  );
 }
 
 /** Locks the target and gives its descriptor; `undefined` when it is taken. */

@@ -20,7 +20,8 @@ export const RUN_SPEC: CommandSpec = {
     "A signal that arrives during the wait ends holdfast and the command never " +
     "starts. Later ones are passed on to the command. Those that a terminal " +
     "sends to all of its foreground processes (Ctrl-C, Ctrl-\\, Ctrl-Z, a new " +
-    "window size) the command has got already, and doesn't get twice.\n\n" +
+    "window size) the command has got already, and doesn't get twice. As the " +
+    "first process of a container, holdfast also reaps orphans.\n\n" +
     "A DURATION is a number of seconds, or has units: 500ms, 30s, 2m, 1h30m.",
   operands: [
     { name: "LOCKFILE", help: "a file or directory to lock", complete: "file" },

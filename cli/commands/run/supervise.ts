@@ -66,6 +66,9 @@ const FROM_TERMINAL: readonly SignalName[] = [
   "SIGWINCH",
 ];
 
+/** Orphans become its children: it is the first process of a container. */
+const FIRST_PID = 1;
+
 /** What runs one command while a lock is held. */
 export class Supervisor {
   readonly #command: readonly string[];
@@ -100,8 +103,9 @@ export class Supervisor {
    *
    * @param lock What protects it.
    * @throws {SyscallError} when it can't be started.
+   * @throws {LockCompromisedError} when the lock is lost already.
    */
-  async run(lock: Pick<HeldLock, "setInheritable" | "lost">): Promise<Ending> {
+  async run(lock: Partial<HeldLock>): Promise<Ending> {
     const { onStart } = this.#options;
     const onDeath = this.#options.onDeath ??
       (lock.setInheritable ? "keep" : "kill");
@@ -110,21 +114,27 @@ export class Supervisor {
       : prepareCommand(await guarded(this.#command));
     const signals = this.#signals;
     signals.listen();
+    // Asks the clocks: after a stop of this process no timer has run yet.
+    if (lock.held === false) lock.lost?.throwIfAborted();
     lock.setInheritable?.(true);
     const pid = start();
     lock.setInheritable?.(false);
     signals.forwardTo(pid);
     onStart?.(pid);
     lock.lost?.addEventListener("abort", () => signals.terminate());
-    for (;;) {
-      const change = await waitForChange(pid);
-      switch (change.state) {
-        case "exited":
-        case "killed":
-          signals.end();
-          return describeEnding(pid, change);
+    const reapOrphans = Deno.pid === FIRST_PID;
+    try {
+      for (;;) {
+        const change = await waitForChange(pid, { reapOrphans });
+        switch (change.state) {
+          case "exited":
+          case "killed":
+            return describeEnding(pid, change);
+        }
+        signals.onChange(change.state);
       }
-      signals.onChange(change.state);
+    } finally {
+      signals.end();
     }
   }
 }

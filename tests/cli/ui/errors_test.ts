@@ -11,6 +11,7 @@ import { LockTimeoutError } from "../../../lib/wait/lock_timeout_error.ts";
 
 const ERRNO = {
   ENOENT: 2,
+  ECHILD: 10,
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
@@ -36,6 +37,7 @@ for (
     ["fcntl", "EACCES", EXIT.DATA],
     ["fork", "EAGAIN", EXIT.OS_ERROR],
     ["timer_create", "EAGAIN", EXIT.OS_ERROR],
+    ["waitpid", "ECHILD", EXIT.OS_ERROR],
     ["execve", "ENOENT", EXIT.NOT_FOUND],
     ["execve", "EACCES", EXIT.NOT_EXECUTABLE],
   ] satisfies [string, keyof typeof ERRNO, number][]

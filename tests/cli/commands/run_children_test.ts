@@ -1,0 +1,142 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { cliArgs } from "../../support/cli.ts";
+import { needs } from "../../support/programs.ts";
+import { type ProgramResult, runProgram } from "../../support/run_program.ts";
+import { TempDir } from "../../support/temp_dir.ts";
+
+const bash = needs("bash");
+
+/** Runs the tool with SIGCHLD ignored; dash leaves that signal alone. */
+function runDeafToChildren(args: string[]): Promise<ProgramResult> {
+  return runProgram("bash", [
+    "-c",
+    `trap "" CHLD; exec "$@"`,
+    "bash",
+    Deno.execPath(),
+    ...cliArgs(args, ["--allow-ffi"]),
+  ]);
+}
+
+/** Says whether SIGCHLD, bit 16, is ignored, and ends with 7. */
+const SAY_IGNORED = "while read -r name mask; do " +
+  'if [ "$name" = SigIgn: ]; then ' +
+  "case $mask in *[13579bdf]????) echo deaf ;; *) echo hears ;; esac; fi; " +
+  "done </proc/self/status; exit 7";
+
+for (
+  const [name, args] of [
+    ["run", ["run"]],
+    ["run --exec", ["run", "--exec"]],
+    ["run --on-supervisor-death kill", [
+      "run",
+      "--on-supervisor-death",
+      "kill",
+    ]],
+    ["flock", ["flock"]],
+    ["flock --no-fork", ["flock", "-F"]],
+    ["flock --close", ["flock", "-o"]],
+  ] satisfies [string, string[]][]
+) {
+  Deno.test({
+    name: `${name}: SIGCHLD inherited as ignored is put right, as by flock(1)` +
+      bash.suffix,
+    ignore: bash.ignore,
+    fn: async () => {
+      using directory = new TempDir();
+      const dashes = args[0] === "run" ? ["--"] : [];
+      assertEquals(
+        await runDeafToChildren([
+          ...args,
+          directory.join("l"),
+          ...dashes,
+          "sh",
+          "-c",
+          SAY_IGNORED,
+        ]),
+        { code: 7, stdout: "hears\n", stderr: "" },
+      );
+    },
+  });
+}
+
+const canBeFirst = Deno.uid() === 0 &&
+  new Deno.Command("unshare", { args: ["-pf", "--mount-proc", "true"] })
+    .outputSync().success;
+
+Deno.test({
+  name: "run as the first process of a container reaps orphans" +
+    (canBeFirst ? "" : " (skipped: needs root and unshare)"),
+  ignore: !canBeFirst,
+  fn: async () => {
+    using directory = new TempDir();
+    // The inner shell doesn't wait for its child, which is an orphan then.
+    const script = `
+      orphan=$(sh -c '(exit 0) >/dev/null & echo $!')
+      for _ in $(seq 1000); do
+        [ -e /proc/$orphan ] || { echo reaped; exit 5; }
+        sleep 0.01
+      done
+      echo left; exit 6`;
+    const { code, stdout } = await runProgram("unshare", [
+      "-pf",
+      "--mount-proc",
+      Deno.execPath(),
+      ...cliArgs(["run", directory.join("l"), "--", "sh", "-c", script], [
+        "--allow-ffi",
+      ]),
+    ]);
+    assertEquals([code, stdout], [5, "reaped\n"]);
+  },
+});
+
+Deno.test("run: its own children are left alone where it isn't the first process", async () => {
+  using directory = new TempDir();
+  // The shell's child becomes a child of the tool, which the shell has become.
+  const result = await runProgram("sh", [
+    "-c",
+    '(exit 3) & mine=$!; exec "$@" $mine',
+    "sh",
+    Deno.execPath(),
+    ...cliArgs([
+      "run",
+      directory.join("l"),
+      "--",
+      "sh",
+      "-c",
+      `for _ in $(seq 1000); do
+        grep -q "^State:.Z" /proc/$0/status || { sleep 0.01; continue; }
+        echo zombie; exit
+      done`,
+    ]),
+  ]);
+  assertEquals(result, { code: 0, stdout: "zombie\n", stderr: "" });
+});
+
+Deno.test("run: a lease that was lost before the command starts is noticed, and nothing starts", async () => {
+  using directory = new TempDir();
+  const [lock, mark] = [directory.join("l"), directory.join("started")];
+  const module = (path: string) =>
+    JSON.stringify(new URL(`../../../${path}`, import.meta.url).href);
+  // The thread sleeps as a stopped process does: no timer runs meanwhile.
+  const { code, stdout, stderr } = await runProgram(Deno.execPath(), [
+    "eval",
+    "--quiet",
+    `import { tryLinkLock } from ${module("lib/lock/link/link_lock.ts")};
+    import { Supervisor } from ${module("cli/commands/run/supervise.ts")};
+    const lock = tryLinkLock(Deno.args[0], { leaseMs: 100 });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);
+    const supervisor = new Supervisor(["touch", Deno.args[1]]);
+    await supervisor.run(lock).catch(({ message }) => console.log(message));
+    Deno.exit(3);`,
+    lock,
+    mark,
+  ]);
+  assertEquals([code, stderr], [3, ""]);
+  assertMatch(stdout, /its lease ran out/);
+  assertEquals(
+    [...Deno.readDirSync(directory.path)].some(({ name }) =>
+      name === "started"
+    ),
+    false,
+  );
+});
