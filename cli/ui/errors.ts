@@ -156,7 +156,9 @@ const OPENING_CALLS = [
   "statx",
   "link",
   "rename",
+  "renameat",
 ];
+const WRITING_CALLS = ["write", "pwrite", "fallocate", "ftruncate", "fsync"];
 const RESOURCE_CALLS = [
   "fork",
   "vfork",
@@ -178,14 +180,16 @@ function exitCodeOfCall({ syscall, code }: FailedCall): number {
     return code === "ENOENT" ? EXIT.NOT_FOUND : EXIT.NOT_EXECUTABLE;
   }
   if (RESOURCE_CALLS.includes(syscall)) return EXIT.OS_ERROR;
-  if (!OPENING_CALLS.includes(syscall)) return EXIT.DATA;
+  const isOpening = OPENING_CALLS.includes(syscall);
+  if (!isOpening && !WRITING_CALLS.includes(syscall)) return EXIT.DATA;
   switch (code) {
     case "EROFS":
     case "ENOSPC":
     case "EDQUOT":
+    case "EFBIG":
       return EXIT.CANT_CREATE;
   }
-  return EXIT.NO_INPUT;
+  return isOpening ? EXIT.NO_INPUT : EXIT.DATA;
 }
 
 function describe(error: unknown): string {

@@ -17,7 +17,7 @@ export const EXIT = {
   SOFTWARE: 70,
   /** EX_OSERR: out of processes, descriptors, memory or locks. */
   OS_ERROR: 71,
-  /** EX_CANTCREAT: no room for the lock file, or a read-only filesystem. */
+  /** EX_CANTCREAT: no room for the file, or a read-only filesystem. */
   CANT_CREATE: 73,
   /** EX_TEMPFAIL: the lock stayed busy; try again later. */
   TEMP_FAIL: 75,

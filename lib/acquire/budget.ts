@@ -155,13 +155,15 @@ export function openAttempt(
   mode: LockMode,
   options:
     & Pick<CoordOptions, "createParents" | "allowRemote">
-    & Pick<NamedFileOptions, "create" | "pinned"> = {},
+    & Pick<NamedFileOptions, "create" | "pinned" | "writing"> = {},
 ): FlockAttempt {
-  const { allowRemote = false, createParents, create, pinned } = options;
+  const { allowRemote = false, createParents, create, pinned, writing } =
+    options;
   return new FlockAttempt(path, mode, {
     create,
     createParents,
     pinned,
+    writing,
     checkFd: allowRemote ? undefined : rejectRemoteFile,
   });
 }

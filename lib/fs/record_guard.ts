@@ -7,7 +7,7 @@
 
 import type { RecordLockKind } from "../lock/record/record_lock.ts";
 import { parseFdinfo } from "../proc/fdinfo.ts";
-import { parseMountinfo } from "../proc/mountinfo.ts";
+import { type MountInfo, parseMountinfo } from "../proc/mountinfo.ts";
 import { readText } from "../sys/file.ts";
 import {
   fsTypeOfFd,
@@ -34,9 +34,7 @@ export function rejectUnsafeRecordLocks(
   kind: RecordLockKind,
 ): void {
   if (!isRemoteFd(fd)) return;
-  const { mountId } = parseFdinfo(readText(`/proc/self/fdinfo/${fd}`));
-  const mount = parseMountinfo(readText("/proc/self/mountinfo"))
-    .find((mount) => mount.mountId === mountId);
+  const mount = mountOfFd(fd);
   if (mount === undefined) return rejectRemoteFs(fd, path);
   const unsafe = Object.values(judgeFilesystem(mount, false)[kind])
     .find(({ trust }) => trust !== "yes");
@@ -44,6 +42,12 @@ export function rejectUnsafeRecordLocks(
   throw new UnsupportedFilesystemError(path, mount.fsType, unsafe.reason, {
     lock: kind === "ofd" ? "OFD locks" : "POSIX locks",
   });
+}
+
+function mountOfFd(fd: number): MountInfo | undefined {
+  const { mountId } = parseFdinfo(readText(`/proc/self/fdinfo/${fd}`));
+  return parseMountinfo(readText("/proc/self/mountinfo"))
+    .find((mount) => mount.mountId === mountId);
 }
 
 const NFS_SUPER_MAGIC = 0x6969;
@@ -79,4 +83,19 @@ export function rejectUnsafeBothLocks(
     );
   }
   if (!allowRemote) rejectRemoteFs(fd, path);
+}
+
+/**
+ * Whether a flock and a record lock of a file stand in each other's way, even
+ * if one process takes both: on NFS, unless its flocks stay on this host.
+ *
+ * @param fd An open descriptor.
+ */
+export function isFlockRecordLock(fd: number): boolean {
+  if (fsTypeOfFd(fd) !== NFS_SUPER_MAGIC) return false;
+  const mount = mountOfFd(fd);
+  return mount === undefined ||
+    ![...mount.mountOptions, ...mount.superOptions].some((option) =>
+      /^(nolock|local_lock=(all|flock))$/.test(option)
+    );
 }

@@ -23,6 +23,7 @@ import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
   type FileStat,
+  O_APPEND,
   O_CLOEXEC,
   O_CREAT,
   O_NOCTTY,
@@ -48,6 +49,11 @@ export interface OpenLockFileOptions {
    * exclusive lock on NFS. A file that may not be written is opened so anyway.
    */
   readOnly?: boolean | undefined;
+  /**
+   * Refuse a file that may not be written, instead of opening it for reading
+   * only; `at-end` opens it for appending, which asks for less.
+   */
+  writing?: "anywhere" | "at-end" | undefined;
 }
 
 const COMMON = O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
@@ -83,26 +89,38 @@ export function openLockFile(
   path: string,
   options: OpenLockFileOptions = {},
 ): OpenedLockFile {
-  const { create = true, createParents = false, readOnly = false } = options;
-  const access = readOnly ? O_RDONLY | O_NONBLOCK : O_RDWR;
+  const { create = true, createParents = false, readOnly = false, writing } =
+    options;
+  const access = readOnly
+    ? O_RDONLY | O_NONBLOCK
+    : O_RDWR | (writing === "at-end" ? O_APPEND : 0);
   let fd = openFile(path, COMMON | access | (create ? O_CREAT : 0));
   if (fd === -ENOENT && create && createParents) {
     makeDirectories(dirname(path));
     fd = openFile(path, COMMON | access | O_CREAT);
   }
-  if (fd < 0) fd = openFallback(path, -fd, create);
+  if (fd < 0) fd = openFallback(path, access, create, writing, -fd);
   return checkFileType(fd, path);
 }
 
+/** What open(2) says where reading may still be possible. */
+const NOT_WRITABLE = [EACCES, EROFS, EPERM, ETXTBSY, EISDIR];
+
 /** The ways left after the first open(2) failed with `errno`. */
-function openFallback(path: string, errno: number, create: boolean): number {
+function openFallback(
+  path: string,
+  access: number,
+  create: boolean,
+  writing: OpenLockFileOptions["writing"],
+  errno: number,
+): number {
   let nofollow = O_NOFOLLOW;
   if (errno === ELOOP) {
     rejectForeignSymlink(path);
     nofollow = 0;
     const fd = openFile(
       path,
-      O_CLOEXEC | O_NOCTTY | O_RDWR | (create ? O_CREAT : 0),
+      O_CLOEXEC | O_NOCTTY | access | (create ? O_CREAT : 0),
     );
     if (fd >= 0) return fd;
     errno = -fd;
@@ -111,22 +129,23 @@ function openFallback(path: string, errno: number, create: boolean): number {
   let fd = -errno;
   // fs.protected_regular answers O_CREAT on somebody else's file in a sticky
   // directory with EACCES, even to root; the file itself may be writable.
-  if (fd === -EACCES && create) fd = openFile(path, base | O_RDWR);
+  if (fd === -EACCES && create) fd = openFile(path, base | access);
   // To flock a file it is enough to read it.
-  if (
-    fd === -EACCES || fd === -EROFS || fd === -EPERM || fd === -ETXTBSY ||
-    fd === -EISDIR
-  ) {
+  if (writing === undefined && NOT_WRITABLE.includes(-fd)) {
     const readFd = openFile(path, base | O_RDONLY | O_NONBLOCK);
     // "Read-only filesystem" explains a missing file better than ENOENT.
     if (readFd !== -ENOENT) fd = readFd;
   }
   if (fd >= 0) return fd;
-  throw openError(path, -fd);
+  throw openError(path, -fd, writing && "open");
 }
 
-function openError(path: string, errno: number): SyscallError {
-  return new SyscallError("open lock file", {
+function openError(
+  path: string,
+  errno: number,
+  action = "open lock file",
+): SyscallError {
+  return new SyscallError(action, {
     syscall: "open",
     errno,
     path,

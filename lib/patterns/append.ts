@@ -4,15 +4,25 @@
  * @module
  */
 
+import { quotePath } from "../proc/printable.ts";
 import { callLibc } from "../sys/call.ts";
-import { O_APPEND, statFd } from "../sys/file.ts";
+import { ENOSYS, EOPNOTSUPP } from "../sys/errno.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
+import { statFd } from "../sys/file.ts";
 import { libc } from "../sys/libc.ts";
+import { tell, truncate, whileAlone } from "../sys/storage/content.ts";
 import {
   type CoordOptions,
   openAttempt,
   WaitBudget,
 } from "../acquire/budget.ts";
-import { syncFile, truncateFile, writeAt } from "./write_file.ts";
+import {
+  check,
+  checkSizeLimit,
+  FILE_CALLS,
+  type FileCalls,
+  type OpenedFile,
+} from "./file/calls.ts";
 
 /** How {@linkcode appendToFile} writes. */
 export interface AppendOptions extends CoordOptions {
@@ -38,12 +48,16 @@ const LINE_FEED = 0x0a;
 /**
  * Appends to a file as one piece: never mixed with what others append at the
  * same time by this function, never in part when the disk is full, and never
- * to a file that has just been rotated away.
+ * to a file that has just been rotated away. What programs that take no lock
+ * append meanwhile stays where it is.
  *
  * The file itself is locked. O_APPEND alone promises the first of these only
- * for one write(2), and on no network filesystem.
+ * for one write(2), and on no network filesystem. The filesystem sets the space
+ * aside first; one that can't do that (such as NFS before 4.2) may find the
+ * disk full in the middle, and what was written of the piece is then cut off
+ * again if nobody else has the file open, else the error says how much it is.
  *
- * Permissions: `--allow-ffi`. See flock(2), write(2).
+ * Permissions: `--allow-ffi`. See flock(2), write(2), fallocate(2).
  *
  * @param path The file; created if need be.
  * @param data Text is written as UTF-8.
@@ -65,44 +79,120 @@ export async function appendToFile(
   data: string | Uint8Array<ArrayBuffer>,
   options: AppendOptions = {},
 ): Promise<AppendResult> {
+  return await appendBy(FILE_CALLS, path, data, options);
+}
+
+/** {@linkcode appendToFile} by some system calls. */
+export async function appendBy(
+  calls: FileCalls,
+  path: string,
+  data: string | Uint8Array<ArrayBuffer>,
+  options: AppendOptions = {},
+): Promise<AppendResult> {
   const bytes = typeof data === "string"
     ? new TextEncoder().encode(data)
     : data;
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(path, "exclusive", options);
+  using attempt = openAttempt(path, "exclusive", {
+    ...options,
+    writing: "at-end",
+  });
   using lock = await budget.take(path, attempt);
   if (lock === undefined) throw await budget.timeoutError(path);
+  const file = { fd: lock.fd, path };
+  rejectEndless(file);
   const newLine = options.startNewLine && !endsLine(lock.fd);
   const piece = newLine ? withLineFeed(bytes) : bytes;
-  const startByte = writeAtEnd(lock.fd, path, piece);
-  if (options.sync) syncFile(lock.fd, path);
+  const startByte = writeAtEnd(calls, file, piece);
+  if (options.sync) {
+    check(calls.sync(lock.fd), "fsync", path, "the data has been appended");
+  }
   return { startByte, lengthBytes: BigInt(piece.length) };
 }
 
-const F_SETFL = 4;
+/** A directory can be locked, and a device be written, but neither grows. */
+function rejectEndless({ fd, path }: OpenedFile): void {
+  const { type } = statFd(fd);
+  if (type === "file") return;
+  throw new LockError(
+    `Cannot append to ${quotePath(path)}: it is a ${type}, not a regular file`,
+  );
+}
 
 /**
- * Writes bytes at the end of a file; if not all of them can be written, none
- * are.
+ * Writes bytes at the end of a file, wherever that is by then: somebody who
+ * takes no lock may append just now.
  *
  * @returns The offset they are at.
  */
 function writeAtEnd(
-  fd: number,
-  path: string,
+  calls: FileCalls,
+  file: OpenedFile,
   bytes: Uint8Array<ArrayBuffer>,
 ): bigint {
-  // Somebody who takes no lock may append just now. With O_APPEND, Linux
-  // writes to the end whatever the offset; see BUGS in pwrite(2).
-  libc.fcntl_int(fd, F_SETFL, O_APPEND);
+  const { fd, path } = file;
   const { size } = statFd(fd);
-  try {
-    writeAt(fd, path, bytes, size);
-  } catch (error) {
-    truncateFile(fd, path, size);
-    throw error;
+  const length = BigInt(bytes.length);
+  checkSizeLimit(path, size + length);
+  const reserved = calls.reserve(fd, size, length);
+  if (reserved !== -EOPNOTSUPP && reserved !== -ENOSYS) {
+    check(reserved, "fallocate", path, "nothing was appended");
   }
-  return size;
+  const written = { bytes: 0, end: size, isWhole: true };
+  while (written.bytes < bytes.length) {
+    const count = calls.append(fd, bytes.subarray(written.bytes));
+    if (count < 0) throw explainRest(file, -count, written);
+    // Where O_APPEND has left it: the end of what was just written.
+    const end = tell(fd);
+    const start = end - BigInt(count);
+    if (written.bytes > 0 && start !== written.end) written.isWhole = false;
+    written.bytes += count;
+    written.end = end;
+  }
+  return written.end - length;
+}
+
+/** As much of a piece as is in the file. */
+interface Written {
+  bytes: number;
+  /** Where the last of them ends. */
+  end: bigint;
+  /** Whether nothing of others is between them. */
+  isWhole: boolean;
+}
+
+/** What became of a piece that couldn't be written to its end. */
+function explainRest(
+  file: OpenedFile,
+  errno: number,
+  written: Written,
+): SyscallError {
+  const { bytes, end } = written;
+  const advice = bytes === 0 || cutOff(file, written)
+    ? "nothing was appended"
+    : `${bytes} bytes of it are still there, up to byte ${end}: ` +
+      "somebody else has the file open, and may append to it just now";
+  return new SyscallError("append to", {
+    syscall: "write",
+    errno,
+    path: file.path,
+    advice,
+  });
+}
+
+/**
+ * Cuts off the bytes before an end that is still the file's.
+ *
+ * Between a look at the size and the cut somebody may append, whose data would
+ * go too: so it is only done while nobody else has the file open.
+ */
+function cutOff({ fd }: OpenedFile, { bytes, end, isWhole }: Written): boolean {
+  let isCut = false;
+  whileAlone(fd, () => {
+    if (!isWhole || statFd(fd).size !== end) return;
+    isCut = truncate(fd, end - BigInt(bytes)) >= 0;
+  });
+  return isCut;
 }
 
 /** Whether the next byte of a file begins a line. */

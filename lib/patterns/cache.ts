@@ -8,8 +8,18 @@ import type { FlockHandle } from "../lock/flock/flock.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { quotePath } from "../proc/printable.ts";
 import { callLibc, cString } from "../sys/call.ts";
+import { EACCES } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
-import { statPath } from "../sys/file.ts";
+import {
+  closeFile,
+  listDirectory,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  O_RDONLY,
+  openFile,
+  statPath,
+} from "../sys/file.ts";
+import { sync } from "../sys/storage/content.ts";
 import { libc } from "../sys/libc.ts";
 import { downgrade } from "./convert.ts";
 import { checkName } from "./lock_directory.ts";
@@ -24,6 +34,12 @@ export interface CacheOptions extends CoordOptions {
   /** The cache directory; created if need be. */
   directory: string;
 }
+
+/** Makes a cache entry at a path, under the lock of its key. */
+export type CacheBuild = (
+  path: string,
+  lock: Pick<FlockHandle, "setInheritable">,
+) => void | Promise<void>;
 
 /** A cache entry in use: nobody removes it until it is released. */
 export class CacheEntry implements Disposable {
@@ -58,15 +74,21 @@ export class CacheEntry implements Disposable {
  * Entries are files or directories named by their keys. The lock of each is
  * `.locks/KEY.lock` in the cache directory: shared by those who use the entry,
  * exclusive to build or remove it. Whether the entry is there is asked again
- * once the lock is held. An entry is built under another name, in `.building`,
- * and renamed when it is complete; what a killed builder left there is removed
- * by the next one.
+ * once the lock is held.
+ *
+ * An entry is built in a place of its own in `.building`, which no two builds
+ * share, and gets its name when it is complete; a file is made sure to be on
+ * disk first. A builder that goes on after this process has died can thus spoil
+ * no later build; what it leaves is removed by the next one. A command started
+ * by `build` can inherit the lock, so that there is no later build before it
+ * has ended: `lock.setInheritable(true)`.
  *
  * Permissions: `--allow-ffi`, and `--allow-read` and `--allow-write` for the
  * cache directory to remove what a builder left. See flock(2), rename(2).
  *
  * @param key Names the entry: 1 to 200 bytes, no slash, no dot in front.
- * @param build Makes a file or directory at the path it is given.
+ * @param build Makes a file or directory at the path it is given, under the
+ * lock it is given.
  * @param options `directory`, `timeoutMs`, `signal`.
  * @returns The entry, kept from being removed until it is released.
  * @throws {LockTimeoutError} when the entry was locked until the deadline.
@@ -88,11 +110,12 @@ export class CacheEntry implements Disposable {
  */
 export async function getOrBuild(
   key: string,
-  build: (path: string) => void | Promise<void>,
+  build: CacheBuild,
   options: CacheOptions,
 ): Promise<CacheEntry> {
-  const { entryPath, lockPath, buildPath } = cachePaths(key, options);
-  makeDirectories(`${options.directory}/.locks`);
+  const paths = cachePaths(key, options);
+  const { entryPath, lockPath } = paths;
+  makeOwnDirectory(paths.locks);
   const budget = new WaitBudget(options);
   for (;;) {
     using sharing = openAttempt(lockPath, "shared", options);
@@ -106,7 +129,7 @@ export async function getOrBuild(
     if (lock === undefined) throw await budget.timeoutError(lockPath);
     try {
       const built = !exists(entryPath);
-      if (built) await buildEntry(build, buildPath, entryPath);
+      if (built) await buildEntry(build, paths, lock);
       const { uninterrupted } = await downgrade(lock, options);
       if (uninterrupted || exists(entryPath)) {
         return new CacheEntry(entryPath, built, lock);
@@ -139,52 +162,109 @@ export async function evict(
   key: string,
   options: CacheOptions,
 ): Promise<boolean> {
-  const { entryPath, lockPath, buildPath } = cachePaths(key, options);
+  const paths = cachePaths(key, options);
+  const { entryPath, lockPath } = paths;
   if (!exists(entryPath)) return false;
+  makeOwnDirectory(paths.locks);
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(lockPath, "exclusive", {
-    ...options,
-    createParents: true,
-  });
+  using attempt = openAttempt(lockPath, "exclusive", options);
   using lock = await budget.take(lockPath, attempt);
   if (lock === undefined) throw await budget.timeoutError(lockPath);
   if (!exists(entryPath)) return false;
   // An entry is there whole or not at all, even if this is interrupted.
-  makeDirectories(`${options.directory}/.building`);
-  removeAll(buildPath);
-  rename(entryPath, buildPath);
-  removeAll(buildPath);
+  const place = newBuildPlace(paths);
+  rename(entryPath, place);
+  removeAll(place);
   return true;
 }
 
-function cachePaths(key: string, { directory }: CacheOptions) {
+/** The files of one entry. */
+interface CachePaths {
+  key: string;
+  entryPath: string;
+  /** The directory of all locks. */
+  locks: string;
+  lockPath: string;
+  /** The directory of all builds. */
+  building: string;
+}
+
+function cachePaths(key: string, { directory }: CacheOptions): CachePaths {
   checkName(key, "cache key");
   return {
+    key,
     entryPath: `${directory}/${key}`,
+    locks: `${directory}/.locks`,
     lockPath: `${directory}/.locks/${key}.lock`,
-    buildPath: `${directory}/.building/${key}`,
+    building: `${directory}/.building`,
   };
 }
 
+/** A directory that no symbolic link may stand for: others could move it. */
+function makeOwnDirectory(path: string): void {
+  makeDirectories(path);
+  const type = statPath(path, { followSymlink: false })?.type;
+  if (type === "directory") return;
+  throw new LockError(
+    `Cannot keep a cache by ${quotePath(path)}: it is a ${type}, ` +
+      "not a directory; remove it or choose another cache",
+  );
+}
+
+/**
+ * A path for one build, under the lock of its key. What dead builders of that
+ * key have left goes: the living hold the lock.
+ */
+function newBuildPlace({ key, building }: CachePaths): string {
+  makeOwnDirectory(building);
+  const names = listDirectory(building);
+  for (const name of typeof names === "number" ? [] : names) {
+    // No other key's: all tokens are as long.
+    const isOfKey = name.startsWith(`${key}.`) &&
+      TOKEN.test(name.slice(key.length + 1));
+    if (isOfKey) removeAll(`${building}/${name}`);
+  }
+  return `${building}/${key}.${crypto.randomUUID().replaceAll("-", "")}`;
+}
+
+const TOKEN = /^[0-9a-f]{32}$/;
+
 async function buildEntry(
-  build: (path: string) => void | Promise<void>,
-  buildPath: string,
-  entryPath: string,
+  build: CacheBuild,
+  paths: CachePaths,
+  lock: FlockHandle,
 ): Promise<void> {
-  makeDirectories(buildPath.slice(0, buildPath.lastIndexOf("/")));
-  removeAll(buildPath);
+  const { entryPath } = paths;
+  const place = newBuildPlace(paths);
   try {
-    await build(buildPath);
-    if (!exists(buildPath)) {
+    await build(place, lock);
+    if (!exists(place)) {
       throw new LockError(
         `Cannot cache ${quotePath(entryPath)}: nothing was built at ` +
-          quotePath(buildPath),
+          quotePath(place),
       );
     }
-    rename(buildPath, entryPath);
+    syncIfFile(place);
+    rename(place, entryPath);
   } finally {
-    removeAll(buildPath);
+    removeAll(place);
   }
+}
+
+/** A name must not be on disk before the content is. */
+function syncIfFile(path: string): void {
+  if (statPath(path, { followSymlink: false })?.type !== "file") return;
+  const fd = openFile(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  // One that may not be read can be an entry all the same.
+  if (fd === -EACCES) return;
+  const result = fd < 0 ? fd : sync(fd);
+  if (fd >= 0) closeFile(fd);
+  if (result >= 0) return;
+  throw new SyscallError("write", {
+    syscall: fd < 0 ? "open" : "fsync",
+    errno: -result,
+    path,
+  });
 }
 
 function exists(path: string): boolean {

@@ -20,7 +20,31 @@ export interface DebounceOptions extends CoordOptions {
   now?: (() => number) | undefined;
 }
 
-const STATE_KIND = "debounce";
+/** What the first line of a file with such state says. */
+export const DEBOUNCE_KIND = "debounce";
+
+/** When it was last time, and the longest interval that anybody asked for. */
+interface LastRun {
+  timeMs: number;
+  longestMs: number | undefined;
+}
+
+function parseLastRun(text: string | undefined): LastRun {
+  const [time = "", longest] = text?.split(" ") ?? [];
+  return {
+    timeMs: Date.parse(time),
+    longestMs: longest === undefined ? undefined : Number(longest),
+  };
+}
+
+/**
+ * Whether a state no longer keeps anybody from running. A cleaner needs to
+ * know: without its file, the next one would run at once.
+ */
+export function isIntervalOver(text: string, nowMs: number): boolean {
+  const { timeMs, longestMs } = parseLastRun(text);
+  return longestMs !== undefined && timeMs + longestMs < nowMs;
+}
 
 /**
  * Takes a lock if the last one to take it so did it long enough ago, and notes
@@ -64,13 +88,15 @@ export async function acquireIfDue(
   const lock = await budget.take(path, attempt);
   if (lock === undefined) throw await budget.timeoutError(path);
   try {
-    const last = Date.parse(readState(lock.fd, path, STATE_KIND) ?? "");
+    const last = parseLastRun(readState(lock.fd, path, DEBOUNCE_KIND));
     const time = now();
-    if (last <= time && time < last + intervalMs) {
+    if (last.timeMs <= time && time < last.timeMs + intervalMs) {
       lock.release();
       return undefined;
     }
-    writeState(lock.fd, path, STATE_KIND, new Date(time).toISOString());
+    const longestMs = Math.max(intervalMs, last.longestMs ?? 0);
+    const state = `${new Date(time).toISOString()} ${longestMs}`;
+    writeState(lock.fd, path, DEBOUNCE_KIND, state);
     return lock;
   } catch (error) {
     lock.release();

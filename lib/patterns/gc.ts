@@ -5,27 +5,30 @@
  */
 
 import { rejectRemoteFs } from "../fs/guard.ts";
+import { isFlockRecordLock } from "../fs/record_guard.ts";
 import { tryFlockFd } from "../lock/flock/flock.ts";
 import { fOfdSetlk } from "../lock/record/record_lock.ts";
-import { callLibc, cString } from "../sys/call.ts";
-import { EISDIR, ENOENT } from "../sys/errno.ts";
-import { SyscallError } from "../sys/error.ts";
+import { quotePath } from "../proc/printable.ts";
+import { EISDIR, ELOOP, ENOENT, ENOTDIR } from "../sys/errno.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
   type FileStat,
-  isStillNamed,
-  listDirectory,
+  listOpenDirectory,
   O_CLOEXEC,
+  O_DIRECTORY,
   O_NOCTTY,
   O_NOFOLLOW,
   O_NONBLOCK,
+  O_RDONLY,
   O_RDWR,
   openFile,
+  statAt,
   statFd,
-  statPath,
 } from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
-import { readHead, stateKind } from "./state_file.ts";
+import { isSameFile, openAt, unlinkAt } from "../sys/storage/directory.ts";
+import { fileKind, isCollectable } from "./file_kind.ts";
+import { readHead } from "./state_file.ts";
 
 /** Which lock files {@linkcode collectLockFiles} removes. */
 export interface CollectOptions {
@@ -37,8 +40,10 @@ export interface CollectOptions {
    */
   olderThanMs?: number | undefined;
   /**
-   * Whether a name is that of a lock file; unless given, those that end in
-   * `.lock` and the queue files of fair turns, `.lock.queue`.
+   * Whether a name is that of a lock file. Unless given, those that end in
+   * `.lock`, the queue files of fair turns (`.lock.queue`), the slots in a
+   * directory `NAME.slots`, and what an interrupted
+   * {@linkcode transformFile} has left (`.holdfast.UUID`).
    */
   match?: ((name: string) => boolean) | undefined;
   /** Remove files with content too, which may be data that nobody meant. */
@@ -55,8 +60,9 @@ export interface CollectedFile {
   path: string;
   /**
    * `removed`, or `would-remove` in a dry run; `held` by somebody, too
-   * `recent`, `has-content`, `gone` (removed or replaced by others just then),
-   * or `failed`.
+   * `recent`, `has-content`; `state` that is needed yet, as that of `--every`
+   * before its interval is over; a `link-lock`, held or not, or part of one;
+   * `gone` (removed or replaced by others just then), or `failed`.
    */
   outcome:
     | "removed"
@@ -64,13 +70,13 @@ export interface CollectedFile {
     | "held"
     | "recent"
     | "has-content"
+    | "state"
+    | "link-lock"
     | "gone"
     | "failed";
   /** Why it failed. */
-  error?: SyscallError;
+  error?: LockError;
 }
-
-const LOCK_FILE_NAME = /\.lock(\.queue)?$/;
 
 /**
  * Removes the lock files of a directory that nobody holds, while others go on
@@ -84,11 +90,16 @@ const LOCK_FILE_NAME = /\.lock(\.queue)?$/;
  * end up with a lock that excludes nobody: leave their lock files alone.
  *
  * Only regular files that are empty are removed, or that hold nothing but
- * holdfast's own state; links are neither followed nor removed. A POSIX record
- * lock that this very process holds on such a file is lost, as by any close(2)
- * of it.
+ * holdfast's own state, and only when that is of no more use. A link lock is
+ * never removed, nor its private files and its counter: `holdfast link` sees to
+ * them. In a cache of {@linkcode getOrBuild} only the locks are looked at.
+ * Symbolic links below the directory are neither followed nor removed, even
+ * if one takes the place of a directory just then: the walk goes by open
+ * directories. A POSIX record lock that this very process holds on such a file
+ * is lost, as by any close(2) of it.
  *
- * Permissions: `--allow-ffi`. See unlink(2), flock(2), fcntl_locking(2).
+ * Permissions: `--allow-ffi`. See openat(2), unlinkat(2), flock(2),
+ * fcntl_locking(2).
  *
  * @param directory Where the lock files are.
  * @param options Which of them to remove.
@@ -110,68 +121,129 @@ export function collectLockFiles(
   directory: string,
   options: CollectOptions = {},
 ): CollectedFile[] {
-  const { olderThanMs = 0, match, recursive, allowRemote } = options;
+  const { olderThanMs = 0 } = options;
   if (!(olderThanMs >= 0)) {
     throw new RangeError(
       `olderThanMs must be 0 or more milliseconds, got ${olderThanMs}`,
     );
   }
-  if (!allowRemote) rejectRemoteFs(directory);
-  const isLockFile = match ?? ((name) => LOCK_FILE_NAME.test(name));
-  const base = directory.replace(/(?<=.)\/+$/, "");
-  const found: CollectedFile[] = [];
-  for (const name of listOrThrow(directory)) {
-    const path = base === "/" ? `/${name}` : `${base}/${name}`;
-    const file = attemptOn(path, () => {
-      const stat = statPath(path, { followSymlink: false, cached: true });
-      if (stat?.type === "directory" && recursive) {
-        found.push(...collectLockFiles(path, options));
+  const fd = openFile(directory, OPEN_DIRECTORY);
+  if (fd < 0) throw listError(directory, -fd);
+  const path = directory.replace(/(?<=.)\/+$/, "");
+  using walked = new OpenDirectory(fd, path, 0);
+  return [...collectIn(walked, options)].sort((a, b) =>
+    a.path < b.path ? -1 : 1
+  );
+}
+
+const OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+/** Who makes deeper trees than this wants to use up our descriptors. */
+const MAX_DEPTH = 256;
+
+/** A directory on the walk. */
+class OpenDirectory implements Disposable {
+  readonly fd: number;
+  readonly path: string;
+  /** How many directories it is below the first. */
+  readonly depth: number;
+
+  constructor(fd: number, path: string, depth: number) {
+    this.fd = fd;
+    this.path = path;
+    this.depth = depth;
+  }
+
+  /** What to call a file in it. */
+  pathOf(name: string): string {
+    return this.path === "/" ? `/${name}` : `${this.path}/${name}`;
+  }
+
+  [Symbol.dispose](): void {
+    closeFile(this.fd);
+  }
+}
+
+function* collectIn(
+  directory: OpenDirectory,
+  options: CollectOptions,
+): Generator<CollectedFile> {
+  const { match, recursive, allowRemote } = options;
+  if (!allowRemote) rejectRemoteFs(directory.fd, directory.path);
+  const names = listOpenDirectory(directory.fd);
+  if (typeof names === "number") throw listError(directory.path, -names);
+  const ownName = directory.path.slice(directory.path.lastIndexOf("/") + 1);
+  const isLockFile = match ?? ((name) => isCollectable(name, ownName));
+  const isCache = CACHE_PARTS.every((name) => isDirectory(directory.fd, name));
+  for (const name of names) {
+    // The rest are entries, and what builders are about to make one.
+    if (isCache && name !== CACHE_LOCKS) continue;
+    const path = directory.pathOf(name);
+    try {
+      const stat = statAt(directory.fd, name);
+      if (typeof stat === "number") continue;
+      if (stat.type === "directory" && recursive) {
+        yield* collectBelow(directory, name, options);
+      } else if (stat.type === "file" && isLockFile(name)) {
+        yield { path, outcome: collectFile(directory, name, stat, options) };
       }
-      if (stat?.type !== "file" || !isLockFile(name)) return undefined;
-      return collectFile(path, stat, options);
-    });
-    if (file !== undefined) found.push(file);
-  }
-  return found.sort((a, b) => a.path < b.path ? -1 : 1);
-}
-
-function listOrThrow(directory: string): string[] {
-  const names = listDirectory(directory);
-  if (typeof names !== "number") return names;
-  throw new SyscallError("list", {
-    syscall: "open",
-    errno: -names,
-    path: directory,
-  });
-}
-
-/** One file that can't be had doesn't keep the others from going. */
-function attemptOn(
-  path: string,
-  action: () => CollectedFile["outcome"] | undefined,
-): CollectedFile | undefined {
-  try {
-    const outcome = action();
-    return outcome === undefined ? undefined : { path, outcome };
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    return { path, outcome: "failed", error };
+    } catch (error) {
+      // One that can't be had doesn't keep the others from going.
+      if (!(error instanceof LockError)) throw error;
+      yield { path, outcome: "failed", error };
+    }
   }
 }
+
+/** The directories in every cache. */
+const CACHE_LOCKS = ".locks";
+const CACHE_PARTS = [CACHE_LOCKS, ".building"];
+
+function isDirectory(dirFd: number, name: string): boolean {
+  const stat = statAt(dirFd, name);
+  return typeof stat !== "number" && stat.type === "directory";
+}
+
+function* collectBelow(
+  parent: OpenDirectory,
+  name: string,
+  options: CollectOptions,
+): Generator<CollectedFile> {
+  const path = parent.pathOf(name);
+  if (parent.depth === MAX_DEPTH) {
+    throw new LockError(
+      `Cannot look into ${quotePath(path)}: it is more than ${MAX_DEPTH} ` +
+        "directories deep",
+    );
+  }
+  const fd = openAt(parent.fd, name, OPEN_DIRECTORY | O_NOFOLLOW);
+  // Removed since, or replaced by something else.
+  if (fd === -ENOENT || fd === -ELOOP || fd === -ENOTDIR) return;
+  if (fd < 0) throw listError(path, -fd);
+  using directory = new OpenDirectory(fd, path, parent.depth + 1);
+  yield* collectIn(directory, options);
+}
+
+function listError(path: string, errno: number): SyscallError {
+  return new SyscallError("list", { syscall: "open", errno, path });
+}
+
+const OPEN_FILE = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 function collectFile(
-  path: string,
+  directory: OpenDirectory,
+  name: string,
   found: FileStat,
   options: CollectOptions,
 ): CollectedFile["outcome"] {
   const { dryRun, olderThanMs = 0 } = options;
+  const path = directory.pathOf(name);
   if (Date.now() - found.modifiedMs < olderThanMs) return "recent";
-  const flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  const fd = openFile(path, flags);
-  if (fd === -ENOENT || fd === -EISDIR) return "gone";
+  const fd = openAt(directory.fd, name, OPEN_FILE);
+  if (fd === -ENOENT || fd === -ELOOP || fd === -EISDIR) return "gone";
   if (fd < 0) {
     throw new SyscallError("open lock file", {
-      syscall: "open",
+      syscall: "openat",
       errno: -fd,
       path,
     });
@@ -181,35 +253,57 @@ function collectFile(
     if (stat.type !== "file") return "gone";
     if (!lockEveryWay(fd, path)) return "held";
     // Under the lock: the last holder may have written to it.
-    if (!options.withContent && !isOurs(fd, path)) return "has-content";
-    if (!isStillNamed(path, stat)) return "gone";
+    const kept = keptFor(fd, path, name, stat, options);
+    if (kept !== undefined) return kept;
+    const now = statAt(directory.fd, name);
+    if (typeof now === "number" || !isSameFile(now, stat)) return "gone";
     if (dryRun) return "would-remove";
-    remove(path);
+    remove(directory, name);
     return "removed";
   } finally {
     closeFile(fd);
   }
 }
 
-/** Whether the file holds nothing, or nothing but a state of holdfast's. */
-function isOurs(fd: number, path: string): boolean {
-  const head = readHead(fd, path);
-  return head === "" || stateKind(head) !== undefined;
+/** A file is created before it is locked. */
+const TEMPORARY_MS = 60_000;
+
+/** Why a file that nobody holds stays. */
+function keptFor(
+  fd: number,
+  path: string,
+  name: string,
+  stat: FileStat,
+  { withContent }: CollectOptions,
+): CollectedFile["outcome"] | undefined {
+  const nowMs = Date.now();
+  const kind = fileKind(name, readHead(fd, path), nowMs);
+  switch (kind) {
+    case "link-lock":
+    case "state":
+      return kind;
+    case "temporary":
+      return nowMs - stat.modifiedMs < TEMPORARY_MS ? "recent" : undefined;
+    case "content":
+      return withContent ? undefined : "has-content";
+  }
+  return undefined;
 }
 
 /** Takes all locks on the file that there are, for as long as it is open. */
 function lockEveryWay(fd: number, path: string): boolean {
-  return tryFlockFd(fd, "exclusive", path) &&
-    fOfdSetlk(fd, { type: "write" }, path);
+  const lockRecords = () => fOfdSetlk(fd, { type: "write" }, path);
+  // Where they are one lock, each would be in the way of the other.
+  if (isFlockRecordLock(fd)) return lockRecords();
+  return tryFlockFd(fd, "exclusive", path) && lockRecords();
 }
 
-function remove(path: string): void {
-  const name = cString(path);
-  const result = callLibc(() => libc.unlink(name));
+function remove(directory: OpenDirectory, name: string): void {
+  const result = unlinkAt(directory.fd, name);
   if (result >= 0 || result === -ENOENT) return;
   throw new SyscallError("remove lock file", {
-    syscall: "unlink",
+    syscall: "unlinkat",
     errno: -result,
-    path,
+    path: directory.pathOf(name),
   });
 }

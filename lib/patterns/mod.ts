@@ -55,7 +55,13 @@ export {
 } from "./cpu_reservation.ts";
 export { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 export { trySingleton } from "./singleton.ts";
-export { CacheEntry, type CacheOptions, evict, getOrBuild } from "./cache.ts";
+export {
+  type CacheBuild,
+  CacheEntry,
+  type CacheOptions,
+  evict,
+  getOrBuild,
+} from "./cache.ts";
 export { acquireTree, treeLockPath } from "./tree_lock.ts";
 export {
   type Transform,

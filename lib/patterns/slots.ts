@@ -168,7 +168,7 @@ export async function acquireSlots(
   };
   using turn = fair
     ? await (await import("./turnstile.ts"))
-      .takeTurn(`${directory}/queue`, budget)
+      .takeTurn(`${directory}/queue`, budget, options)
     : undefined;
   if (fair && turn === undefined) throw await timeout();
   try {

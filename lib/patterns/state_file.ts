@@ -17,9 +17,14 @@ const MAX_BYTES = 256;
 
 const STATE = /^holdfast ([a-z]+) 1 ([^\n]*)\n$/;
 
-/** What kind of state a text is, or `undefined` when it is none of ours. */
-export function stateKind(text: string): string | undefined {
-  return STATE.exec(text)?.[1];
+/** Kind and text of a state, or `undefined` when a text is none of ours. */
+export function parseState(
+  text: string,
+): { kind: string; text: string } | undefined {
+  const [, kind, state] = STATE.exec(text) ?? [];
+  return kind === undefined || state === undefined
+    ? undefined
+    : { kind, text: state };
 }
 
 /** The first bytes of an open file as text. */
@@ -48,8 +53,8 @@ export function readState(
 ): string | undefined {
   const text = readHead(fd, path);
   if (text === "") return undefined;
-  const [, found, state] = STATE.exec(text) ?? [];
-  if (found === kind) return state;
+  const state = parseState(text);
+  if (state?.kind === kind) return state.text;
   throw new LockError(
     `Cannot keep a ${kind} in ${quotePath(path)}: it has other content; ` +
       "choose another file",

@@ -5,36 +5,22 @@
  */
 
 import { quotePath } from "../proc/printable.ts";
-import { dirname } from "../sys/path_parts.ts";
-import { callLibc, cString } from "../sys/call.ts";
-import { EBUSY, EXDEV } from "../sys/errno.ts";
-import { LockError, SyscallError } from "../sys/error.ts";
-import {
-  closeFile,
-  type FileStat,
-  O_CLOEXEC,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_RDONLY,
-  O_RDWR,
-  openFile,
-  realPath,
-  statFd,
-} from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
+import { LockError } from "../sys/error.ts";
+import { type FileStat, statFd } from "../sys/file.ts";
+import { type FilePlace, findPlace } from "../sys/storage/directory.ts";
 import {
   type CoordOptions,
   openAttempt,
   WaitBudget,
 } from "../acquire/budget.ts";
 import {
+  FILE_CALLS,
+  type FileCalls,
+  type OpenedFile,
   readFromStart,
-  syncFile,
-  truncateFile,
-  writeAt,
-} from "./write_file.ts";
+} from "./file/calls.ts";
+import { isEqual, rejectRenamed, replaceFile } from "./file/replace.ts";
+import { type Change, rejectHalfWritten, rewriteFile } from "./file/rewrite.ts";
 
 /** How {@linkcode transformFile} finds and writes the file. */
 export interface TransformOptions extends CoordOptions {
@@ -68,12 +54,18 @@ export type Transform = (
  * The file itself is locked, and once the lock is held, it is made sure that
  * the name still means that file. The new content goes to a file beside it,
  * which then takes its name: readers without a lock see the old content or the
- * new one, and so it is after a crash. Mode and owner are kept.
+ * new one, and so it is after a crash. Owner, mode, access control lists and
+ * other extended attributes are kept. A symbolic link is followed to the file
+ * that is opened and locked, and refused where `acquire` refuses it.
  *
  * Where that can't be (a mount point, a directory that may not be written)
- * or would lose something (other hard links, extended attributes such as
- * access control lists, an owner that can't be given away), the file is written
- * in place, where a reader without a lock or a crash may meet half of it.
+ * or would lose something (other hard links, an owner that can't be given
+ * away), the file is written in place, where a reader without a lock may meet
+ * half of it. When a system call fails, such as on a full disk, the old content
+ * is written back; and should the process die, the next call finds a copy of
+ * it beside the file, `.NAME.holdfast-old.INODE`, and refuses to go on. Only
+ * where no file can be made beside it is there no such copy. Set-user-ID bits
+ * are kept there if the file is this user's own.
  *
  * Permissions: `--allow-ffi`. See flock(2), rename(2), fsync(2).
  *
@@ -101,136 +93,75 @@ export async function transformFile(
   transform: Transform,
   options: TransformOptions = {},
 ): Promise<TransformResult> {
+  return await transformBy(FILE_CALLS, path, transform, options);
+}
+
+/** {@linkcode transformFile} by some system calls. */
+export async function transformBy(
+  calls: FileCalls,
+  path: string,
+  transform: Transform,
+  options: TransformOptions = {},
+): Promise<TransformResult> {
   const { create = false } = options;
   const budget = new WaitBudget(options);
-  const target = realPath(path) ?? path;
-  using attempt = openAttempt(target, "exclusive", { ...options, create });
-  using lock = await budget.take(target, attempt);
-  if (lock === undefined) throw await budget.timeoutError(target);
-  checkWritable(lock.fd, target);
-  const content = readFromStart(lock.fd, target);
+  using attempt = openAttempt(path, "exclusive", {
+    ...options,
+    create,
+    writing: "anywhere",
+  });
+  using lock = await budget.take(path, attempt);
+  if (lock === undefined) throw await budget.timeoutError(path);
+  const file = { fd: lock.fd, path };
+  const stat = statFd(file.fd);
+  if (stat.type !== "file") {
+    throw new LockError(
+      `Cannot change ${quotePath(path)}: it is a ${stat.type}, ` +
+        "not a regular file",
+    );
+  }
+  using place = findPlace(file.fd, path);
+  const before = readFromStart(file);
+  if (place !== undefined) rejectHalfWritten(calls, file, stat, place, before);
   // It may change the old content, which must be known afterwards.
-  const changed = await transform(content.slice());
-  if (isEqual(content, changed)) return { method: undefined };
-  return { method: write(lock.fd, target, changed, options.method ?? "auto") };
+  const after = await transform(before.slice());
+  if (isEqual(before, after)) return { method: undefined };
+  rejectChanged(file, stat);
+  const method = options.method ?? "auto";
+  return { method: write(calls, file, place, { before, after }, method) };
 }
 
-const F_GETFL = 3;
-const O_ACCMODE = 3;
-
-function checkWritable(fd: number, path: string): void {
-  const { type } = statFd(fd);
-  const flags = callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
-  const flaw = type !== "file"
-    ? `it is a ${type}, not a regular file`
-    : (flags & O_ACCMODE) === O_RDONLY
-    ? "it may not be written; check its permissions"
-    : undefined;
-  if (flaw === undefined) return;
-  throw new LockError(`Cannot change ${quotePath(path)}: ${flaw}`);
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+/** Others may change a file without a lock, which would be lost. */
+function rejectChanged({ fd, path }: OpenedFile, before: FileStat): void {
+  const now = statFd(fd);
+  if (now.size === before.size && now.modifiedMs === before.modifiedMs) return;
+  throw new LockError(
+    `Cannot change ${quotePath(path)}: somebody who doesn't lock it has ` +
+      "written to it meanwhile; nothing was changed, begin anew",
+  );
 }
 
 function write(
-  fd: number,
-  path: string,
-  bytes: Uint8Array<ArrayBuffer>,
+  calls: FileCalls,
+  file: OpenedFile,
+  place: FilePlace | undefined,
+  change: Change,
   method: "auto" | TransformMethod,
 ): TransformMethod {
+  // As it is now: to change owner and mode takes no lock.
+  const stat = statFd(file.fd);
+  if (place !== undefined) rejectRenamed(file, stat, place);
   if (method !== "in-place") {
-    const obstacle = replace(fd, path, bytes);
+    const obstacle = place === undefined
+      ? "its directory can't be found"
+      : replaceFile(calls, file, stat, place, change.after);
     if (obstacle === undefined) return "replace";
     if (method === "replace") {
-      throw new LockError(`Cannot replace ${quotePath(path)}: ${obstacle}`);
+      throw new LockError(
+        `Cannot replace ${quotePath(file.path)}: ${obstacle}`,
+      );
     }
   }
-  writeAt(fd, path, bytes, 0n);
-  truncateFile(fd, path, BigInt(bytes.length));
-  syncFile(fd, path);
+  rewriteFile(calls, file, stat, place, change);
   return "in-place";
-}
-
-/**
- * Gives a new file the name of an old one.
- *
- * @returns Why that can't be done, or `undefined` when it has been.
- */
-function replace(
-  fd: number,
-  path: string,
-  bytes: Uint8Array<ArrayBuffer>,
-): string | undefined {
-  const stat = statFd(fd);
-  if (stat.links > 1) {
-    return "it has other hard links, which would keep the old";
-  }
-  if (hasAttributes(fd)) {
-    return "it has extended attributes, which would be lost";
-  }
-  const slash = path.lastIndexOf("/") + 1;
-  const temporary = `${path.slice(0, slash)}.holdfast.${crypto.randomUUID()}`;
-  const flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  const newFd = openFile(temporary, flags, 0o600);
-  if (newFd < 0) return "no file can be created beside it";
-  let renamed = false;
-  try {
-    if (!makeAlike(newFd, stat)) return "its owner can't be kept";
-    writeAt(newFd, temporary, bytes, 0n);
-    syncFile(newFd, temporary);
-    const from = cString(temporary);
-    const to = cString(path);
-    const result = callLibc(() => libc.rename(from, to));
-    if (result === -EBUSY || result === -EXDEV) return "it is a mount point";
-    if (result < 0) {
-      throw new SyscallError("replace", {
-        syscall: "rename",
-        errno: -result,
-        path,
-      });
-    }
-    renamed = true;
-    syncDirectory(dirname(path));
-    return undefined;
-  } finally {
-    closeFile(newFd);
-    if (!renamed) libc.unlink(cString(temporary));
-  }
-}
-
-/** SELinux labels a new file by itself. */
-const OWN_ATTRIBUTES = new Set(["security.selinux", ""]);
-
-function hasAttributes(fd: number): boolean {
-  const names = new Uint8Array(64 * 1024);
-  const length = callLibc(() =>
-    libc.flistxattr(fd, names, BigInt(names.length))
-  );
-  // A filesystem without attributes says EOPNOTSUPP.
-  if (length <= 0) return false;
-  return new TextDecoder().decode(names.subarray(0, length)).split("\0")
-    .some((name) => !OWN_ATTRIBUTES.has(name));
-}
-
-/** Gives a new file the owner and mode of another; the owner comes first,
- * for to change it takes set-user-ID bits away. */
-function makeAlike(fd: number, { uid, gid, permissions }: FileStat): boolean {
-  const own = statFd(fd);
-  if (own.uid !== uid || own.gid !== gid) {
-    if (callLibc(() => libc.fchown(fd, uid, gid)) < 0) return false;
-  }
-  return callLibc(() => libc.fchmod(fd, permissions)) >= 0;
-}
-
-function syncDirectory(path: string): void {
-  const fd = openFile(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  // A directory that may be written but not read: the rename is done anyway.
-  if (fd < 0) return;
-  try {
-    syncFile(fd, path);
-  } finally {
-    closeFile(fd);
-  }
 }

@@ -106,6 +106,8 @@ export const ENFILE = 23;
 export const EMFILE = 24;
 /** Text file busy: the file is a program that runs now. */
 export const ETXTBSY = 26;
+/** Longer than a file may be. */
+export const EFBIG = 27;
 /** No space left on the device. */
 export const ENOSPC = 28;
 /** Read-only filesystem. */
@@ -128,6 +130,8 @@ export const ELOOP = 40;
 export const EOVERFLOW = 75;
 /** Operation not supported. */
 export const EOPNOTSUPP = 95;
+/** Disk quota exceeded. */
+export const EDQUOT = 122;
 
 /**
  * The symbolic name of an error number.

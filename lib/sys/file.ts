@@ -205,6 +205,17 @@ export function statPath(
   return isThere(result, path) ? decodeStatx() : undefined;
 }
 
+/**
+ * What a name in an open directory refers to; a symbolic link is not followed.
+ *
+ * @returns The facts, or minus the error number.
+ */
+export function statAt(dirFd: number, name: string): FileStat | number {
+  const flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+  const result = statx(dirFd, cString(name), flags);
+  return result < 0 ? result : decodeStatx();
+}
+
 /** Whether statx(2) has found the file; throws when it can't tell. */
 function isThere(result: number, path: string): boolean {
   if (result >= 0) return true;
@@ -332,28 +343,31 @@ const linkSize = BigInt(linkBuffer.length);
 export function listDirectory(path: string): string[] | number {
   const fd = openFile(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fd;
+  try {
+    return listOpenDirectory(fd);
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** The names in an open directory; see {@linkcode listDirectory}. */
+export function listOpenDirectory(fd: number): string[] | number {
   const names: string[] = [];
   // struct linux_dirent64: u64 ino, s64 off, u16 reclen, u8 type, char name[]
   const buffer = new Uint8Array(32 * 1024);
   const view = new DataView(buffer.buffer);
-  try {
-    for (;;) {
-      const length = callLibc(() =>
-        libc.getdents64(fd, buffer, BigInt(buffer.length))
-      );
-      if (length < 0) return length;
-      if (length === 0) return names;
-      for (let at = 0; at < length;) {
-        const recordLength = view.getUint16(at + 16, true);
-        const start = at + 19;
-        const end = buffer.indexOf(0, start);
-        const name = decoder.decode(buffer.subarray(start, end));
-        if (name !== "." && name !== "..") names.push(name);
-        at += recordLength;
-      }
+  for (;;) {
+    const length = callLibc(() =>
+      libc.getdents64(fd, buffer, BigInt(buffer.length))
+    );
+    if (length < 0) return length;
+    if (length === 0) return names;
+    for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
+      const start = at + 19;
+      const end = buffer.indexOf(0, start);
+      const name = decoder.decode(buffer.subarray(start, end));
+      if (name !== "." && name !== "..") names.push(name);
     }
-  } finally {
-    closeFile(fd);
   }
 }
 

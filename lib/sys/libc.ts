@@ -26,6 +26,12 @@ const SYMBOLS = {
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   // int openat(int dirfd, const char *pathname, int flags)
   openat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  // int openat(int dirfd, const char *pathname, int flags, mode_t mode)
+  openat_create: {
+    name: "openat",
+    parameters: ["i32", "buffer", "i32", "u32"],
+    result: "i32",
+  },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
   // The same on a helper thread, where it takes the kernel long.
@@ -47,6 +53,8 @@ const SYMBOLS = {
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   // int ftruncate(int fd, off_t length)
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  // int fallocate(int fd, int mode, off_t offset, off_t len)
+  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   // int fsync(int fd)
   fsync: { parameters: ["i32"], result: "i32" },
   // int fchmod(int fd, mode_t mode)
@@ -55,6 +63,19 @@ const SYMBOLS = {
   fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
   // ssize_t flistxattr(int fd, char *list, size_t size)
   flistxattr: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
+  fgetxattr: {
+    parameters: ["i32", "buffer", "buffer", "usize"],
+    result: "isize",
+  },
+  // int fsetxattr(int fd, const char *name, const void *value, size_t size,
+  //               int flags)
+  fsetxattr: {
+    parameters: ["i32", "buffer", "buffer", "usize", "i32"],
+    result: "i32",
+  },
+  // int fremovexattr(int fd, const char *name)
+  fremovexattr: { parameters: ["i32", "buffer"], result: "i32" },
   // int futimens(int fd, const struct timespec times[2])
   futimens: { parameters: ["i32", "buffer"], result: "i32" },
   // int flock(int fd, int operation)
@@ -107,6 +128,11 @@ const SYMBOLS = {
   link: { parameters: ["buffer", "buffer"], result: "i32" },
   // int rename(const char *oldpath, const char *newpath)
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int renameat(int olddirfd, const char *oldpath, int newdirfd,
+  //              const char *newpath)
+  renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
+  // int unlinkat(int dirfd, const char *pathname, int flags)
+  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // int unlink(const char *pathname)
   unlink: { parameters: ["buffer"], result: "i32" },
 

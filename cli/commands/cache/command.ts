@@ -32,13 +32,13 @@ export async function cacheCommand(args: string[]): Promise<number> {
       return EXIT.OK;
     }
     const command = readCommand(options);
-    using entry = await getOrBuild(key, async (path) => {
+    using entry = await getOrBuild(key, async (path, lock) => {
       const output = absolutePath(path);
       const env: Record<string, string> = asPath
         ? { HOLDFAST_OUTPUT: output }
         : {};
-      const printed = await pipeCommand(command, { env });
-      if (!asPath) Deno.writeFileSync(path, printed);
+      const printed = await pipeCommand(command, { env, lock });
+      if (!asPath) Deno.writeFileSync(path, printed, { createNew: true });
     }, cache);
     if (asPath) {
       writeOut(`${absolutePath(entry.path)}\n`);

@@ -12,7 +12,9 @@ export const CACHE_SPEC: CommandSpec = {
   description:
     "Prints the entry of a key. If there is none, the command is run and what " +
     "it prints becomes the entry; others who want it meanwhile wait. If the " +
-    "command fails, there is no entry.\n\n" +
+    "command fails, there is no entry. HUP, INT, QUIT and TERM are passed on " +
+    "to the command, and if holdfast itself is killed, the next build waits " +
+    "until the command has ended.\n\n" +
     "With --path, the command makes a file or directory at the path in " +
     "HOLDFAST_OUTPUT, and the path of the entry is printed instead.",
   operands: [

@@ -75,6 +75,8 @@ const SAID: Readonly<Record<CollectedFile["outcome"], string>> = {
   held: "kept, somebody holds it",
   recent: "kept, too recent",
   "has-content": "kept, it has content",
+  state: "kept, it says when something ran last",
+  "link-lock": "kept, a link lock or part of one; see holdfast link",
   gone: "gone already",
   failed: "failed",
 };

@@ -13,8 +13,10 @@ export const GC_SPEC: CommandSpec = {
     "and removed under the lock. All who take locks by holdfast then notice " +
     "that theirs is of a removed file, and begin anew. Other programs may not: " +
     "leave the lock files of flock(1) alone while it may run.\n\n" +
-    "Only empty files are removed, and those that hold nothing but holdfast's " +
-    "own state; links are neither followed nor removed.",
+    "Only empty files are removed, and those that hold nothing but state of " +
+    "holdfast's that is of no more use: that of --every is kept until the " +
+    "interval is over. Link locks and cache entries are never removed, nor " +
+    "are symbolic links followed or removed.",
   operands: [{
     name: "DIR",
     help: "a directory with lock files",
@@ -32,10 +34,14 @@ export const GC_SPEC: CommandSpec = {
       long: "match",
       value: "GLOB",
       repeat: true,
-      help: "which names are lock files, with * and ?; *.lock and " +
-        "*.lock.queue unless given",
+      help: "which names are lock files, with * and ?; unless given *.lock, " +
+        "*.lock.queue, what is in NAME.slots, and what an interrupted " +
+        "transform has left",
     },
-    { long: "with-content", help: "remove files with content as well" },
+    {
+      long: "with-content",
+      help: "remove files with content of others as well",
+    },
     { long: "recursive", short: "r", help: "look into directories below too" },
     {
       long: "allow-remote",

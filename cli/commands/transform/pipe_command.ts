@@ -5,6 +5,11 @@
  */
 
 import { restoreDescriptorLimit } from "../../../lib/sys/inheritance.ts";
+import {
+  ignoreSignal,
+  isInForeground,
+  isSignalIgnored,
+} from "../../../lib/sys/signals.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
@@ -27,21 +32,27 @@ export interface PipeOptions {
   input?: Uint8Array<ArrayBuffer>;
   /** Variables to add to its environment. */
   env?: Record<string, string>;
+  /** Goes on to the command, so that it outlives this process with it. */
+  lock?: { setInheritable(inheritable: boolean): void };
 }
 
 /**
- * Runs a command and gives what it has printed.
+ * Runs a command and gives what it has printed. Signals that would end this
+ * process go to the command, and are waited for with it.
  *
  * @throws {CommandFailure} when it can't be started or doesn't exit with 0.
+ * @throws {Deno.errors.NotCapable} without `--allow-run`.
  */
 export async function pipeCommand(
   [program = "", ...args]: readonly string[],
   options: PipeOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { input, env = {} } = options;
+  const { input, env = {}, lock } = options;
   restoreDescriptorLimit();
+  using signals = new EndingSignals();
   let child: Deno.ChildProcess;
   try {
+    lock?.setInheritable(true);
     child = new Deno.Command(program, {
       args,
       env,
@@ -50,6 +61,7 @@ export async function pipeCommand(
       stderr: "inherit",
     }).spawn();
   } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
     const missing = error instanceof Deno.errors.NotFound;
     writeError(
       `holdfast: Cannot execute '${program}'${
@@ -57,7 +69,10 @@ export async function pipeCommand(
       }\n`,
     );
     throw new CommandFailure(missing ? EXIT.NOT_FOUND : EXIT.NOT_EXECUTABLE);
+  } finally {
+    lock?.setInheritable(false);
   }
+  signals.passTo(child);
   const feeding = input === undefined
     ? undefined
     // One who doesn't read all of it has seen enough.
@@ -66,6 +81,55 @@ export async function pipeCommand(
   await feeding;
   if (code !== 0) throw new CommandFailure(code);
   return stdout;
+}
+
+const ENDING = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"] as const;
+type EndingSignal = typeof ENDING[number];
+
+/** Signals that end the command, and this process only after it. */
+class EndingSignals implements Disposable {
+  readonly #listeners = new Map<EndingSignal, () => void>();
+  #child: Deno.ChildProcess | undefined;
+  #early: EndingSignal[] = [];
+
+  /** Those that arrive before the command is there wait for it. */
+  constructor() {
+    const ignored = ENDING.filter(isSignalIgnored);
+    for (const name of ENDING) {
+      if (ignored.includes(name)) continue;
+      const listener = () => this.#onSignal(name);
+      this.#listeners.set(name, listener);
+      Deno.addSignalListener(name, listener);
+    }
+    // As under nohup(1): the first listener of any signal catches several.
+    for (const name of ignored) ignoreSignal(name);
+  }
+
+  passTo(child: Deno.ChildProcess): void {
+    this.#child = child;
+    for (const name of this.#early.splice(0)) this.#onSignal(name);
+  }
+
+  #onSignal(name: EndingSignal): void {
+    if (this.#child === undefined) {
+      this.#early.push(name);
+      return;
+    }
+    // What is typed at the terminal reaches the command by itself.
+    const isTyped = name === "SIGINT" || name === "SIGQUIT";
+    if (isTyped && isInForeground()) return;
+    try {
+      this.#child.kill(name);
+    } catch {
+      // It has ended just now.
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const [name, listener] of this.#listeners) {
+      Deno.removeSignalListener(name, listener);
+    }
+  }
 }
 
 /** The command after `--`. */

@@ -83,6 +83,11 @@ export function formatLinkOwner(owner: LinkLockOwner): string {
   return JSON.stringify({ kind: KIND, schema: SCHEMA, ...owner }) + "\n";
 }
 
+/** Whether a text begins as a record does, of whatever schema. */
+export function isLinkOwnerText(text: string): boolean {
+  return text.startsWith(`{"kind":${JSON.stringify(KIND)}`);
+}
+
 /**
  * Reads a record's text.
  *

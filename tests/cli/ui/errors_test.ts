@@ -30,6 +30,8 @@ for (
     ["open", "EROFS", EXIT.CANT_CREATE],
     ["open", "ENOSPC", EXIT.CANT_CREATE],
     ["mkdir", "EDQUOT", EXIT.CANT_CREATE],
+    ["write", "ENOSPC", EXIT.CANT_CREATE],
+    ["fallocate", "EDQUOT", EXIT.CANT_CREATE],
     ["open", "EMFILE", EXIT.OS_ERROR],
     ["flock", "ENOLCK", EXIT.OS_ERROR],
     ["flock", "ENOMEM", EXIT.OS_ERROR],

@@ -1,0 +1,267 @@
+/**
+ * Giving a file new content in place, so that a failure of any call leaves the
+ * old, and the death of the process a copy of it.
+ *
+ * @module
+ */
+
+import { quotePath } from "../../proc/printable.ts";
+import { ENOENT, ENOSYS, EOPNOTSUPP } from "../../sys/errno.ts";
+import { LockError, SyscallError } from "../../sys/error.ts";
+import {
+  closeFile,
+  type FileStat,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  readToEnd,
+  statAt,
+  statFd,
+} from "../../sys/file.ts";
+import { libc } from "../../sys/libc.ts";
+import { readAttribute } from "../../sys/storage/attributes.ts";
+import { type FilePlace, openAt } from "../../sys/storage/directory.ts";
+import {
+  check,
+  checkSizeLimit,
+  type FileCalls,
+  type OpenedFile,
+  writeAllAt,
+} from "./calls.ts";
+import { createTemporary, isEqual } from "./replace.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A file's content before and after. */
+export interface Change {
+  before: Bytes;
+  after: Bytes;
+}
+
+/**
+ * Writes a file in place.
+ *
+ * First the filesystem sets all space aside and the old content is copied to a
+ * file beside it, as far as one can be made there. Then what is beyond the old
+ * end is written, and the rest last. When a call fails, the old content is
+ * written back.
+ *
+ * @param file The file, open for writing and locked.
+ * @param stat What it is.
+ * @param place Where it has its name, for the copy.
+ * @throws {SyscallError} when it can't be written; it says where the old
+ * content is.
+ */
+export function rewriteFile(
+  calls: FileCalls,
+  file: OpenedFile,
+  stat: FileStat,
+  place: FilePlace | undefined,
+  change: Change,
+): void {
+  const { fd, path } = file;
+  const { before, after } = change;
+  checkSizeLimit(path, BigInt(after.length));
+  const reserved = calls.reserve(fd, 0n, BigInt(after.length));
+  // Not every filesystem can; the new end is then written before the rest.
+  if (reserved !== -EOPNOTSUPP && reserved !== -ENOSYS) {
+    if (reserved < 0) calls.truncate(fd, stat.size);
+    check(reserved, "fallocate", path, "nothing was changed");
+  }
+  const capabilities = readAttribute(fd, CAPABILITIES);
+  const copy = place && saveCopy(calls, stat, place, before);
+  try {
+    writeChange(calls, file, change);
+  } catch (error) {
+    const restored = putBack(calls, file, change);
+    restoreRights(calls, fd, stat, capabilities);
+    if (restored) removeCopy(calls, place, copy);
+    throw explainFailure(
+      error,
+      restored
+        ? "its old content was put back"
+        : copy !== undefined
+        ? `its old content is in ${quotePath(place!.directory + copy)}`
+        : "its old content could not be put back",
+    );
+  }
+  restoreRights(calls, fd, stat, capabilities);
+  const removed = removeCopy(calls, place, copy);
+  const advice = "the new content is in place; remove this copy of the old";
+  check(removed, "unlinkat", `${place?.directory}${copy}`, advice);
+}
+
+function writeChange(
+  calls: FileCalls,
+  file: OpenedFile,
+  { before, after }: Change,
+): void {
+  const { fd, path } = file;
+  if (after.length > before.length) {
+    writeAllAt(calls, file, after.subarray(before.length), before.length);
+  }
+  const start = firstDifference(before, after);
+  writeAllAt(calls, file, after.subarray(start, before.length), start);
+  if (after.length < before.length) {
+    check(calls.truncate(fd, BigInt(after.length)), "ftruncate", path);
+  }
+  check(calls.sync(fd), "fsync", path);
+}
+
+/** Both have the same bytes before it. */
+function firstDifference(a: Bytes, b: Bytes): number {
+  const length = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < length && a[at] === b[at]) at++;
+  return at;
+}
+
+/** Restores the old content; gives whether that has succeeded. */
+function putBack(
+  calls: FileCalls,
+  file: OpenedFile,
+  { before, after }: Change,
+): boolean {
+  const { fd, path } = file;
+  try {
+    const start = firstDifference(before, after);
+    writeAllAt(calls, file, before.subarray(start), start);
+    check(calls.truncate(fd, BigInt(before.length)), "ftruncate", path);
+    check(calls.sync(fd), "fsync", path);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError) return false;
+    throw error;
+  }
+}
+
+function explainFailure(error: unknown, advice: string): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  const { syscall, errno, path } = error;
+  return new SyscallError("write", { syscall, errno, path, advice });
+}
+
+const CAPABILITIES = "security.capability";
+
+/**
+ * Writing takes set-user-ID and set-group-ID bits away, unless it is root who
+ * writes, and the capabilities of a program even then. Others than the owner
+ * can't give them back.
+ */
+function restoreRights(
+  calls: FileCalls,
+  fd: number,
+  { permissions }: FileStat,
+  capabilities: Bytes | number,
+): void {
+  if (statFd(fd).permissions !== permissions) {
+    calls.setPermissions(fd, permissions);
+  }
+  if (
+    typeof capabilities !== "number" &&
+    typeof readAttribute(fd, CAPABILITIES) === "number"
+  ) calls.setAttribute(fd, CAPABILITIES, capabilities);
+}
+
+/** The name of a copy: no other file's, and short enough for any. */
+function copyName(stat: FileStat, name: string): string {
+  return `.${name.slice(0, 60)}.holdfast-old.${stat.inode}`;
+}
+
+/**
+ * Copies the old content to a file beside, on disk.
+ *
+ * @returns The copy's name; `undefined` where none can be made.
+ */
+function saveCopy(
+  calls: FileCalls,
+  stat: FileStat,
+  { dirFd, directory, name }: FilePlace,
+  bytes: Bytes,
+): string | undefined {
+  const copy = copyName(stat, name);
+  if (statAt(dirFd, copy) !== -ENOENT) return undefined;
+  // It has its name when it is whole.
+  const temporary = createTemporary(calls, dirFd);
+  if (typeof temporary === "number") return undefined;
+  const { fd, name: firstName } = temporary;
+  let done = false;
+  try {
+    writeAllAt(calls, { fd, path: directory + firstName }, bytes, 0);
+    done = calls.sync(fd) >= 0 && calls.rename(dirFd, firstName, copy) >= 0;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+  } finally {
+    closeFile(fd);
+    if (!done) calls.unlink(dirFd, firstName);
+  }
+  if (!done) return undefined;
+  calls.syncDirectory(dirFd);
+  return copy;
+}
+
+function removeCopy(
+  calls: FileCalls,
+  place: FilePlace | undefined,
+  copy: string | undefined,
+): number {
+  return place === undefined || copy === undefined
+    ? 0
+    : calls.unlink(place.dirFd, copy);
+}
+
+/**
+ * Looks for the copy that is left when a process dies while it writes in
+ * place. One that is no different from the file is removed.
+ *
+ * @throws {LockError} when the file may be half of the old and half of the new.
+ */
+export function rejectHalfWritten(
+  calls: FileCalls,
+  file: OpenedFile,
+  stat: FileStat,
+  { dirFd, directory, name }: FilePlace,
+  content: Bytes,
+): void {
+  const copy = copyName(stat, name);
+  const found = statAt(dirFd, copy);
+  if (found === -ENOENT) return;
+  if (typeof found !== "number") {
+    if (!isTrusted(found, stat, dirFd)) return;
+    const saved = readCopy(dirFd, copy);
+    if (saved !== undefined && isEqual(saved, content)) {
+      calls.unlink(dirFd, copy);
+      return;
+    }
+  }
+  throw new LockError(
+    `Cannot change ${quotePath(file.path)}: an earlier change was cut short, ` +
+      `and what it held before is in ${quotePath(directory + copy)}; ` +
+      "compare the two, write back what is right, and remove the copy",
+  );
+}
+
+/**
+ * Whether a copy can have been made by one who was free to change the file: in
+ * a sticky directory anybody can make one.
+ */
+function isTrusted(copy: FileStat, file: FileStat, dirFd: number): boolean {
+  if (copy.type !== "file") return false;
+  const isSticky = (statFd(dirFd).permissions & S_ISVTX) !== 0;
+  return !isSticky || [libc.geteuid(), file.uid, 0].includes(copy.uid);
+}
+
+const S_ISVTX = 0o1000;
+
+function readCopy(dirFd: number, copy: string): Bytes | undefined {
+  const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const fd = openAt(dirFd, copy, flags);
+  if (fd < 0) return undefined;
+  try {
+    const bytes = readToEnd(fd);
+    return typeof bytes === "number" ? undefined : bytes;
+  } finally {
+    closeFile(fd);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The content of an open file. Everything gives a number: a count or 0, or
+ * minus the error number.
+ *
+ * @module
+ */
+
+import { callLibc } from "../call.ts";
+import { libc } from "../libc.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** pwrite(2): writes bytes at an offset, perhaps not all of them. */
+export function writeAt(fd: number, bytes: Bytes, offset: bigint): number {
+  return callLibc(() => libc.pwrite(fd, bytes, BigInt(bytes.length), offset));
+}
+
+/** write(2): where the descriptor stands, or at the end with O_APPEND. */
+export function writeNext(fd: number, bytes: Bytes): number {
+  return callLibc(() => libc.write(fd, bytes, BigInt(bytes.length)));
+}
+
+/** Where the descriptor stands: after what was written last. */
+export function tell(fd: number): bigint {
+  const SEEK_CUR = 1;
+  return BigInt(libc.lseek(fd, 0n, SEEK_CUR));
+}
+
+/** ftruncate(2). */
+export function truncate(fd: number, length: bigint): number {
+  return callLibc(() => libc.ftruncate(fd, length));
+}
+
+/** fsync(2). */
+export function sync(fd: number): number {
+  return callLibc(() => libc.fsync(fd));
+}
+
+const FALLOC_FL_KEEP_SIZE = 1;
+
+/**
+ * fallocate(2): has the filesystem set space aside, so that writing there can't
+ * fail for want of it. The size of the file stays.
+ */
+export function reserve(fd: number, offset: bigint, length: bigint): number {
+  return length === 0n
+    ? 0
+    : callLibc(() => libc.fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length));
+}
+
+const RLIMIT_FSIZE = 1;
+
+/**
+ * How long a file this process may write: who writes beyond is sent SIGXFSZ,
+ * which ends it in the middle of its work. See getrlimit(2).
+ */
+export function fileSizeLimit(): bigint {
+  const limits = new BigUint64Array(2);
+  const result = libc.getrlimit(RLIMIT_FSIZE, new Uint8Array(limits.buffer));
+  return result === 0 ? limits[0]! : (1n << 64n) - 1n;
+}
+
+const F_SETSIG = 10;
+const F_SETLEASE = 1024;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
+const SIGURG = 23;
+
+/**
+ * Does something while nobody else has the file open, or can open it: a lease
+ * keeps them waiting. See "Leases" in fcntl(2).
+ *
+ * @returns Whether it was done: not while anybody else has it open, nor on a
+ * file of another user, nor where the filesystem has no leases.
+ */
+export function whileAlone(fd: number, action: () => void): boolean {
+  // One who comes meanwhile is announced by a signal, and SIGIO would kill.
+  if (libc.fcntl_int(fd, F_SETSIG, SIGURG) < 0) return false;
+  if (callLibc(() => libc.fcntl_int(fd, F_SETLEASE, F_WRLCK)) < 0) return false;
+  try {
+    action();
+  } finally {
+    libc.fcntl_int(fd, F_SETLEASE, F_UNLCK);
+  }
+  return true;
+}

@@ -1,0 +1,192 @@
+/** What becomes of a file's content when anything goes wrong. */
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path/from-file-url";
+
+import {
+  transformBy,
+  transformFile,
+  type TransformMethod,
+} from "../../lib/patterns/transform_file.ts";
+import { LockError, SyscallError } from "../../lib/sys/error.ts";
+import { openDescriptors } from "../support/open_descriptors.ts";
+import { canMount, PrivateMounts } from "../support/private_mounts.ts";
+import { TempDir } from "../support/temp_dir.ts";
+import { interceptCalls, smallDisk } from "./support/faults.ts";
+
+const EIO = 5;
+const encode = (text: string) => new TextEncoder().encode(text);
+const METHODS: readonly TransformMethod[] = ["replace", "in-place"];
+
+/** Names in a directory. */
+function names(dir: TempDir): string[] {
+  return [...Deno.readDirSync(dir.path)].map(({ name }) => name).sort();
+}
+
+/** A file whose content is longer, shorter and as long as before. */
+const CHANGES = [
+  ["old content", "new content that is longer"],
+  ["a long old content", "short"],
+  ["old content", "new content"],
+  ["", "new"],
+  ["old", ""],
+  ["same start, old end", "same start, and a new end"],
+] as const;
+
+for (const reserve of ["unsupported", "lies"] as const) {
+  Deno.test(`transformFile: a disk that is full after any byte costs no byte (fallocate ${reserve})`, async () => {
+    using dir = new TempDir();
+    const path = dir.join("a");
+    for (const [before, after] of CHANGES) {
+      // Whatever the copy and what is put back take, and more.
+      for (let room = 0; room <= 3 * (before.length + after.length); room++) {
+        for (const method of METHODS) {
+          Deno.writeTextFileSync(path, before);
+          const calls = smallDisk(room, reserve);
+          const failed = await transformBy(calls, path, () => encode(after), {
+            method,
+          }).then(() => undefined, (error) => error);
+          const left = names(dir).filter((name) => name !== "a");
+          const content = Deno.readTextFileSync(path);
+          if (failed === undefined) {
+            assertEquals([content, left], [after, []]);
+            continue;
+          }
+          assert(failed instanceof SyscallError, String(failed));
+          assertEquals(failed.code, "ENOSPC");
+          if (left.length === 0) {
+            // Overwriting what is there takes no room on a real disk.
+            const lost = failed.message.includes("could not be put back");
+            if (!lost) assertEquals(content, before, failed.message);
+            assert(!lost || room < before.length, failed.message);
+          } else {
+            assertEquals(left.length, 1);
+            assert(failed.message.includes(left[0]!), failed.message);
+            assertEquals(Deno.readTextFileSync(dir.join(left[0]!)), before);
+            Deno.removeSync(dir.join(left[0]!));
+          }
+        }
+      }
+    }
+  });
+}
+
+Deno.test("transformFile: each system call fails in turn, and the content is the old, the new, or in a copy that is named", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const descriptors = openDescriptors();
+  for (const [before, after] of CHANGES) {
+    for (const method of METHODS) {
+      // From the Nth call on everything fails, or that call alone.
+      for (const lasting of [false, true]) {
+        let made = Infinity;
+        for (let failing = 1; failing <= made; failing++) {
+          Deno.writeTextFileSync(path, before);
+          made = 0;
+          const calls = interceptCalls((name) => {
+            made++;
+            const fails = lasting ? made >= failing : made === failing;
+            // A directory's disk may fail, but its names are in memory.
+            return fails && (!lasting || name !== "unlink") ? -EIO : undefined;
+          });
+          const failed = await transformBy(calls, path, () => encode(after), {
+            method,
+          }).then(() => undefined, (error) => error);
+          const content = Deno.readTextFileSync(path);
+          const what = `${method} ${failing} of ${made}: ${failed?.message}`;
+          if (failed === undefined) assertEquals(content, after, what);
+          else if (content !== before && content !== after) {
+            const copy = names(dir).find((name) => name !== "a");
+            assert(copy !== undefined && failed.message.includes(copy), what);
+            assertEquals(Deno.readTextFileSync(dir.join(copy)), before);
+          }
+          for (const name of names(dir)) {
+            if (name !== "a") Deno.removeSync(dir.join(name));
+          }
+        }
+      }
+    }
+  }
+  assertEquals(openDescriptors(), descriptors);
+});
+
+const DYING = fromFileUrl(
+  new URL("./support/dying_writer.ts", import.meta.url),
+);
+const CONFIG = fromFileUrl(new URL("../../deno.json", import.meta.url));
+
+for (const method of METHODS) {
+  Deno.test(`transformFile: killed between any two calls (${method}), the content is the old or the new, or the next call names the copy`, async () => {
+    using dir = new TempDir();
+    const path = dir.join("a");
+    const [before, after] = ["a long old content", "new"];
+    for (const [from, to] of [[before, after], [after, before]] as const) {
+      for (let at = 1;; at++) {
+        Deno.writeTextFileSync(path, from);
+        const { stdout, signal } = await new Deno.Command(Deno.execPath(), {
+          args: [
+            ...["run", "-A", "--no-check", "-q", "--config", CONFIG, DYING],
+            ...[path, method, String(at), to],
+          ],
+        }).output();
+        const content = Deno.readTextFileSync(path);
+        if (new TextDecoder().decode(stdout) === "done\n") {
+          assert(at > 3);
+          break;
+        }
+        assertEquals(signal, "SIGKILL");
+        const next = await transformFile(path, (old) => old)
+          .then(() => undefined, (error) => error);
+        const copy = names(dir).find((name) => name.includes("holdfast-old"));
+        if (next === undefined) {
+          assert(content === from || content === to, content);
+        } else {
+          assert(next instanceof LockError, String(next));
+          assert(copy && next.message.includes(copy), next.message);
+          assertEquals(Deno.readTextFileSync(dir.join(copy)), from);
+        }
+        for (const name of names(dir)) {
+          if (name !== "a") Deno.removeSync(dir.join(name));
+        }
+      }
+    }
+  });
+}
+
+const noMounts = canMount ? "" : " (skipped: mounts need root)";
+
+Deno.test({
+  name: `transformFile: in place on a disk that is really full${noMounts}`,
+  ignore: !canMount,
+  async fn() {
+    using dir = new TempDir();
+    await using mounts = await PrivateMounts.create(
+      dir.path,
+      "mkdir small\nmount -t tmpfs -o size=64k none small\n" +
+        "printf old >small/a\nln small/a small/b\n" +
+        "head -c 1000000 /dev/zero >small/fill 2>/dev/null || :",
+    );
+    const script = `
+      import { transformFile } from ${
+      JSON.stringify(
+        new URL("../../lib/patterns/transform_file.ts", import.meta.url).href,
+      )
+    };
+      const error = await transformFile("small/a", () =>
+        new Uint8Array(100_000)).then(() => undefined, (error) => error);
+      console.log(error?.code, Deno.readTextFileSync("small/a"));`;
+    Deno.writeTextFileSync(dir.join("script.ts"), script);
+    const { stdout, stderr } = await mounts.output("sh", [
+      "-c",
+      `cd "$1" && exec "$2" run -A --no-check -q --config "$3" script.ts`,
+      "sh",
+      dir.path,
+      Deno.execPath(),
+      CONFIG,
+    ]);
+    assertEquals(
+      [new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)],
+      ["ENOSPC old\n", ""],
+    );
+  },
+});
