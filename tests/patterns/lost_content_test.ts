@@ -10,7 +10,7 @@ import {
 } from "../../lib/patterns/transform_file.ts";
 import { LockError, SyscallError } from "../../lib/sys/error.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
-import { canMount, PrivateMounts } from "../support/private_mounts.ts";
+import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { interceptCalls, smallDisk } from "./support/faults.ts";
 
@@ -153,14 +153,14 @@ for (const method of METHODS) {
   });
 }
 
-const noMounts = canMount ? "" : " (skipped: mounts need root)";
+const mounts = needsMounts();
 
 Deno.test({
-  name: `transformFile: in place on a disk that is really full${noMounts}`,
-  ignore: !canMount,
+  name: `transformFile: in place on a disk that is really full${mounts.suffix}`,
+  ignore: mounts.ignore,
   async fn() {
     using dir = new TempDir();
-    await using mounts = await PrivateMounts.create(
+    await using small = await PrivateMounts.create(
       dir.path,
       "mkdir small\nmount -t tmpfs -o size=64k none small\n" +
         "printf old >small/a\nln small/a small/b\n" +
@@ -176,7 +176,7 @@ Deno.test({
         new Uint8Array(100_000)).then(() => undefined, (error) => error);
       console.log(error?.code, Deno.readTextFileSync("small/a"));`;
     Deno.writeTextFileSync(dir.join("script.ts"), script);
-    const { stdout, stderr } = await mounts.output("sh", [
+    const { stdout, stderr } = await small.output("sh", [
       "-c",
       `cd "$1" && exec "$2" run -A --no-check -q --config "$3" script.ts`,
       "sh",
