@@ -11,7 +11,11 @@ import { flockCommand } from "./commands/flock/command.ts";
 
 async function main(args: string[]): Promise<number> {
   try {
-    return await flockCommand(args);
+    return await flockCommand(
+      args.some((arg) => arg.includes("\ufffd"))
+        ? (await import("./args/exact_arguments.ts")).exactArguments(args)
+        : args,
+    );
   } catch (error) {
     if (error instanceof Error && error.name === "HelpRequest") {
       const { formatHelp } = await import("./args/help.ts");

@@ -35,9 +35,11 @@ export async function runTool(
   args: readonly string[],
   loadCommands: LoadCommands,
 ): Promise<number> {
-  const [name, ...rest] = args;
   let program = "holdfast";
   try {
+    const [name, ...rest] = args.some((arg) => arg.includes("\ufffd"))
+      ? (await import("./args/exact_arguments.ts")).exactArguments(args)
+      : args;
     const load = name === undefined ? undefined : own(OFTEN_USED, name) ??
       own((await loadCommands()).COMMANDS, name)?.load;
     if (load === undefined) {

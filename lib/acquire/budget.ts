@@ -8,6 +8,8 @@ import { rejectRemoteFile } from "../fs/guard.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
 import { FlockAttempt, type LockMode } from "../lock/flock/flock.ts";
 import type { NamedFileOptions } from "../lock/named_file.ts";
+import { checkOptions } from "../lock/check.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import {
   attemptUntil,
   checkTimeout,
@@ -38,7 +40,7 @@ export interface BusyInfo {
 /** What a wait is for. */
 export interface WaitTarget {
   /** The file to name to the caller. */
-  path: string;
+  path: LockPath | string;
   /** Open descriptors of the files whose release is worth another attempt. */
   fds(): readonly number[];
 }
@@ -55,6 +57,7 @@ export class WaitBudget {
    * @throws {RangeError} when `timeoutMs` is negative or not a number.
    */
   constructor(options: CoordOptions) {
+    checkOptions(options);
     checkTimeout(options.timeoutMs ?? Infinity);
     this.#options = options;
   }
@@ -94,7 +97,10 @@ export class WaitBudget {
   }
 
   /** Takes a lock; gives `undefined` when the time was up. */
-  take<T>(path: string, attempt: WaitableAttempt<T>): Promise<T | undefined> {
+  take<T>(
+    path: LockPath | string,
+    attempt: WaitableAttempt<T>,
+  ): Promise<T | undefined> {
     return this.#attempt(
       path,
       () => attempt.try(),
@@ -103,7 +109,7 @@ export class WaitBudget {
   }
 
   async #attempt<T>(
-    path: string,
+    path: LockPath | string,
     attempt: () => T | undefined,
     wake: () => WakeSource | Promise<WakeSource>,
   ): Promise<T | undefined> {
@@ -127,31 +133,33 @@ export class WaitBudget {
   }
 
   /** The error that names a lock file and its holders. */
-  async timeoutError(path: string): Promise<Error> {
+  async timeoutError(path: LockPath | string): Promise<Error> {
     const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
     const { timeoutMs } = this.#options;
+    const file = toLockPath(path);
     return new LockTimeoutError(
-      path,
+      file.given,
       timeoutMs === 0 ? 0 : this.waitedMs,
-      await holdersOf(path),
+      await holdersOf(file),
     );
   }
 }
 
 /** What to tell a caller who waits for a lock file. */
-export function busyInfo(path: string): BusyInfo {
-  return { path, readHolders: () => holdersOf(path) };
+export function busyInfo(path: LockPath | string): BusyInfo {
+  const file = toLockPath(path);
+  return { path: file.given, readHolders: () => holdersOf(file) };
 }
 
 /* Inspection is loaded only when there is somebody to name. */
-async function holdersOf(path: string): Promise<HolderInfo[]> {
-  const { readHolders } = await import("../inspect/holder.ts");
-  return readHolders(path);
+async function holdersOf(path: LockPath): Promise<HolderInfo[]> {
+  const { readHoldersIfAny } = await import("../inspect/holder.ts");
+  return readHoldersIfAny(path.absolute);
 }
 
 /** A lock file on its way to being locked, refused where flock is a guess. */
 export function openAttempt(
-  path: string,
+  path: PathLike | LockPath,
   mode: LockMode,
   options:
     & Pick<CoordOptions, "createParents" | "allowRemote">

@@ -11,6 +11,8 @@ import {
   type FlockHandle,
   type LockMode,
 } from "../lock/flock/flock.ts";
+import { checkFunction, checkOptions } from "../lock/check.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { lockWake } from "../wait/lock_wake.ts";
 
@@ -45,9 +47,10 @@ export interface AcquireOptions extends TryAcquireOptions, WaitOptions {
 }
 
 function flockAttempt(
-  path: string,
+  path: LockPath,
   options: TryAcquireOptions,
 ): FlockAttempt {
+  checkOptions(options);
   const { mode = "exclusive", createParents, allowRemote = false } = options;
   return new FlockAttempt(path, mode, {
     createParents,
@@ -57,9 +60,9 @@ function flockAttempt(
 
 /* Inspection is loaded only when there is somebody to name: an uncontended
  * lock shouldn't pay for it. */
-async function holdersOf(path: string): Promise<HolderInfo[]> {
-  const { readHolders } = await import("../inspect/holder.ts");
-  return readHolders(path);
+async function holdersOf(path: LockPath): Promise<HolderInfo[]> {
+  const { readHoldersIfAny } = await import("../inspect/holder.ts");
+  return readHoldersIfAny(path.absolute);
 }
 
 /**
@@ -71,7 +74,8 @@ async function holdersOf(path: string): Promise<HolderInfo[]> {
  *
  * Permissions: `--allow-ffi`. See flock(2).
  *
- * @param path The lock file.
+ * @param path The lock file. A relative one is a promise about one file: the
+ * one that it names from the directory that is current now.
  * @param options Mode and checks.
  * @returns The held lock, or `undefined` when somebody else holds it.
  * @throws {UnsupportedFilesystemError} when flock can't be relied on there.
@@ -86,11 +90,11 @@ async function holdersOf(path: string): Promise<HolderInfo[]> {
  * ```
  */
 export function tryAcquire(
-  path: string,
+  path: PathLike,
   options: TryAcquireOptions = {},
 ): FlockHandle | undefined {
   // `using` costs as much as a system call here.
-  const attempt = flockAttempt(path, options);
+  const attempt = flockAttempt(toLockPath(path), options);
   try {
     return attempt.try();
   } finally {
@@ -133,24 +137,28 @@ export function tryAcquire(
  * ```
  */
 export async function acquire(
-  path: string,
+  path: PathLike,
   options: AcquireOptions = {},
 ): Promise<FlockHandle> {
-  using attempt = flockAttempt(path, options);
+  const file = toLockPath(path);
+  using attempt = flockAttempt(file, options);
   const { value: lock, waitedMs } = await attemptUntil(
     () => attempt.try(),
     {
       timeoutMs: options.timeoutMs,
       signal: options.signal,
-      queue: path,
+      queue: file.absolute,
       wake: () => lockWake(attempt, options),
       onBusy: () =>
-        options.onWait?.({ path, readHolders: () => holdersOf(path) }),
+        options.onWait?.({
+          path: file.given,
+          readHolders: () => holdersOf(file),
+        }),
     },
   );
   if (lock !== undefined) return lock;
   const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
-  throw new LockTimeoutError(path, waitedMs, await holdersOf(path));
+  throw new LockTimeoutError(file.given, waitedMs, await holdersOf(file));
 }
 
 /**
@@ -177,10 +185,11 @@ export async function acquire(
  * ```
  */
 export async function withLock<T>(
-  path: string,
+  path: PathLike,
   options: AcquireOptions,
   fn: (lock: FlockHandle) => T | Promise<T>,
 ): Promise<T> {
+  checkFunction(fn, "fn");
   using lock = await acquire(path, options);
   return await fn(lock);
 }

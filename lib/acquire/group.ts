@@ -4,9 +4,11 @@
  * @module
  */
 
-import type { LockMode } from "../lock/flock/flock.ts";
+import { checkOptions, checkWord, rejectArgument } from "../lock/check.ts";
+import { checkMode, type LockMode } from "../lock/flock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
 import type { OpenedLockFile } from "../lock/lock_file.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { fileOrder, LockGroup, releaseAll } from "../lock/lock_set.ts";
 import { MAX_REPLACEMENTS, replacedTooOften } from "../lock/named_file.ts";
 import type { RecordLockKind } from "../lock/record/record_lock.ts";
@@ -17,7 +19,7 @@ import { type CoordOptions, openAttempt, WaitBudget } from "./budget.ts";
 /** One lock of a group. */
 export interface GroupMember {
   /** The lock file; created if need be. */
-  path: string;
+  path: PathLike;
   /** Shared or exclusive; exclusive unless set. */
   mode?: LockMode | undefined;
   /**
@@ -73,13 +75,10 @@ export interface AcquireAllOptions extends CoordOptions {
  * ```
  */
 export async function acquireAll(
-  members: readonly (GroupMember | string)[],
+  members: readonly (GroupMember | PathLike)[],
   options: AcquireAllOptions = {},
 ): Promise<LockGroup> {
-  if (members.length === 0) throw new RangeError("A lock group needs a member");
-  const named = members.map((member) =>
-    typeof member === "string" ? { path: member } : member
-  );
+  const named = readMembers(members);
   const budget = new WaitBudget(options);
   const open = await opener(named, options);
   const take = options.strategy === "try-all-backoff"
@@ -92,7 +91,29 @@ export async function acquireAll(
     // In a long wait, files may come and go as often as they like.
     if (budget.waits > waits) replaced = 0;
   }
-  throw replacedTooOften(named.map(({ path }) => path).join(":"));
+  throw replacedTooOften(named.map(({ path }) => path.given).join(":"));
+}
+
+/** A member whose path means one file. */
+interface NamedMember extends Omit<GroupMember, "path"> {
+  path: LockPath;
+}
+
+function readMembers(
+  members: readonly (GroupMember | PathLike)[],
+): NamedMember[] {
+  if (!Array.isArray(members)) rejectArgument("members", "an array", members);
+  if (members.length === 0) throw new RangeError("A lock group needs a member");
+  return members.map((member) => {
+    if (typeof member === "string" || member instanceof URL) {
+      return { path: toLockPath(member) };
+    }
+    checkOptions(member, "A member");
+    const { path, mode = "exclusive", kind = "flock" } = member;
+    checkMode(mode);
+    checkWord(kind, ["flock", "ofd", "posix", "both"], "kind");
+    return { path: toLockPath(path), mode, kind };
+  });
 }
 
 /** A held lock whose file can be examined. */
@@ -106,11 +127,11 @@ interface MemberAttempt extends WaitableAttempt<MemberLock>, Disposable {
   readonly file: OpenedLockFile;
 }
 
-type Open = (member: GroupMember) => MemberAttempt;
+type Open = (member: NamedMember) => MemberAttempt;
 
 /** How members are opened; record locks are loaded only when there are any. */
 async function opener(
-  members: readonly GroupMember[],
+  members: readonly NamedMember[],
   { createParents, allowRemote }: AcquireAllOptions,
 ): Promise<Open> {
   // Pinned: a file that takes the place of another stands elsewhere in the
@@ -132,7 +153,7 @@ async function opener(
 /** One file of a group. */
 interface MemberFile {
   /** What its members call it. */
-  names: [string, ...string[]];
+  names: [LockPath, ...LockPath[]];
   /** The places of those members. */
   indexes: number[];
   kind: GroupMember["kind"];
@@ -147,7 +168,7 @@ interface MemberFile {
  * @returns `undefined`, with nothing held, when a file was replaced meanwhile.
  */
 async function takeOnce(
-  members: readonly GroupMember[],
+  members: readonly NamedMember[],
   open: Open,
   take: (files: readonly MemberFile[]) => Promise<MemberLock[] | undefined>,
 ): Promise<LockGroup | undefined> {
@@ -176,11 +197,11 @@ async function takeOnce(
 /** Whether all names of a file still mean that of its lock. */
 function isNamed({ names }: MemberFile, { fd }: MemberLock): boolean {
   const stat = statFd(fd);
-  return names.every((name) => isStillNamed(name, stat));
+  return names.every((name) => isStillNamed(name.absolute, stat));
 }
 
 /** Members with their places; `both` are the flock and OFD locks of others. */
-function bothFirst(members: readonly GroupMember[]): [number, GroupMember][] {
+function bothFirst(members: readonly NamedMember[]): [number, NamedMember][] {
   return [...members.entries()].sort(([, a], [, b]) =>
     Number(b.kind === "both") - Number(a.kind === "both")
   );
@@ -193,7 +214,7 @@ function bothFirst(members: readonly GroupMember[]): [number, GroupMember][] {
  * @returns Whether each name meant the same file all along.
  */
 function openFiles(
-  members: readonly GroupMember[],
+  members: readonly NamedMember[],
   open: Open,
   files: Map<string, MemberFile>,
 ): boolean {

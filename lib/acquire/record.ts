@@ -9,6 +9,8 @@ import {
   rejectUnsafeBothLocks,
   rejectUnsafeRecordLocks,
 } from "../fs/record_guard.ts";
+import { checkOptions } from "../lock/check.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { BothLockAttempt, type BothLockHandle } from "../lock/both_lock.ts";
 import type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
 import type { NamedFileOptions } from "../lock/named_file.ts";
@@ -43,9 +45,10 @@ export interface AcquireBothOptions extends TryAcquireOptions, WaitOptions {
 
 /** An attempt at a record lock, where such locks can be relied on. */
 export function recordLockAttempt(
-  path: string,
+  path: PathLike | LockPath,
   options: CheckedRecordLockOptions & Pick<NamedFileOptions, "pinned">,
 ): RecordLockAttempt {
+  checkOptions(options);
   const { kind = "ofd", allowRemote = false } = options;
   return new RecordLockAttempt(path, {
     ...options,
@@ -57,9 +60,10 @@ export function recordLockAttempt(
 
 /** An attempt at both locks, where they are two. */
 export function bothLockAttempt(
-  path: string,
+  path: PathLike | LockPath,
   options: TryAcquireOptions & Pick<NamedFileOptions, "pinned">,
 ): BothLockAttempt {
+  checkOptions(options);
   const { mode = "exclusive", createParents, allowRemote = false, pinned } =
     options;
   return new BothLockAttempt(path, mode, {
@@ -71,16 +75,18 @@ export function bothLockAttempt(
 
 /** Everybody with a record lock in the way of one. */
 async function rangeHoldersOf(
-  path: string,
+  path: LockPath,
   span: ByteSpan,
   mode: LockMode,
 ): Promise<HolderInfo[]> {
-  const { readRangeHolders } = await import("../inspect/range_holders.ts");
-  return readRangeHolders(path, span, mode);
+  const { readRangeHoldersIfAny } = await import(
+    "../inspect/range_holders.ts"
+  );
+  return readRangeHoldersIfAny(path.absolute, span, mode);
 }
 
 async function waitForAttempt<T>(
-  path: string,
+  path: LockPath,
   attempt: WaitableAttempt<T> & Disposable,
   options: AcquireBothOptions,
   readHolders: () => Promise<HolderInfo[]>,
@@ -92,12 +98,12 @@ async function waitForAttempt<T>(
       timeoutMs: options.timeoutMs,
       signal: options.signal,
       wake: () => lockWake(ending, options),
-      onBusy: () => options.onWait?.({ path, readHolders }),
+      onBusy: () => options.onWait?.({ path: path.given, readHolders }),
     },
   );
   if (lock !== undefined) return lock;
   const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
-  throw new LockTimeoutError(path, waitedMs, await readHolders());
+  throw new LockTimeoutError(path.given, waitedMs, await readHolders());
 }
 
 /**
@@ -136,16 +142,17 @@ async function waitForAttempt<T>(
  * ```
  */
 export async function acquireRecordLock(
-  path: string,
+  path: PathLike,
   options: AcquireRecordLockOptions = {},
 ): Promise<RecordLockHandle> {
-  const attempt = recordLockAttempt(path, options);
+  const file = toLockPath(path);
+  const attempt = recordLockAttempt(file, options);
   const { mode = "exclusive" } = options;
   return await waitForAttempt(
-    path,
+    file,
     attempt,
     options,
-    () => rangeHoldersOf(path, attempt.span, mode),
+    () => rangeHoldersOf(file, attempt.span, mode),
   );
 }
 
@@ -175,16 +182,17 @@ export async function acquireRecordLock(
  * if (lock === undefined) console.log("still busy after 5 s");
  * ```
  */
-export function blockRecordLock(
-  path: string,
+export async function blockRecordLock(
+  path: PathLike,
   options: CheckedRecordLockOptions & BlockOptions = {},
 ): Promise<RecordLockHandle | undefined> {
-  return blockAttempt(path, recordLockAttempt(path, options), options);
+  const file = toLockPath(path);
+  return await blockAttempt(file, recordLockAttempt(file, options), options);
 }
 
 /** Waits in the kernel, and explains a refusal to do so. */
 export async function blockAttempt(
-  path: string,
+  path: PathLike | LockPath,
   attempt: RecordLockAttempt,
   options: Pick<CheckedRecordLockOptions, "mode"> & BlockOptions,
 ): Promise<RecordLockHandle | undefined> {
@@ -199,9 +207,10 @@ export async function blockAttempt(
       "./record_deadlock_error.ts"
     );
     const { mode = "exclusive" } = options;
+    const { given, absolute } = toLockPath(path);
     throw new RecordDeadlockError(
-      path,
-      readDeadlockCycle(path, attempt.span, mode),
+      given,
+      readDeadlockCycle(absolute, attempt.span, mode),
     );
   }
 }
@@ -231,17 +240,18 @@ export async function blockAttempt(
  * console.log(`holding ${lock.path}`);
  * ```
  */
-export function acquireBothLocks(
-  path: string,
+export async function acquireBothLocks(
+  path: PathLike,
   options: AcquireBothOptions = {},
 ): Promise<BothLockHandle> {
-  return waitForAttempt(
-    path,
-    bothLockAttempt(path, options),
+  const file = toLockPath(path);
+  return await waitForAttempt(
+    file,
+    bothLockAttempt(file, options),
     options,
     async () => {
-      const { readHolders } = await import("../inspect/holder.ts");
-      return readHolders(path);
+      const { readHoldersIfAny } = await import("../inspect/holder.ts");
+      return readHoldersIfAny(file.absolute);
     },
   );
 }

@@ -5,13 +5,14 @@
  */
 
 import { scanLockedDescriptors } from "../inspect/descriptor_scan.ts";
+import { ifKnown } from "../inspect/holder.ts";
 import { formatNeedle, needleFromPath } from "../inspect/needle.ts";
 import type { LockMode } from "../lock/flock/flock.ts";
 import { type ByteSpan, spansOverlap } from "../lock/record/posix_guard.ts";
 import { printable, quotePath } from "../proc/printable.ts";
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { LockError } from "../sys/error.ts";
-import { readLink, readText } from "../sys/file.ts";
+import { readLink, readTextIfAny } from "../sys/file.ts";
 import { readCommandLine } from "../sys/process.ts";
 
 /** One process of a ring, and the bytes that it waits for. */
@@ -82,9 +83,10 @@ export function readDeadlockCycle(
   span: ByteSpan,
   mode: LockMode,
 ): DeadlockStep[] {
-  const needle = needleFromPath(path);
-  if (needle === undefined) return [];
-  const lines = parseProcLocks(readText("/proc/locks"), { onError: () => {} })
+  const needle = ifKnown(() => needleFromPath(path));
+  const text = readTextIfAny("/proc/locks");
+  if (needle === undefined || text === undefined) return [];
+  const lines = parseProcLocks(text, { onError: () => {} })
     .filter(({ type }) => type === "POSIX");
   const own = { ...span, pid: Deno.pid, key: formatNeedle(needle), mode };
   const cycle = findCycle(own, lines);

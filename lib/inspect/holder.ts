@@ -6,6 +6,8 @@
 
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { CMDLINE_UNAVAILABLE } from "../proc/cmdline.ts";
+import { ProcParseError } from "../proc/error.ts";
+import { LockError } from "../sys/error.ts";
 import { readText } from "../sys/file.ts";
 import { readCommandLine, readStartTimeMs, readUser } from "../sys/process.ts";
 import { findBlockedOfdCalls, waiterPid } from "./blocked_call.ts";
@@ -14,6 +16,7 @@ import {
   type LockedDescriptor,
   scanLockedDescriptors,
 } from "./descriptor_scan.ts";
+import type { PathLike } from "../lock/lock_path.ts";
 import { holdersOf, type HolderSource } from "./lock_holders.ts";
 import { type JoinedLock, joinLocks } from "./lock_join.ts";
 import { formatNeedle, type Needle, needleFromPath } from "./needle.ts";
@@ -73,8 +76,28 @@ export const NO_HOLDERS_RECORDED = "(no holders recorded)";
  * console.log(formatHolderList(readHolders("/tmp/holdfast-example.lock")));
  * ```
  */
-export function readHolders(path: string): HolderInfo[] {
+export function readHolders(path: PathLike): HolderInfo[] {
   return readLockParties(path).holders;
+}
+
+/**
+ * The same for an error about something else, such as a timeout: none where
+ * /proc isn't there, hides what is needed or can't be understood.
+ */
+export function readHoldersIfAny(path: string): HolderInfo[] {
+  return ifKnown(() => readHolders(path)) ?? [];
+}
+
+/** What is read from /proc; `undefined` where it can't be had. */
+export function ifKnown<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof LockError || error instanceof ProcParseError) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /**
@@ -84,7 +107,7 @@ export function readHolders(path: string): HolderInfo[] {
  *
  * @param path The file.
  */
-export function readLockParties(path: string): LockParties {
+export function readLockParties(path: PathLike): LockParties {
   const needle = needleFromPath(path);
   if (needle === undefined) {
     return { holders: [], waiters: [], unreadableProcesses: 0 };

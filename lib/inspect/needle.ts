@@ -1,3 +1,4 @@
+import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { parseMountinfo } from "../proc/mountinfo.ts";
 import { parseFdinfo } from "../proc/fdinfo.ts";
 import { ENOENT, ENOTDIR } from "../sys/errno.ts";
@@ -92,11 +93,16 @@ export function needleFromFd(fd: number): Needle {
  * if (needle) console.log(formatNeedle(needle));
  * ```
  */
-export function needleFromPath(path: string): Needle | undefined {
-  const fd = openFile(path, O_PATH | O_CLOEXEC);
+export function needleFromPath(path: PathLike): Needle | undefined {
+  const name = toPath(path);
+  const fd = openFile(name, O_PATH | O_CLOEXEC);
   if (fd === -ENOENT || fd === -ENOTDIR) return undefined;
   if (fd < 0) {
-    throw new SyscallError("look up", { syscall: "open", errno: -fd, path });
+    throw new SyscallError("look up", {
+      syscall: "open",
+      errno: -fd,
+      path: name,
+    });
   }
   try {
     return needleFromFd(fd);

@@ -1,6 +1,6 @@
 import type { LockMode } from "../lock/flock/flock.ts";
 import { type ByteSpan, spansOverlap } from "../lock/record/posix_guard.ts";
-import { type HolderInfo, readLockParties } from "./holder.ts";
+import { type HolderInfo, ifKnown, readLockParties } from "./holder.ts";
 
 /** Kinds of lock, as the kernel names them, that are in the way of another. */
 export type ConflictingTypes = readonly string[];
@@ -36,4 +36,13 @@ export function readRangeHolders(
 ): HolderInfo[] {
   return readLockParties(path).holders
     .filter((holder) => isInTheWay(holder, span, mode));
+}
+
+/** The same for an error about something else: none where /proc is missing. */
+export function readRangeHoldersIfAny(
+  path: string,
+  span: ByteSpan,
+  mode: LockMode,
+): HolderInfo[] {
+  return ifKnown(() => readRangeHolders(path, span, mode)) ?? [];
 }

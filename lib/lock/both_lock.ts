@@ -13,6 +13,7 @@ import type { HeldLock } from "./held_lock.ts";
 import {
   blockFlockFd,
   type BlockOptions,
+  checkMode,
   FlockHandle,
   type LockMode,
   tryFlockFd,
@@ -20,6 +21,7 @@ import {
 } from "./flock/flock.ts";
 import type { OpenedLockFile } from "./lock_file.ts";
 import { NamedFile, type NamedFileOptions } from "./named_file.ts";
+import { type LockPath, type PathLike, toLockPath } from "./lock_path.ts";
 import { fOfdSetlk, fOfdSetlkw } from "./record/record_lock.ts";
 import { rangeToSpan, recordLockRequest } from "./record/record_lock_handle.ts";
 
@@ -80,15 +82,20 @@ export class BothLockHandle implements HeldLock {
 export class BothLockAttempt implements Disposable {
   /** Other programs unlock a range and keep the file open. */
   readonly isReleasedSilently = true;
-  readonly #path: string;
+  readonly #path: LockPath;
   readonly #mode: LockMode;
   readonly #named: NamedFile;
 
   /** Opens nothing yet. */
-  constructor(path: string, mode: LockMode, options: NamedFileOptions) {
-    this.#path = path;
+  constructor(
+    path: PathLike | LockPath,
+    mode: LockMode,
+    options: NamedFileOptions,
+  ) {
+    this.#path = toLockPath(path);
+    checkMode(mode);
     this.#mode = mode;
-    this.#named = new NamedFile(path, options);
+    this.#named = new NamedFile(this.#path, options);
   }
 
   /** The open file; opens it if need be. */
@@ -104,7 +111,9 @@ export class BothLockAttempt implements Disposable {
   /** Takes both locks if both are free, else neither. */
   try(): BothLockHandle | undefined {
     return this.#named.lock(({ fd }) =>
-      tryFlockFd(fd, this.#mode, this.#path) ? this.#complete(fd) : undefined
+      tryFlockFd(fd, this.#mode, this.#path.given)
+        ? this.#complete(fd)
+        : undefined
     );
   }
 
@@ -115,7 +124,7 @@ export class BothLockAttempt implements Disposable {
     const left = () => ({
       ...options,
       timeoutMs: Math.max(0, deadline - performance.now()),
-      path: this.#path,
+      path: this.#path.given,
     });
     return this.#named.lock(({ fd }) => {
       for (;;) {
@@ -124,7 +133,7 @@ export class BothLockAttempt implements Disposable {
         if (both !== undefined) return both;
         // Waits with neither lock, and gives this one back for the flock.
         if (!fOfdSetlkw(fd, this.#request, left())) return undefined;
-        fOfdSetlk(fd, { type: "unlock" }, this.#path);
+        fOfdSetlk(fd, { type: "unlock" }, this.#path.given);
       }
     });
   }
@@ -137,9 +146,9 @@ export class BothLockAttempt implements Disposable {
   #complete(fd: number): BothLockHandle | undefined {
     let isFree = false;
     try {
-      isFree = fOfdSetlk(fd, this.#request, this.#path);
+      isFree = fOfdSetlk(fd, this.#request, this.#path.given);
     } finally {
-      if (!isFree) unlockFlockFd(fd, this.#path);
+      if (!isFree) unlockFlockFd(fd, this.#path.given);
     }
     return isFree
       ? new BothLockHandle(new FlockHandle(this.#path, fd, this.#mode))

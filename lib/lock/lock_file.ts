@@ -5,6 +5,7 @@
  */
 
 import { dirname } from "../sys/path_parts.ts";
+import { LockPath, type PathLike, toPath } from "./lock_path.ts";
 import {
   EACCES,
   EEXIST,
@@ -86,20 +87,32 @@ export interface OpenedLockFile {
  * @throws {LockError} when what stands there can't be a lock file.
  */
 export function openLockFile(
-  path: string,
+  path: PathLike,
   options: OpenLockFileOptions = {},
+): OpenedLockFile {
+  const given = toPath(path);
+  return openNamed(new LockPath(given, given), options);
+}
+
+/** Opens the file that a path meant when it was given. */
+export function openNamed(
+  path: LockPath,
+  options: OpenLockFileOptions,
 ): OpenedLockFile {
   const { create = true, createParents = false, readOnly = false, writing } =
     options;
+  const { absolute } = path;
+  const creation = create ? O_CREAT : 0;
+  // A FIFO or a device mustn't keep this waiting for its other end.
   const access = readOnly
     ? O_RDONLY | O_NONBLOCK
     : O_RDWR | (writing === "at-end" ? O_APPEND : 0);
-  let fd = openFile(path, COMMON | access | (create ? O_CREAT : 0));
+  let fd = openFile(absolute, COMMON | access | creation);
   if (fd === -ENOENT && create && createParents) {
-    makeDirectories(dirname(path));
-    fd = openFile(path, COMMON | access | O_CREAT);
+    makeDirectories(dirname(absolute));
+    fd = openFile(absolute, COMMON | access | creation);
   }
-  if (fd < 0) fd = openFallback(path, access, create, writing, -fd);
+  if (fd < 0) fd = openFallback(path, access, creation, writing, -fd);
   return checkFileType(fd, path);
 }
 
@@ -108,31 +121,34 @@ const NOT_WRITABLE = [EACCES, EROFS, EPERM, ETXTBSY, EISDIR];
 
 /** The ways left after the first open(2) failed with `errno`. */
 function openFallback(
-  path: string,
+  path: LockPath,
   access: number,
-  create: boolean,
+  creation: number,
   writing: OpenLockFileOptions["writing"],
   errno: number,
 ): number {
+  const { absolute } = path;
   let nofollow = O_NOFOLLOW;
-  if (errno === ELOOP) {
+  if (errno === ELOOP || errno === EACCES && isSymlink(absolute)) {
+    // fs.protected_symlinks answers EACCES, O_NOFOLLOW answers ELOOP first.
     rejectForeignSymlink(path);
     nofollow = 0;
-    const fd = openFile(
-      path,
-      O_CLOEXEC | O_NOCTTY | access | (create ? O_CREAT : 0),
-    );
+    const fd = openFile(absolute, (COMMON & ~O_NOFOLLOW) | access | creation);
     if (fd >= 0) return fd;
     errno = -fd;
   }
-  const base = O_CLOEXEC | O_NOCTTY | nofollow;
+  const base = (COMMON & ~O_NOFOLLOW) | nofollow;
   let fd = -errno;
   // fs.protected_regular answers O_CREAT on somebody else's file in a sticky
   // directory with EACCES, even to root; the file itself may be writable.
-  if (fd === -EACCES && create) fd = openFile(path, base | access);
+  if (fd === -EACCES && creation !== 0) {
+    const existing = openFile(absolute, base | access);
+    // Without the file it was the directory that may not be written.
+    if (existing !== -ENOENT) fd = existing;
+  }
   // To flock a file it is enough to read it.
   if (writing === undefined && NOT_WRITABLE.includes(-fd)) {
-    const readFd = openFile(path, base | O_RDONLY | O_NONBLOCK);
+    const readFd = openFile(absolute, base | O_RDONLY | O_NONBLOCK);
     // "Read-only filesystem" explains a missing file better than ENOENT.
     if (readFd !== -ENOENT) fd = readFd;
   }
@@ -141,32 +157,35 @@ function openFallback(
 }
 
 function openError(
-  path: string,
+  path: LockPath,
   errno: number,
   action = "open lock file",
 ): SyscallError {
   return new SyscallError(action, {
     syscall: "open",
     errno,
-    path,
+    path: path.given,
     advice: openAdvice(path, errno),
   });
 }
 
-function openAdvice(path: string, errno: number): string | undefined {
+function openAdvice(path: LockPath, errno: number): string | undefined {
   switch (errno) {
     case ENOENT: {
-      if (path === "") return "the path is empty";
-      const parent = dirname(path);
-      return parentExists(parent)
+      if (path.given === "") return "the path is empty";
+      return statIfAny(dirname(path.absolute)) !== undefined
         ? "there is no such file"
-        : `the directory ${quotePath(parent)} does not exist, create it first`;
+        : `the directory ${quotePath(dirname(path.given))} does not exist, ` +
+          "create it first";
     }
     case ENOTDIR:
       return "a part of the path before the last is not a directory";
     case EACCES:
-      return "check the permissions of the file and of its directories, " +
-        "or choose a path of your own";
+      return statIfAny(path.absolute) === undefined
+        ? `check the permissions of the directory ` +
+          `${quotePath(dirname(path.given))}, or choose a path of your own`
+        : "check the permissions of the file and of its directories, " +
+          "or choose a path of your own";
     case EROFS:
       return "choose a lock file on a writable filesystem";
     case ENAMETOOLONG:
@@ -181,16 +200,20 @@ function openAdvice(path: string, errno: number): string | undefined {
   }
 }
 
-function parentExists(parent: string): boolean {
+/** What a path leads to, as far as that can be looked up. */
+function statIfAny(
+  path: string,
+  options?: { followSymlink?: boolean },
+): FileStat | undefined {
   try {
-    return statPath(parent) !== undefined;
+    return statPath(path, options);
   } catch (error) {
-    if (error instanceof SyscallError) return true;
+    if (error instanceof SyscallError) return undefined;
     throw error;
   }
 }
 
-function checkFileType(fd: number, path: string): OpenedLockFile {
+function checkFileType(fd: number, path: LockPath): OpenedLockFile {
   let stat: FileStat;
   try {
     stat = statFd(fd);
@@ -208,13 +231,13 @@ function checkFileType(fd: number, path: string): OpenedLockFile {
     default:
       closeFile(fd);
       throw new LockError(
-        `Cannot lock ${quotePath(path)}: it is a ${stat.type}; ` +
+        `Cannot lock ${quotePath(path.given)}: it is a ${stat.type}; ` +
           "a lock file must be a regular file, a directory or a block device",
       );
   }
 }
 
-function reopenReadOnly(fd: number, path: string): number {
+function reopenReadOnly(fd: number, path: LockPath): number {
   const readFd = openFile(
     `/proc/self/fd/${fd}`,
     O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
@@ -224,20 +247,24 @@ function reopenReadOnly(fd: number, path: string): number {
   return readFd;
 }
 
+function isSymlink(path: string): boolean {
+  return statIfAny(path, { followSymlink: false })?.type === "symlink";
+}
+
 /**
  * Refuses a symbolic link that someone else has put into a shared sticky
  * directory: following it would create or lock a file of their choice.
  */
-function rejectForeignSymlink(path: string): void {
-  const link = statPath(path, { followSymlink: false });
-  const parent = statPath(dirname(path));
+function rejectForeignSymlink({ given, absolute }: LockPath): void {
+  const link = statPath(absolute, { followSymlink: false });
+  const parent = statPath(dirname(absolute));
   if (link?.type !== "symlink" || parent === undefined) return;
   const sharedSticky = (parent.permissions & 0o1002) === 0o1002;
   if (!sharedSticky || link.uid === parent.uid || link.uid === libc.geteuid()) {
     return;
   }
   throw new LockError(
-    `Cannot lock ${quotePath(path)}: it is a symbolic link that user ` +
+    `Cannot lock ${quotePath(given)}: it is a symbolic link that user ` +
       `${link.uid} has put into a directory open to everyone; ` +
       "remove the link or choose a directory of your own",
   );
@@ -280,7 +307,7 @@ export function makeDirectories(path: string): void {
  * ```
  */
 export function materialize(
-  path: string,
+  path: PathLike,
   options: Pick<OpenLockFileOptions, "createParents"> = {},
 ): void {
   closeFile(openLockFile(path, { ...options, create: true }).fd);
@@ -292,10 +319,11 @@ export function materialize(
  * @returns The open file, or `undefined` when there is no such file.
  * @throws {SyscallError} when it exists and can't be opened.
  */
-export function probeLockFile(path: string): OpenedLockFile | undefined {
-  if (statPath(path) === undefined) return undefined;
+export function probeLockFile(path: PathLike): OpenedLockFile | undefined {
+  const name = toPath(path);
+  if (statPath(name) === undefined) return undefined;
   try {
-    return openLockFile(path, { create: false, readOnly: true });
+    return openLockFile(name, { create: false, readOnly: true });
   } catch (error) {
     if (error instanceof SyscallError && error.errno === ENOENT) {
       return undefined;

@@ -4,9 +4,10 @@ import { quotePath } from "../proc/printable.ts";
 import type { HeldLock } from "./held_lock.ts";
 import {
   type OpenedLockFile,
-  openLockFile,
   type OpenLockFileOptions,
+  openNamed,
 } from "./lock_file.ts";
+import type { LockPath } from "./lock_path.ts";
 
 /** A name whose file is replaced this often in one attempt is being abused. */
 export const MAX_REPLACEMENTS = 1000;
@@ -45,12 +46,12 @@ export interface NamedFileOptions extends FlockOptions {
  * attempts, and is opened anew when the name has come to mean another file.
  */
 export class NamedFile implements Disposable {
-  readonly #path: string;
+  readonly #path: LockPath;
   readonly #options: NamedFileOptions;
   #file: OpenedLockFile | undefined;
 
   /** Opens nothing yet. */
-  constructor(path: string, options: NamedFileOptions) {
+  constructor(path: LockPath, options: NamedFileOptions) {
     this.#path = path;
     this.#options = options;
   }
@@ -58,9 +59,9 @@ export class NamedFile implements Disposable {
   /** The open file; opens it if need be. */
   open(): OpenedLockFile {
     if (this.#file === undefined) {
-      const file = openLockFile(this.#path, this.#options);
+      const file = openNamed(this.#path, this.#options);
       try {
-        this.#options.checkFd?.(file.fd, this.#path, file.stat);
+        this.#options.checkFd?.(file.fd, this.#path.given, file.stat);
       } catch (error) {
         closeFile(file.fd);
         throw error;
@@ -90,13 +91,13 @@ export class NamedFile implements Disposable {
       if (this.#options.pinned) return handle;
       let isNamed = false;
       try {
-        isNamed = isStillNamed(this.#path, file.stat);
+        isNamed = isStillNamed(this.#path.absolute, file.stat);
       } finally {
         if (!isNamed) handle.release();
       }
       if (isNamed) return handle;
     }
-    throw replacedTooOften(this.#path);
+    throw replacedTooOften(this.#path.given);
   }
 
   /** Closes the descriptor, if no handle has taken it over. */

@@ -5,6 +5,7 @@
  */
 
 import { quotePath } from "../proc/printable.ts";
+import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { callLibc } from "../sys/call.ts";
 import { ENOSYS, EOPNOTSUPP } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
@@ -75,7 +76,7 @@ const LINE_FEED = 0x0a;
  * ```
  */
 export async function appendToFile(
-  path: string,
+  path: PathLike,
   data: string | Uint8Array<ArrayBuffer>,
   options: AppendOptions = {},
 ): Promise<AppendResult> {
@@ -85,7 +86,7 @@ export async function appendToFile(
 /** {@linkcode appendToFile} by some system calls. */
 export async function appendBy(
   calls: FileCalls,
-  path: string,
+  path: PathLike,
   data: string | Uint8Array<ArrayBuffer>,
   options: AppendOptions = {},
 ): Promise<AppendResult> {
@@ -93,19 +94,25 @@ export async function appendBy(
     ? new TextEncoder().encode(data)
     : data;
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(path, "exclusive", {
+  const target = toLockPath(path);
+  using attempt = openAttempt(target, "exclusive", {
     ...options,
     writing: "at-end",
   });
-  using lock = await budget.take(path, attempt);
-  if (lock === undefined) throw await budget.timeoutError(path);
-  const file = { fd: lock.fd, path };
+  using lock = await budget.take(target, attempt);
+  if (lock === undefined) throw await budget.timeoutError(target);
+  const file = { fd: lock.fd, path: lock.path };
   rejectEndless(file);
   const newLine = options.startNewLine && !endsLine(lock.fd);
   const piece = newLine ? withLineFeed(bytes) : bytes;
   const startByte = writeAtEnd(calls, file, piece);
   if (options.sync) {
-    check(calls.sync(lock.fd), "fsync", path, "the data has been appended");
+    check(
+      calls.sync(lock.fd),
+      "fsync",
+      lock.path,
+      "the data has been appended",
+    );
   }
   return { startByte, lengthBytes: BigInt(piece.length) };
 }

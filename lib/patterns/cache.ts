@@ -5,6 +5,7 @@
  */
 
 import type { FlockHandle } from "../lock/flock/flock.ts";
+import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { quotePath } from "../proc/printable.ts";
 import { callLibc, cString } from "../sys/call.ts";
@@ -32,7 +33,7 @@ import {
 /** Where {@linkcode getOrBuild} keeps entries. */
 export interface CacheOptions extends CoordOptions {
   /** The cache directory; created if need be. */
-  directory: string;
+  directory: PathLike;
 }
 
 /** Makes a cache entry at a path, under the lock of its key. */
@@ -114,14 +115,14 @@ export async function getOrBuild(
   options: CacheOptions,
 ): Promise<CacheEntry> {
   const paths = cachePaths(key, options);
-  const { entryPath, lockPath } = paths;
+  const { entryPath, givenPath, lockPath } = paths;
   makeOwnDirectory(paths.locks);
   const budget = new WaitBudget(options);
   for (;;) {
     using sharing = openAttempt(lockPath, "shared", options);
     const shared = await budget.take(lockPath, sharing);
     if (shared === undefined) throw await budget.timeoutError(lockPath);
-    if (exists(entryPath)) return new CacheEntry(entryPath, false, shared);
+    if (exists(entryPath)) return new CacheEntry(givenPath, false, shared);
     shared.release();
 
     using excluding = openAttempt(lockPath, "exclusive", options);
@@ -132,7 +133,7 @@ export async function getOrBuild(
       if (built) await buildEntry(build, paths, lock);
       const { uninterrupted } = await downgrade(lock, options);
       if (uninterrupted || exists(entryPath)) {
-        return new CacheEntry(entryPath, built, lock);
+        return new CacheEntry(givenPath, built, lock);
       }
     } catch (error) {
       lock.release();
@@ -182,6 +183,8 @@ export async function evict(
 interface CachePaths {
   key: string;
   entryPath: string;
+  /** The same as the caller named the directory. */
+  givenPath: string;
   /** The directory of all locks. */
   locks: string;
   lockPath: string;
@@ -191,12 +194,14 @@ interface CachePaths {
 
 function cachePaths(key: string, { directory }: CacheOptions): CachePaths {
   checkName(key, "cache key");
+  const { given, absolute } = toLockPath(directory, "directory");
   return {
     key,
-    entryPath: `${directory}/${key}`,
-    locks: `${directory}/.locks`,
-    lockPath: `${directory}/.locks/${key}.lock`,
-    building: `${directory}/.building`,
+    entryPath: `${absolute}/${key}`,
+    givenPath: `${given}/${key}`,
+    locks: `${absolute}/.locks`,
+    lockPath: `${absolute}/.locks/${key}.lock`,
+    building: `${absolute}/.building`,
   };
 }
 

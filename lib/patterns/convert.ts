@@ -5,6 +5,7 @@
  */
 
 import type { FlockHandle } from "../lock/flock/flock.ts";
+import { LockPath } from "../lock/lock_path.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { isStillNamed, statFd } from "../sys/file.ts";
@@ -59,20 +60,25 @@ export async function upgrade(
 ): Promise<Conversion> {
   const budget = new WaitBudget(options);
   if (lock.tryConvert("exclusive")) return { uninterrupted: true };
+  const path = pathOf(lock);
   const done = await budget.wait(
-    { path: lock.path, fds: () => [lock.fd] },
+    { path, fds: () => [lock.fd] },
     () => lock.tryConvert("exclusive") || undefined,
   );
   if (done === undefined) lock.tryConvert("shared");
-  if (!isStillNamed(lock.path, statFd(lock.fd))) {
+  if (!isStillNamed(lock.absolutePath, statFd(lock.fd))) {
     lock.release();
     throw new LockError(
       `The lock on ${quotePath(lock.path)} was lost: the file was removed ` +
         "or replaced while the lock was converted; take it anew",
     );
   }
-  if (done === undefined) throw await budget.timeoutError(lock.path);
+  if (done === undefined) throw await budget.timeoutError(path);
   return { uninterrupted: false };
+}
+
+function pathOf({ path, absolutePath }: FlockHandle): LockPath {
+  return new LockPath(path, absolutePath);
 }
 
 /**
@@ -94,10 +100,11 @@ export async function downgrade(
 ): Promise<Conversion> {
   const budget = new WaitBudget(options);
   if (lock.tryConvert("shared")) return { uninterrupted: true };
+  const path = pathOf(lock);
   const done = await budget.wait(
-    { path: lock.path, fds: () => [lock.fd] },
+    { path, fds: () => [lock.fd] },
     () => lock.tryConvert("shared") || undefined,
   );
-  if (done === undefined) throw await budget.timeoutError(lock.path);
+  if (done === undefined) throw await budget.timeoutError(path);
   return { uninterrupted: false };
 }

@@ -6,6 +6,7 @@
 
 import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
+import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { formatCpuList } from "../proc/cpulist.ts";
 import { getAffinity } from "../sys/affinity.ts";
@@ -35,7 +36,7 @@ export interface ReserveOptions extends CoordOptions {
    */
   use?: "performance" | "dedicated" | "shared" | undefined;
   /** Where the locks are; `cpu` in the lock directory unless set. */
-  directory?: string | undefined;
+  directory?: PathLike | undefined;
   /** Where the topology is read; `/sys/devices/system` unless set. */
   topologyRoot?: string | undefined;
   /** CPUs to choose from; those this thread may run on unless set. */
@@ -127,7 +128,9 @@ export class CpuTimeoutError extends LockError {
 export async function reserveCpus(
   options: ReserveOptions,
 ): Promise<CpuReservation> {
-  const directory = options.directory ?? `${lockDirectory()}/cpu`;
+  const directory = options.directory === undefined
+    ? `${lockDirectory()}/cpu`
+    : toLockPath(options.directory, "directory").absolute;
   const allowed = new Set(options.allowed ?? getAffinity());
   const choices = findChoices(
     readCacheDomains(options.topologyRoot).map((domain) => ({
@@ -323,11 +326,13 @@ async function timeoutError(
   waitedMs: number,
   names: readonly { name: string; path: string }[],
 ): Promise<CpuTimeoutError> {
-  const { formatHolder, readHolders } = await import("../inspect/holder.ts");
+  const { formatHolder, readHoldersIfAny } = await import(
+    "../inspect/holder.ts"
+  );
   const busy = names.map(({ name, path }) => ({
     name,
     path,
-    holders: readHolders(path),
+    holders: readHoldersIfAny(path),
   }));
   const lines = busy.flatMap(({ name, holders }) => [
     `${name} busy`,

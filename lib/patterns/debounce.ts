@@ -4,6 +4,8 @@
  * @module
  */
 
+import { checkFunction, checkNumber, checkOptions } from "../lock/check.ts";
+import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import type { FlockHandle } from "../lock/flock/flock.ts";
 import {
   type CoordOptions,
@@ -74,21 +76,24 @@ export function isIntervalOver(text: string, nowMs: number): boolean {
  * ```
  */
 export async function acquireIfDue(
-  path: string,
+  path: PathLike,
   options: DebounceOptions,
 ): Promise<FlockHandle | undefined> {
+  checkOptions(options);
   const { intervalMs, now = Date.now } = options;
+  checkNumber(intervalMs, "intervalMs");
   if (!(intervalMs >= 0)) {
     throw new RangeError(
       `intervalMs must be 0 or more milliseconds, got ${intervalMs}`,
     );
   }
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(path, "exclusive", options);
-  const lock = await budget.take(path, attempt);
-  if (lock === undefined) throw await budget.timeoutError(path);
+  const file = toLockPath(path);
+  using attempt = openAttempt(file, "exclusive", options);
+  const lock = await budget.take(file, attempt);
+  if (lock === undefined) throw await budget.timeoutError(file);
   try {
-    const last = parseLastRun(readState(lock.fd, path, DEBOUNCE_KIND));
+    const last = parseLastRun(readState(lock.fd, lock.path, DEBOUNCE_KIND));
     const time = now();
     if (last.timeMs <= time && time < last.timeMs + intervalMs) {
       lock.release();
@@ -96,7 +101,7 @@ export async function acquireIfDue(
     }
     const longestMs = Math.max(intervalMs, last.longestMs ?? 0);
     const state = `${new Date(time).toISOString()} ${longestMs}`;
-    writeState(lock.fd, path, DEBOUNCE_KIND, state);
+    writeState(lock.fd, lock.path, DEBOUNCE_KIND, state);
     return lock;
   } catch (error) {
     lock.release();
@@ -131,10 +136,11 @@ export type DebounceResult<T> = { ran: true; value: T } | { ran: false };
  * ```
  */
 export async function debounce<T>(
-  path: string,
+  path: PathLike,
   options: DebounceOptions,
   fn: () => T | Promise<T>,
 ): Promise<DebounceResult<T>> {
+  checkFunction(fn, "fn");
   using lock = await acquireIfDue(path, options);
   return lock === undefined ? { ran: false } : { ran: true, value: await fn() };
 }

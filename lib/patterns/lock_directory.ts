@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { quotePath } from "../proc/printable.ts";
 import { callLibc, cString } from "../sys/call.ts";
@@ -11,6 +12,7 @@ import { environmentVariable } from "../sys/environment.ts";
 import { EEXIST } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import { statPath } from "../sys/file.ts";
+import { absolutePath } from "../sys/path_parts.ts";
 import { libc } from "../sys/libc.ts";
 
 /**
@@ -25,7 +27,7 @@ import { libc } from "../sys/libc.ts";
  *
  * Permissions: `--allow-ffi`. See the XDG Base Directory Specification.
  *
- * @returns An absolute path, as long as `HOLDFAST_LOCK_DIR` is one.
+ * @returns An absolute path.
  * @throws {LockError} when what stands there can't be trusted.
  * @throws {SyscallError} when it can't be created.
  *
@@ -39,8 +41,9 @@ import { libc } from "../sys/libc.ts";
 export function lockDirectory(): string {
   const chosen = environmentVariable("HOLDFAST_LOCK_DIR");
   if (chosen !== undefined) {
-    makeDirectories(chosen);
-    return chosen;
+    const directory = absolutePath(chosen);
+    makeDirectories(directory);
+    return directory;
   }
   const uid = libc.geteuid();
   const runtime = [environmentVariable("XDG_RUNTIME_DIR"), `/run/user/${uid}`]
@@ -132,10 +135,11 @@ export function checkName(name: string, what: string): void {
  * @throws {RangeError} when it can be neither.
  */
 export function namedPath(
-  nameOrPath: string,
+  nameOrPath: PathLike,
   suffix: string,
   what: string,
 ): string {
+  if (typeof nameOrPath !== "string") return toPath(nameOrPath, what);
   if (nameOrPath.includes("/")) return nameOrPath;
   checkName(nameOrPath, what);
   return `${lockDirectory()}/${nameOrPath}${suffix}`;

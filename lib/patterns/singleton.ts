@@ -5,6 +5,7 @@
  */
 
 import type { FlockHandle } from "../lock/flock/flock.ts";
+import type { PathLike } from "../lock/lock_path.ts";
 import { namedPath } from "./lock_directory.ts";
 import { openAttempt } from "../acquire/budget.ts";
 
@@ -30,7 +31,7 @@ import { openAttempt } from "../acquire/budget.ts";
  * console.log(only ? "I am the one" : "there is one already");
  * ```
  */
-export function trySingleton(nameOrPath: string): FlockHandle | undefined {
+export function trySingleton(nameOrPath: PathLike): FlockHandle | undefined {
   const path = namedPath(nameOrPath, ".lock", "singleton name");
   using attempt = openAttempt(path, "exclusive");
   return attempt.try();

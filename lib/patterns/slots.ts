@@ -6,6 +6,7 @@
 
 import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockAttempt, FlockHandle } from "../lock/flock/flock.ts";
+import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { quotePath } from "../proc/printable.ts";
 import { ENOENT } from "../sys/errno.ts";
@@ -108,7 +109,7 @@ export class SlotTimeoutError extends LockError {
  * @param nameOrDirectory A name, or a path with a slash in it.
  * @throws {RangeError} when it is neither.
  */
-export function slotDirectory(nameOrDirectory: string): string {
+export function slotDirectory(nameOrDirectory: PathLike): string {
   return namedPath(nameOrDirectory, ".slots", "slot name");
 }
 
@@ -142,12 +143,13 @@ export function slotDirectory(nameOrDirectory: string): string {
  * ```
  */
 export async function acquireSlots(
-  nameOrDirectory: string,
+  nameOrDirectory: PathLike,
   options: AcquireSlotsOptions,
 ): Promise<HeldSlots> {
   const { slots, want = 1, fair = false } = options;
   checkCounts(slots, want);
-  const directory = slotDirectory(nameOrDirectory);
+  const { given, absolute } = toLockPath(slotDirectory(nameOrDirectory));
+  const directory = absolute;
   makeDirectories(directory);
   const budget = new WaitBudget(options);
   const paths = Array.from(
@@ -157,9 +159,13 @@ export async function acquireSlots(
   const mutexPath = `${directory}/scan.lock`;
   const attempts = paths.map((path) => openAttempt(path, "exclusive", options));
   const timeout = async () => {
-    const states = await readSlotFiles(paths);
+    // Without /proc nothing is known of who sits where.
+    const states = await readSlotFiles(paths).catch((error) => {
+      if (!(error instanceof LockError)) throw error;
+      return paths.map((path) => ({ slot: slotOf(path), path, holders: [] }));
+    });
     return new SlotTimeoutError(
-      directory,
+      given,
       want,
       options.timeoutMs === 0 ? 0 : budget.waitedMs,
       states,
@@ -173,7 +179,7 @@ export async function acquireSlots(
   if (fair && turn === undefined) throw await timeout();
   try {
     const target = {
-      path: directory,
+      path: given,
       fds: () => attempts.map(({ fd }) => fd),
     };
     const held = await budget.wait(target, () => {
@@ -188,7 +194,7 @@ export async function acquireSlots(
       return undefined;
     });
     if (held === undefined) throw await timeout();
-    return new HeldSlots(directory, [...held.keys()], [...held.values()]);
+    return new HeldSlots(given, [...held.keys()], [...held.values()]);
   } finally {
     for (const attempt of attempts) attempt[Symbol.dispose]();
   }
@@ -241,7 +247,9 @@ function checkCounts(slots: number, want: number): void {
  * }
  * ```
  */
-export async function readSlots(nameOrDirectory: string): Promise<SlotState[]> {
+export async function readSlots(
+  nameOrDirectory: PathLike,
+): Promise<SlotState[]> {
   const directory = slotDirectory(nameOrDirectory);
   const names = listDirectory(directory);
   if (names === -ENOENT) return [];
@@ -271,10 +279,14 @@ async function readSlotFiles(paths: readonly string[]): Promise<SlotState[]> {
   });
   const parties = readLockPartiesForNeedles(files.map(({ needle }) => needle));
   return files.map(({ path }, index) => ({
-    slot: Number(path.slice(path.lastIndexOf(".") + 1)),
+    slot: slotOf(path),
     path,
     holders: parties[index]!.holders,
   }));
+}
+
+function slotOf(path: string): number {
+  return Number(path.slice(path.lastIndexOf(".") + 1));
 }
 
 /** The taken slots as text, a line for each holder. */

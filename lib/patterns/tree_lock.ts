@@ -5,6 +5,8 @@
  */
 
 import type { FlockHandle } from "../lock/flock/flock.ts";
+import { type PathLike, toPath } from "../lock/lock_path.ts";
+import { encodePath } from "../proc/path_text.ts";
 import { ENOENT } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import { realPath } from "../sys/file.ts";
@@ -33,24 +35,27 @@ import {
  * console.log(await treeLockPath("/tmp"));
  * ```
  */
-export async function treeLockPath(directory: string): Promise<string> {
-  const canonical = realPath(directory);
+export async function treeLockPath(directory: PathLike): Promise<string> {
+  const path = toPath(directory, "directory");
+  const canonical = realPath(path);
   if (canonical === undefined) {
     throw new SyscallError("find the tree", {
       syscall: "realpath",
       errno: ENOENT,
-      path: directory,
+      path,
       advice: "create it first",
     });
   }
+  // Before anything is waited for: it may depend on the working directory.
+  const lockFiles = lockDirectory();
   const digest = await crypto.subtle.digest(
     "SHA-256",
-    new TextEncoder().encode(canonical),
+    encodePath(canonical),
   );
   const hash = new Uint8Array(digest).toHex().slice(0, 32);
   const name = canonical.slice(canonical.lastIndexOf("/") + 1)
     .replace(/[^\w.-]/g, "_").slice(0, 64) || "root";
-  return `${lockDirectory()}/tree.${name}.${hash}.lock`;
+  return `${lockFiles}/tree.${name}.${hash}.lock`;
 }
 
 /**
@@ -75,7 +80,7 @@ export async function treeLockPath(directory: string): Promise<string> {
  * ```
  */
 export async function acquireTree(
-  directory: string,
+  directory: PathLike,
   options: CoordOptions = {},
 ): Promise<FlockHandle> {
   const path = await treeLockPath(directory);

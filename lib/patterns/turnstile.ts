@@ -12,8 +12,10 @@
  */
 
 import { rejectRemoteFile } from "../fs/guard.ts";
+import { checkOptions } from "../lock/check.ts";
 import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
-import { openLockFile } from "../lock/lock_file.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
+import { openNamed } from "../lock/lock_file.ts";
 import {
   fOfdSetlk,
   fOfdSetlkw,
@@ -87,16 +89,18 @@ export const QUEUE_KIND = "queue";
 
 /** Draws the next ticket of a queue file, which is created if need be. */
 export function joinQueue(
-  path: string,
+  file: PathLike | LockPath,
   options: Pick<CoordOptions, "allowRemote" | "createParents"> = {},
 ): Turn {
+  const queue = toLockPath(file);
+  const path = queue.given;
   for (;;) {
-    const { fd, stat } = openLockFile(path, options);
+    const { fd, stat } = openNamed(queue, options);
     try {
       if (options.allowRemote !== true) rejectRemoteFile(fd, path, stat);
       fOfdSetlkw(fd, { type: "write", ...MACHINE }, { path });
       // The cleaner of lock files may have removed it just before.
-      if (!isStillNamed(path, stat)) {
+      if (!isStillNamed(queue.absolute, stat)) {
         closeFile(fd);
         continue;
       }
@@ -142,7 +146,7 @@ function drawTicket(fd: number, path: string): bigint {
  * time was up.
  */
 export async function takeTurn(
-  path: string,
+  path: LockPath | string,
   budget: WaitBudget,
   options: Pick<CoordOptions, "allowRemote" | "createParents"> = {},
 ): Promise<Turn | undefined> {
@@ -150,7 +154,7 @@ export async function takeTurn(
   try {
     const due = await budget.take(path, {
       fd: turn.fd,
-      try: () => turn.isDue(path) || undefined,
+      try: () => turn.isDue(toLockPath(path).given) || undefined,
       park: () => turn.park(),
     });
     if (due) return turn;
@@ -168,9 +172,11 @@ export interface AcquireFairOptions extends CoordOptions {
   mode?: LockMode | undefined;
 }
 
+const QUEUE_SUFFIX = ".queue";
+
 /** The queue file of a lock file. */
 export function queuePath(path: string): string {
-  return `${path}.queue`;
+  return path + QUEUE_SUFFIX;
 }
 
 /**
@@ -205,20 +211,26 @@ export function queuePath(path: string): string {
  * ```
  */
 export async function acquireFair(
-  path: string,
+  path: PathLike,
   options: AcquireFairOptions = {},
 ): Promise<FlockHandle> {
+  checkOptions(options);
+  const file = toLockPath(path);
   const { mode = "exclusive" } = options;
   const budget = new WaitBudget({
     ...options,
     // To wait in the line is to wait for the lock.
-    onWait: options.onWait && (() => options.onWait?.(busyInfo(path))),
+    onWait: options.onWait && (() => options.onWait?.(busyInfo(file))),
   });
-  using turn = await takeTurn(queuePath(path), budget, options);
+  using turn = await takeTurn(
+    file.plus(QUEUE_SUFFIX),
+    budget,
+    options,
+  );
   if (turn !== undefined) {
-    using attempt = openAttempt(path, mode, options);
-    const lock = await budget.take(path, attempt);
+    using attempt = openAttempt(file, mode, options);
+    const lock = await budget.take(file, attempt);
     if (lock !== undefined) return lock;
   }
-  throw await budget.timeoutError(path);
+  throw await budget.timeoutError(file);
 }

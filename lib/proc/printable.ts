@@ -27,8 +27,9 @@ const SHORT_ESCAPES: Readonly<Record<string, string>> = {
 /**
  * Makes the characters visible that a terminal would obey or hide.
  *
- * Control characters become `\n`, `\t`, … or `\x1b`; bidirectional overrides,
- * line separators and lone surrogates become `\u{202e}`. All other text,
+ * Control characters become `\n`, `\t`, … or `\x1b`, as bytes of a path do that
+ * are no UTF-8; C1 controls, bidirectional overrides, line separators and
+ * other lone surrogates become `\u{202e}`. All other text,
  * backslashes included, stays as it is, so the result is for reading and not
  * for parsing back. Needs no permission.
  *
@@ -67,6 +68,9 @@ export function quotePath(path: string): string {
 function escapeCharacter(character: string): string {
   const short = SHORT_ESCAPES[character];
   if (short !== undefined) return short;
-  const hex = character.codePointAt(0)!.toString(16);
-  return hex.length <= 2 ? `\\x${hex.padStart(2, "0")}` : `\\u{${hex}}`;
+  const code = character.codePointAt(0)!;
+  // A byte that is no UTF-8, as decodePath has it.
+  const isByte = code >= 0xdc80 && code <= 0xdcff;
+  const hex = (isByte ? code - 0xdc00 : code).toString(16);
+  return isByte || code < 0x80 ? `\\x${hex.padStart(2, "0")}` : `\\u{${hex}}`;
 }

@@ -1,3 +1,4 @@
+import { encodePath } from "../proc/path_text.ts";
 import { EINTR } from "./errno.ts";
 import { lastErrno } from "./libc.ts";
 
@@ -56,25 +57,23 @@ function explain(call: () => number | bigint, retried?: number): number {
   }
 }
 
-const encoder = new TextEncoder();
-
 /* To lock a file takes its path several times over, and to make bytes that a
  * C call can see costs as much as a system call. */
 let lastPath: string | undefined;
 let lastBytes: Uint8Array<ArrayBuffer> | undefined;
 
 /**
- * A path as the C library takes it: UTF-8 bytes ended by NUL. The bytes may be
- * shared with others who name the same path: they are never written to.
+ * A path as the C library takes it: bytes ended by NUL. They may be shared with
+ * others who name the same path: they are never written to.
  *
- * @throws {TypeError} when the path is empty or contains NUL.
+ * @throws {TypeError} when the path contains NUL.
  */
 export function cString(path: string): Uint8Array<ArrayBuffer> {
   if (lastBytes !== undefined && path === lastPath) return lastBytes;
   if (path.includes("\0")) {
     throw new TypeError("A path must not contain the NUL character");
   }
-  lastBytes = encoder.encode(path + "\0");
+  lastBytes = encodePath(path + "\0");
   lastPath = path;
   return lastBytes;
 }

@@ -1,3 +1,4 @@
+import { decodePath } from "../proc/path_text.ts";
 import { cString } from "./call.ts";
 import { libc } from "./libc.ts";
 
@@ -11,5 +12,11 @@ import { libc } from "./libc.ts";
 export function environmentVariable(name: string): string | undefined {
   const pointer = libc.getenv(cString(name));
   if (pointer === null) return undefined;
-  return Deno.UnsafePointerView.getCString(pointer) || undefined;
+  const value = Deno.UnsafePointerView.getCString(pointer);
+  if (!value.includes("\ufffd")) return value || undefined;
+  // A path there need not be UTF-8.
+  const view = new Deno.UnsafePointerView(pointer);
+  let length = 0;
+  while (view.getUint8(length) !== 0) length++;
+  return decodePath(new Uint8Array(view.getArrayBuffer(length)));
 }

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { bytesOfLastArguments } from "./arguments.ts";
 import { callLibc, cString } from "./call.ts";
 import { EAGAIN, ENOENT, ENOEXEC, ENOMEM } from "./errno.ts";
 import { SyscallError } from "./error.ts";
@@ -17,8 +16,7 @@ import { isSignalIgnored, resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
 function argumentVector(
   command: readonly string[],
 ): BigUint64Array<ArrayBuffer> {
-  const raw = bytesOfLastArguments(command);
-  const strings = command.map((text, index) => cArgument(text, raw[index]));
+  const strings = command.map(cArgument);
   const stringsAt = 8 * (command.length + 1);
   const length = strings.reduce((sum, { length }) => sum + length, stringsAt);
   // One buffer for both: whoever holds the pointers keeps the strings alive.
@@ -35,12 +33,8 @@ function argumentVector(
   return pointers;
 }
 
-/** An argument ended by NUL: the text, or the bytes it once was. */
-function cArgument(
-  text: string,
-  bytes?: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
-  if (bytes !== undefined) return new Uint8Array([...bytes, 0]);
+/** An argument ended by NUL. */
+function cArgument(text: string): Uint8Array<ArrayBuffer> {
   if (!text.includes("\0")) return cString(text);
   throw new TypeError("An argument must not contain the NUL character");
 }

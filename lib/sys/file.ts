@@ -6,6 +6,7 @@
  * @module
  */
 
+import { decodePath } from "../proc/path_text.ts";
 import { callLibc, cString } from "./call.ts";
 import { ENOENT, ENOTDIR, ESRCH } from "./errno.ts";
 import { SyscallError } from "./error.ts";
@@ -240,8 +241,6 @@ export function isStillNamed(path: string, file: FileStat): boolean {
     statxView.getUint32(140, true) === file.deviceMinor;
 }
 
-const decoder = new TextDecoder();
-
 /**
  * Reads from a descriptor's present offset to its end.
  *
@@ -289,12 +288,12 @@ export function readBytes(path: string): Uint8Array<ArrayBuffer> | number {
  * The text of a file that may go away at any time, such as one under
  * /proc/PID.
  *
- * @returns The text decoded as UTF-8 with replacement characters, or
+ * @returns The text, with what isn't UTF-8 as `decodePath` has it, or
  * `undefined` when the file is gone or may not be read.
  */
 export function readTextIfAny(path: string): string | undefined {
   const bytes = readBytes(path);
-  return typeof bytes === "number" ? undefined : decoder.decode(bytes);
+  return typeof bytes === "number" ? undefined : decodePath(bytes);
 }
 
 /**
@@ -314,7 +313,7 @@ export function readText(path: string): string {
         : undefined,
     });
   }
-  return decoder.decode(bytes);
+  return decodePath(bytes);
 }
 
 /**
@@ -325,9 +324,7 @@ export function readText(path: string): string {
 export function readLink(path: string): string | undefined {
   const name = cString(path);
   const length = callLibc(() => libc.readlink(name, linkBuffer, linkSize));
-  return length < 0
-    ? undefined
-    : decoder.decode(linkBuffer.subarray(0, length));
+  return length < 0 ? undefined : decodePath(linkBuffer.subarray(0, length));
 }
 
 /* PATH_MAX; decoded before anything else can run. */
@@ -365,7 +362,7 @@ export function listOpenDirectory(fd: number): string[] | number {
     for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
       const start = at + 19;
       const end = buffer.indexOf(0, start);
-      const name = decoder.decode(buffer.subarray(start, end));
+      const name = decodePath(buffer.subarray(start, end));
       if (name !== "." && name !== "..") names.push(name);
     }
   }
@@ -385,5 +382,5 @@ export function realPath(path: string): string | undefined {
   // PATH_MAX bytes are what realpath(3) may write.
   const buffer = new Uint8Array(4096);
   if (libc.realpath(cString(path), buffer) === null) return undefined;
-  return decoder.decode(buffer.subarray(0, buffer.indexOf(0)));
+  return decodePath(buffer.subarray(0, buffer.indexOf(0)));
 }

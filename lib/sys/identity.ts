@@ -8,7 +8,7 @@ import { parsePidStat } from "../proc/pid_stat.ts";
 import { callLibc } from "./call.ts";
 import { ESRCH } from "./errno.ts";
 import { readLink, readTextIfAny } from "./file.ts";
-import { libc } from "./libc.ts";
+import { hasFfi, libc } from "./libc.ts";
 import { readCommandLine, userName } from "./process.ts";
 
 /** Who a process is. What can't be learnt is `null`. */
@@ -58,11 +58,6 @@ let own: ProcessIdentity | undefined;
  */
 export function readOwnIdentity(): ProcessIdentity {
   return own ??= hasFfi() ? readByFfi() : readByDeno();
-}
-
-/** Whether libc may be called without asking anybody. */
-export function hasFfi(): boolean {
-  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }
 
 function readByFfi(): ProcessIdentity {

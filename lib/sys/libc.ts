@@ -122,6 +122,8 @@ const SYMBOLS = {
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
   // char *realpath(const char *path, char *resolved_path)
   realpath: { parameters: ["buffer", "buffer"], result: "pointer" },
+  // char *getcwd(char *buf, size_t size)
+  getcwd: { parameters: ["buffer", "usize"], result: "pointer" },
   // int mkdir(const char *pathname, mode_t mode)
   mkdir: { parameters: ["buffer", "u32"], result: "i32" },
   // int link(const char *oldpath, const char *newpath)
@@ -348,6 +350,11 @@ export const libc: Libc = Object.create(
     },
   }),
 );
+
+/** Whether libc may be called without asking anybody. */
+export function hasFfi(): boolean {
+  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+}
 
 let errnoView: Deno.UnsafePointerView | undefined;
 

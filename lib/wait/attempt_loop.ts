@@ -1,3 +1,4 @@
+import { checkFunction, checkNumber, rejectArgument } from "../lock/check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { hasWaiters, takeTurn } from "./waiter_queue.ts";
 import type { WakeSource } from "./wake.ts";
@@ -39,9 +40,11 @@ export interface AttemptResult<T> {
 /**
  * Checks a timeout given by a caller.
  *
- * @throws {RangeError} when it is negative or not a number.
+ * @throws {RangeError} when it is negative or NaN.
+ * @throws {TypeError} when it is no number.
  */
 export function checkTimeout(timeoutMs: number): void {
+  checkNumber(timeoutMs, "timeoutMs");
   if (!(timeoutMs >= 0)) {
     throw new RangeError(
       `timeoutMs must be 0 or more milliseconds, got ${timeoutMs}`,
@@ -70,6 +73,10 @@ export async function attemptUntil<T>(
     clock = systemClock,
   } = options;
   checkTimeout(timeoutMs);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    rejectArgument("signal", "an AbortSignal", signal);
+  }
+  if (onBusy !== undefined) checkFunction(onBusy, "onWait");
   signal?.throwIfAborted();
   const start = clock.now();
   const leftMs = () => Math.max(0, start + timeoutMs - clock.now());

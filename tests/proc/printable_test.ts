@@ -7,7 +7,7 @@ const CASES: [name: string, text: string, shown: string][] = [
   ["clean text and backslash stay", "/tmp/é 日 😀 \\n", "/tmp/é 日 😀 \\n"],
   ["common controls", "\b\t\n\v\f\r", "\\b\\t\\n\\v\\f\\r"],
   ["escape, NUL and DEL", "\0\x1b[31m\x7f", "\\x00\\x1b[31m\\x7f"],
-  ["C1 controls", "\x80\x9b31m\x9f\xa0", "\\x80\\x9b31m\\x9f\xa0"],
+  ["C1 controls", "\x80\x9b31m\x9f\xa0", "\\u{80}\\u{9b}31m\\u{9f}\xa0"],
   [
     "bidirectional overrides",
     "a\u202egpj.exe\u2066\u2069\u200e\u061c",
@@ -15,6 +15,7 @@ const CASES: [name: string, text: string, shown: string][] = [
   ],
   ["separators", "a\u2028b\u2029", "a\\u{2028}b\\u{2029}"],
   ["lone surrogates", "\ud800x\udfff", "\\u{d800}x\\u{dfff}"],
+  ["bytes of a path that are no UTF-8", "\udc80x\udcff", "\\x80x\\xff"],
   ["replacement character stays", "\ufffd", "\ufffd"],
 ];
 
@@ -46,7 +47,9 @@ Deno.test("quotePath can be undone, so no two paths look alike", () => {
       /\\(?:x([0-9a-f]{2})|u\{([0-9a-f]+)\}|(.))/g,
       (_, byte, point, letter) =>
         letter === undefined
-          ? String.fromCodePoint(parseInt(byte ?? point, 16))
+          ? String.fromCodePoint(
+            parseInt(byte ?? point, 16) + (byte >= "80" ? 0xdc00 : 0),
+          )
           : { b: "\b", t: "\t", n: "\n", v: "\v", f: "\f", r: "\r" }[
             letter as string
           ] ?? letter,

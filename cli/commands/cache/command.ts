@@ -8,13 +8,14 @@ import { evict, getOrBuild } from "../../../lib/patterns/cache.ts";
 import { CACHE_SPEC } from "./spec.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
+import { checkUtf8 } from "../../args/utf8.ts";
 import { writeOut } from "../../ui/output.ts";
 import {
   CommandFailure,
   pipeCommand,
   readCommand,
 } from "../transform/pipe_command.ts";
-import { absolutePath } from "../run/take_flock.ts";
+import { absolutePath } from "../../../lib/sys/path_parts.ts";
 import { readWaitOptions } from "../../args/wait_options.ts";
 
 /** Runs the subcommand and gives the exit code. */
@@ -24,6 +25,7 @@ export async function cacheCommand(args: string[]): Promise<number> {
   if (directory === undefined) throw new UsageError("missing directory");
   if (key === undefined) throw new UsageError("missing key");
   if (others.length > 0) throw new UsageError("only one key at a time");
+  checkUtf8([directory, key], "the directory and key of a cache");
   const cache = { ...readWaitOptions(options), directory };
   const asPath = options.flag("path");
   try {

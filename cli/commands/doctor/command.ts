@@ -17,6 +17,7 @@ import { DOCTOR_SPEC } from "./spec.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import type { ProbeMatrix } from "./probe.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
+import { checkUtf8 } from "../../args/utf8.ts";
 import { writeOut } from "../../ui/output.ts";
 
 /** Exit code when the kind asked for is not safe somewhere. */
@@ -40,6 +41,7 @@ export async function doctorCommand(args: string[]): Promise<number> {
   }
   const paths = [...options.operands, ...options.afterDashes ?? []];
   if (paths.length === 0) throw new UsageError("missing path");
+  if (options.flag("probe")) checkUtf8(paths, "a path to --probe");
   const kind = (options.value("kind") ?? "flock") as LockKind;
   const reports: Report[] = [];
   for (const path of paths) {

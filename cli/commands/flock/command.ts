@@ -23,6 +23,7 @@ import {
   ENOSPC,
   EROFS,
 } from "../../../lib/sys/errno.ts";
+import { LockPath } from "../../../lib/lock/lock_path.ts";
 import { cString } from "../../../lib/sys/call.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
 import {
@@ -39,7 +40,6 @@ import { isInheritable } from "../../../lib/sys/inheritance.ts";
 import { libc } from "../../../lib/sys/libc.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { FLOCK_SPEC } from "./spec.ts";
-import { checkPaths } from "../../args/lock_paths.ts";
 import {
   type ParsedOptions,
   parseOptions,
@@ -97,7 +97,6 @@ export async function flockCommand(args: string[]): Promise<number> {
       return EXIT.OK;
     }
     const request = readRequest(options);
-    if ("path" in request.target) await checkPaths([request.target.path]);
     return await lockAndRun(request);
   } catch (error) {
     return await explain(error);
@@ -259,8 +258,9 @@ async function lockAndRun(request: FlockRequest): Promise<number> {
   }
   if (command === undefined) return EXIT.OK;
   // Never released here: the lock lasts as long as anybody has the descriptor.
+  const name = "path" in target ? target.path : `file descriptor ${target.fd}`;
   const handle = new FlockHandle(
-    "path" in target ? target.path : `file descriptor ${target.fd}`,
+    new LockPath(name, name),
     fd,
     request.operation === "shared" ? "shared" : "exclusive",
   );

@@ -19,6 +19,7 @@ import {
   NODE_WIDTH,
   type PlacedEdge,
 } from "./graph_layout.ts";
+import { checkUtf8 } from "../../args/utf8.ts";
 import { PAGE_SCRIPT } from "./page_script.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 import { isWaiting, type Row, toRows } from "./row.ts";
@@ -33,7 +34,10 @@ export function writePage(
   const host = readTextIfAny("/proc/sys/kernel/hostname")?.trim() ?? "";
   const page = renderPage(table, deadlocks, host);
   if (file === "-") writeOut(page);
-  else Deno.writeTextFileSync(file, page);
+  else {
+    checkUtf8([file], "the file of a page");
+    Deno.writeTextFileSync(file, page);
+  }
 }
 
 /** More boxes than this can't be taken in; the table has them all. */

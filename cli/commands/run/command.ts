@@ -6,7 +6,6 @@
 
 import { changeDirectory, setEnvironment } from "../../../lib/sys/exec.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
-import { checkPaths } from "../../args/lock_paths.ts";
 import {
   type ParsedOptions,
   parseOptions,
@@ -82,7 +81,6 @@ async function readRequest(options: ParsedOptions): Promise<RunRequest> {
   if (options.operands.length === 0 && !needsNoPath) {
     throw new UsageError("missing lock file");
   }
-  await checkPaths(options.operands);
   const singleton = options.flag("singleton");
   const quiet = options.flag("quiet") || singleton;
   const verbose = options.flag("verbose") && !quiet;

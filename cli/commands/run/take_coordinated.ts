@@ -9,7 +9,8 @@ import { LockGroup } from "../../../lib/lock/lock_set.ts";
 import { parseDuration } from "../../args/duration.ts";
 import { UsageError } from "../../args/parse.ts";
 import type { RunRequest, TakenLock } from "./request.ts";
-import { absolutePath, take as takeFlock } from "./take_flock.ts";
+import { absolutePath } from "../../../lib/sys/path_parts.ts";
+import { take as takeFlock } from "./take_flock.ts";
 import { waitByLibrary } from "./wait_by_library.ts";
 
 /** Ways to take the lock that exclude each other. */

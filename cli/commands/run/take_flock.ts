@@ -21,7 +21,8 @@ import {
   replacedTooOften,
 } from "../../../lib/lock/named_file.ts";
 import type { OpenedLockFile } from "../../../lib/lock/lock_file.ts";
-import { isStillNamed, readLink } from "../../../lib/sys/file.ts";
+import { isStillNamed } from "../../../lib/sys/file.ts";
+import { absolutePath } from "../../../lib/sys/path_parts.ts";
 import type { RunRequest, TakenLock } from "./request.ts";
 
 /** One lock file on its way to being locked. */
@@ -148,9 +149,4 @@ async function waitFor(
   });
   if (lock === undefined) notice.sayBusy();
   return lock;
-}
-
-/** A path as it can be used from any directory. */
-export function absolutePath(path: string): string {
-  return path.startsWith("/") ? path : `${readLink("/proc/self/cwd")}/${path}`;
 }

@@ -17,7 +17,7 @@ import { parseDuration } from "../../args/duration.ts";
 import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
 import type { RunRequest, TakenLock } from "./request.ts";
-import { absolutePath } from "./take_flock.ts";
+import { absolutePath } from "../../../lib/sys/path_parts.ts";
 import { StatusLine } from "../../ui/terminal.ts";
 
 /** Takes the one lock. */

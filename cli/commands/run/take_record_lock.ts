@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readRangeHolders } from "../../../lib/inspect/range_holders.ts";
+import { readRangeHoldersIfAny } from "../../../lib/inspect/range_holders.ts";
 import type { RecordLockKind } from "../../../lib/lock/record/record_lock.ts";
 import {
   blockAttempt,
@@ -41,7 +41,7 @@ export async function take(
       },
       try: () => attempt.try(),
       block: (options) => blockAttempt(path, attempt, { ...options, mode }),
-      readHolders: () => readRangeHolders(path, attempt.span, mode),
+      readHolders: () => readRangeHoldersIfAny(path, attempt.span, mode),
       [Symbol.dispose]: () => attempt[Symbol.dispose](),
     };
   });

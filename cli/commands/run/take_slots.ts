@@ -5,10 +5,10 @@
  */
 
 import { acquireSlots, slotDirectory } from "../../../lib/patterns/slots.ts";
-import { readHolders } from "../../../lib/inspect/holder.ts";
+import { readHoldersIfAny } from "../../../lib/inspect/holder.ts";
 import { readCount } from "../../args/count.ts";
 import type { RunRequest, TakenLock } from "./request.ts";
-import { absolutePath } from "./take_flock.ts";
+import { absolutePath } from "../../../lib/sys/path_parts.ts";
 import { waitByLibrary } from "./wait_by_library.ts";
 
 /** Takes slots of the name given in place of a lock file. */
@@ -31,6 +31,6 @@ export function takeSlots(
   }, () => {
     const directory = slotDirectory(name);
     return Array.from({ length: slots }, (_, slot) => slot)
-      .flatMap((slot) => readHolders(`${directory}/slot.${slot}`));
+      .flatMap((slot) => readHoldersIfAny(`${directory}/slot.${slot}`));
   });
 }

@@ -8,7 +8,7 @@ import {
   formatHolder,
   type HolderInfo,
   NO_HOLDERS_RECORDED,
-  readHolders,
+  readHoldersIfAny,
 } from "../../../lib/inspect/holder.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { LockTimeoutError } from "../../../lib/wait/lock_timeout_error.ts";
@@ -46,7 +46,7 @@ export class WaitNotice implements Disposable {
   constructor(
     path: string,
     request: NoticeRequest,
-    holders: () => HolderInfo[] = () => readHolders(path),
+    holders: () => HolderInfo[] = () => readHoldersIfAny(path),
   ) {
     this.#readHolders = holders;
     this.#path = path;

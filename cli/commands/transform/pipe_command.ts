@@ -12,6 +12,7 @@ import {
 } from "../../../lib/sys/signals.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
+import { checkUtf8 } from "../../args/utf8.ts";
 import { writeError } from "../../ui/output.ts";
 
 /** A command has failed, which has been said or is its own affair. */
@@ -135,6 +136,7 @@ class EndingSignals implements Disposable {
 /** The command after `--`. */
 export function readCommand(options: ParsedOptions): readonly string[] {
   const { afterDashes = [] } = options;
+  checkUtf8(afterDashes, "an argument of this command's command");
   if (afterDashes.length > 0) return afterDashes;
   throw new UsageError("missing command", { hint: "Write it after --" });
 }

@@ -19,6 +19,8 @@ import {
   NamedFile,
   type NamedFileOptions,
 } from "../named_file.ts";
+import { checkDescriptor, checkOptions, rejectArgument } from "../check.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
 
 export type { FlockOptions } from "../named_file.ts";
 
@@ -32,6 +34,13 @@ const LOCK_OPERATIONS: Readonly<Record<LockMode, number>> = {
   shared: 1,
   exclusive: 2,
 };
+/** @throws {TypeError} when a value is no mode. */
+export function checkMode(mode: LockMode): void {
+  if (mode !== "exclusive" && mode !== "shared") {
+    rejectArgument("mode", '"exclusive" or "shared"', mode);
+  }
+}
+
 const LOCK_NB = 4;
 const LOCK_UN = 8;
 
@@ -45,6 +54,8 @@ const LOCK_UN = 8;
 export class FlockHandle implements HeldLock {
   /** The path it was taken by. */
   readonly path: string;
+  /** The same from the root, wherever this process has gone since. */
+  readonly absolutePath: string;
   /** The descriptor that carries the lock. Don't close it. */
   readonly fd: number;
   #mode: LockMode;
@@ -52,8 +63,9 @@ export class FlockHandle implements HeldLock {
   #open = true;
 
   /** Made by `tryFlock`, `blockFlock` and `acquire`, which hold the lock. */
-  constructor(path: string, fd: number, mode: LockMode) {
-    this.path = path;
+  constructor(path: LockPath, fd: number, mode: LockMode) {
+    this.path = path.given;
+    this.absolutePath = path.absolute;
     this.fd = fd;
     this.#mode = mode;
   }
@@ -131,6 +143,8 @@ export function tryFlockFd(
   mode: LockMode,
   path?: string,
 ): boolean {
+  checkMode(mode);
+  checkDescriptor(fd);
   const operation = LOCK_OPERATIONS[mode] | LOCK_NB;
   const result = callLibc(() => libc.flock(fd, operation));
   if (result === -EAGAIN) return false;
@@ -154,6 +168,8 @@ export function blockFlockFd(
   options: BlockOptions & { path?: string } = {},
 ): boolean {
   const { timeoutMs = Infinity, onTick, tickMs } = options;
+  checkMode(mode);
+  checkDescriptor(fd);
   const operation = LOCK_OPERATIONS[mode];
   const result = withInterruptTimer(
     () => callLibcOnce(() => libc.flock(fd, operation)),
@@ -170,6 +186,7 @@ export function blockFlockFd(
  * @throws {SyscallError} when the descriptor isn't open.
  */
 export function unlockFlockFd(fd: number, path?: string): void {
+  checkDescriptor(fd);
   const result = callLibc(() => libc.flock(fd, LOCK_UN));
   if (result >= 0) return;
   throw new SyscallError(`unlock${path === undefined ? ` ${fd}` : ""}`, {
@@ -229,15 +246,21 @@ export interface BlockOptions {
  * and is opened anew when the name has come to mean another file.
  */
 export class FlockAttempt implements Disposable {
-  readonly #path: string;
+  readonly #path: LockPath;
   readonly #mode: LockMode;
   readonly #named: NamedFile;
 
   /** Opens nothing yet. */
-  constructor(path: string, mode: LockMode, options: NamedFileOptions) {
-    this.#path = path;
+  constructor(
+    path: PathLike | LockPath,
+    mode: LockMode,
+    options: NamedFileOptions,
+  ) {
+    this.#path = toLockPath(path);
+    checkMode(mode);
+    checkOptions(options);
     this.#mode = mode;
-    this.#named = new NamedFile(path, options);
+    this.#named = new NamedFile(this.#path, options);
   }
 
   /** The open file; opens it if need be. */
@@ -253,7 +276,7 @@ export class FlockAttempt implements Disposable {
   /** Takes the lock if it is free; the handle then owns the descriptor. */
   try(): FlockHandle | undefined {
     return this.#named.lock(({ fd }) =>
-      this.#handleIf(tryFlockFd(fd, this.#mode, this.#path), fd)
+      this.#handleIf(tryFlockFd(fd, this.#mode, this.#path.given), fd)
     );
   }
 
@@ -281,7 +304,7 @@ export class FlockAttempt implements Disposable {
       const isHeld = blockFlockFd(fd, this.#mode, {
         ...options,
         timeoutMs: Math.max(0, deadline - performance.now()),
-        path: this.#path,
+        path: this.#path.given,
       });
       return this.#handleIf(isHeld, fd);
     });
@@ -310,6 +333,7 @@ export class FlockAttempt implements Disposable {
  * @param options How to open it.
  * @returns The held lock, or `undefined` when somebody else holds it.
  * @throws {SyscallError} when it can't be opened or locked.
+ * @throws {TypeError} when an argument is of the wrong type.
  *
  * @example
  * ```ts
@@ -320,7 +344,7 @@ export class FlockAttempt implements Disposable {
  * ```
  */
 export function tryFlock(
-  path: string,
+  path: PathLike,
   mode: LockMode = "exclusive",
   options: FlockOptions = {},
 ): FlockHandle | undefined {
@@ -359,7 +383,7 @@ export function tryFlock(
  * ```
  */
 export function blockFlock(
-  path: string,
+  path: PathLike,
   mode: LockMode = "exclusive",
   options: FlockOptions & BlockOptions = {},
 ): FlockHandle | undefined {

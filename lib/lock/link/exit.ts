@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hasFfi } from "../../sys/identity.ts";
+import { hasFfi } from "../../sys/libc.ts";
 import {
   isSignalIgnored,
   sendSignal,

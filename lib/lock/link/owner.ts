@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isUtf8Path } from "../../proc/path_text.ts";
 import { printable, quotePath } from "../../proc/printable.ts";
 import { LockError, SyscallError } from "../../sys/error.ts";
 import { EACCES, ELOOP, ENOENT } from "../../sys/errno.ts";
@@ -19,8 +20,8 @@ import {
   readToEnd,
   statFd,
 } from "../../sys/file.ts";
+import { hasFfi } from "../../sys/libc.ts";
 import {
-  hasFfi,
   judgeLiveness,
   type LivenessVerdict,
   type ProcessIdentity,
@@ -67,6 +68,18 @@ export class ForeignLinkLockError extends LockError {
     );
     this.path = path;
     this.reason = reason;
+  }
+}
+
+/**
+ * The runtime's own calls, which work without `--allow-ffi`, would take another
+ * name for one that isn't UTF-8.
+ *
+ * @throws {ForeignLinkLockError} for such a name.
+ */
+export function checkLinkPath(path: string): void {
+  if (!isUtf8Path(path)) {
+    throw new ForeignLinkLockError(path, "its name is not UTF-8");
   }
 }
 
@@ -332,6 +345,7 @@ export function explain(
  * ```
  */
 export function readLinkLockOwner(path: string): LinkLockOwner | undefined {
+  checkLinkPath(path);
   return readStoredOwner(path)?.owner;
 }
 
@@ -351,7 +365,7 @@ export function readLinkLockOwner(path: string): LinkLockOwner | undefined {
  * ```
  */
 export function readLinkLockMessage(path: string): string | undefined {
-  return readStoredOwner(path)?.owner.message ?? undefined;
+  return readLinkLockOwner(path)?.message ?? undefined;
 }
 
 /** The owner on one printable line. */

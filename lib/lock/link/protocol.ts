@@ -9,6 +9,7 @@
 import { quotePath } from "../../proc/printable.ts";
 import { readOwnIdentity } from "../../sys/identity.ts";
 import {
+  checkLinkPath,
   explain,
   ForeignLinkLockError,
   formatLinkOwner,
@@ -34,6 +35,7 @@ export class LinkNames {
     if (path === "" || path.endsWith("/")) {
       throw new TypeError(`A link lock must be named: ${quotePath(path)}`);
     }
+    checkLinkPath(path);
     this.path = path;
     this.directory = dirname(path);
     const base = path.slice(path.lastIndexOf("/") + 1);

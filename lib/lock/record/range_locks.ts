@@ -11,6 +11,8 @@
 import { closeFile } from "../../sys/file.ts";
 import type { BlockOptions } from "../flock/flock.ts";
 import { openLockFile, type OpenLockFileOptions } from "../lock_file.ts";
+import { checkDescriptor, checkWord } from "../check.ts";
+import { type PathLike, toPath } from "../lock_path.ts";
 import {
   type BlockingLock,
   type ByteRange,
@@ -49,9 +51,9 @@ export class LockableFile implements Disposable {
    * @throws {SyscallError} when it can't be opened or created.
    * @throws {LockError} when what stands there can't be a lock file.
    */
-  constructor(path: string, options: OpenLockFileOptions = {}) {
-    this.path = path;
-    this.fd = openLockFile(path, options).fd;
+  constructor(path: PathLike, options: OpenLockFileOptions = {}) {
+    this.path = toPath(path);
+    this.fd = openLockFile(this.path, options).fd;
   }
 
   /** Closes the file, which releases its OFD locks; again does nothing. */
@@ -67,8 +69,15 @@ export class LockableFile implements Disposable {
   }
 }
 
+function commandsOf(kind: RecordLockKind) {
+  checkWord(kind, Object.keys(RECORD_LOCK_COMMANDS), "kind");
+  return RECORD_LOCK_COMMANDS[kind];
+}
+
 function descriptorOf(file: DescriptorOwner): number {
-  return typeof file === "number" ? file : file.fd;
+  const fd = typeof file === "number" ? file : file?.fd;
+  checkDescriptor(fd, "file");
+  return fd;
 }
 
 function set(
@@ -76,7 +85,7 @@ function set(
   type: RecordLockType,
   { kind = "ofd", ...range }: RangeLockOptions,
 ): boolean {
-  return RECORD_LOCK_COMMANDS[kind].set(descriptorOf(file), { type, ...range });
+  return commandsOf(kind).set(descriptorOf(file), { type, ...range });
 }
 
 function setWait(
@@ -85,7 +94,7 @@ function setWait(
   options: RangeLockOptions & BlockOptions,
 ): boolean {
   const { kind = "ofd", timeoutMs, onTick, tickMs, ...range } = options;
-  return RECORD_LOCK_COMMANDS[kind].setWait(
+  return commandsOf(kind).setWait(
     descriptorOf(file),
     { type, ...range },
     { timeoutMs, onTick, tickMs },
@@ -193,7 +202,7 @@ export function testLock(
   type: "read" | "write",
   { kind = "ofd", ...range }: RangeLockOptions = {},
 ): BlockingLock | undefined {
-  return RECORD_LOCK_COMMANDS[kind].get(descriptorOf(file), { type, ...range });
+  return commandsOf(kind).get(descriptorOf(file), { type, ...range });
 }
 
 /** What {@linkcode lockf} does, after the F_ constants of lockf(3). */

@@ -24,6 +24,7 @@ import { SyscallError } from "../../sys/error.ts";
 import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
 import { libc } from "../../sys/libc.ts";
 import { parkCall, type ParkedCall } from "../../sys/parked_call.ts";
+import { checkBigint, checkWord } from "../check.ts";
 import type { BlockOptions } from "../flock/flock.ts";
 
 /**
@@ -117,18 +118,11 @@ const UNMOVED_SIZE = 128;
 
 function encode(request: RecordLockRequest): void {
   const { type, startByte = 0n, lengthBytes = 0n, whence } = request;
-  const typeNumber = TYPES[type];
-  const whenceNumber = whence === undefined ? 0 : WHENCES[whence];
-  // From untyped callers: 0 would be a read lock.
-  if (typeNumber === undefined || whenceNumber === undefined) {
-    throw new TypeError(
-      typeNumber === undefined
-        ? `A record lock's type is read, write or unlock, got ${type}`
-        : `A range's whence is set, current or end, got ${whence}`,
-    );
-  }
-  int16[0] = typeNumber;
-  int16[1] = whenceNumber;
+  // What isn't in the tables would become 0, a read lock.
+  if (TYPES[type] === undefined) checkWord(type, Object.keys(TYPES), "type");
+  if (whence !== undefined) checkWord(whence, Object.keys(WHENCES), "whence");
+  int16[0] = TYPES[type];
+  int16[1] = whence === undefined ? 0 : WHENCES[whence];
   int64[1] = checkOffset(startByte, "startByte");
   int64[2] = checkOffset(lengthBytes, "lengthBytes");
   // OFD commands refuse any other pid.
@@ -139,6 +133,7 @@ const MAX_OFFSET = 2n ** 63n - 1n;
 
 /** A typed array would silently keep the lower 64 bits. */
 function checkOffset(value: bigint, name: string): bigint {
+  checkBigint(value, name);
   if (value > MAX_OFFSET || value < -MAX_OFFSET) {
     throw new RangeError(`${name} must fit a signed 64-bit offset`);
   }

@@ -8,10 +8,17 @@ import { LockError } from "../../sys/error.ts";
 import { closeFile, type FileStat } from "../../sys/file.ts";
 import type { ParkedCall } from "../../sys/parked_call.ts";
 import { quotePath } from "../../proc/printable.ts";
-import type { BlockOptions, FlockOptions, LockMode } from "../flock/flock.ts";
+import { checkBigint, checkOptions, checkWord } from "../check.ts";
+import {
+  type BlockOptions,
+  checkMode,
+  type FlockOptions,
+  type LockMode,
+} from "../flock/flock.ts";
 import type { HeldLock } from "../held_lock.ts";
 import { setDescriptorInheritable } from "../../sys/inheritance.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
 import { NamedFile, type NamedFileOptions } from "../named_file.ts";
 import {
   type ByteSpan,
@@ -52,7 +59,10 @@ const MAX_OFFSET = 2n ** 63n - 1n;
  * largest possible offset.
  */
 export function rangeToSpan(range: ByteRange = {}): ByteSpan {
+  checkOptions(range, "range");
   const { startByte = 0n, lengthBytes = 0n } = range;
+  checkBigint(startByte, "startByte");
+  checkBigint(lengthBytes, "lengthBytes");
   if (startByte < 0n) {
     throw new RangeError(`startByte must be 0 or more, got ${startByte}`);
   }
@@ -186,7 +196,7 @@ export class RecordLockAttempt implements Disposable {
   readonly span: ByteSpan;
   /** Other programs unlock a range and keep the file open. */
   readonly isReleasedSilently = true;
-  readonly #path: string;
+  readonly #path: LockPath;
   readonly #kind: RecordLockKind;
   readonly #mode: LockMode;
   readonly #named: NamedFile;
@@ -196,11 +206,17 @@ export class RecordLockAttempt implements Disposable {
    *
    * @throws {RangeError} when there is no such range.
    */
-  constructor(path: string, options: RecordLockTarget & NamedFileOptions) {
-    this.#path = path;
+  constructor(
+    path: PathLike | LockPath,
+    options: RecordLockTarget & NamedFileOptions,
+  ) {
+    this.#path = toLockPath(path);
+    checkOptions(options);
     this.#kind = options.kind ?? "ofd";
     this.#mode = options.mode ?? "exclusive";
-    this.#named = new NamedFile(path, options);
+    checkWord(this.#kind, Object.keys(RECORD_LOCK_COMMANDS), "kind");
+    checkMode(this.#mode);
+    this.#named = new NamedFile(this.#path, options);
     this.span = rangeToSpan(options.range);
   }
 
@@ -218,7 +234,7 @@ export class RecordLockAttempt implements Disposable {
   try(): RecordLockHandle | undefined {
     return this.#lock((file, request) =>
       !this.#isOwn(file, request) &&
-      RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.#path)
+      RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.#path.given)
     );
   }
 
@@ -248,14 +264,16 @@ export class RecordLockAttempt implements Disposable {
     return this.#lock((file, request) => {
       if (this.#isOwn(file, request)) {
         throw new LockError(
-          `Cannot wait for the lock on ${quotePath(this.#path)}: this very ` +
+          `Cannot wait for the lock on ${
+            quotePath(this.#path.given)
+          }: this very ` +
             "process holds a POSIX lock on the same bytes; release that first",
         );
       }
       return RECORD_LOCK_COMMANDS[this.#kind].setWait(file.fd, request, {
         ...options,
         timeoutMs: Math.max(0, deadline - performance.now()),
-        path: this.#path,
+        path: this.#path.given,
       });
     });
   }
@@ -280,7 +298,7 @@ export class RecordLockAttempt implements Disposable {
     const request = recordLockRequest(this.span, this.#mode);
     return this.#named.lock((file) =>
       lockFile(file, request)
-        ? new RecordLockHandle(this.#path, file, this.#kind, {
+        ? new RecordLockHandle(this.#path.given, file, this.#kind, {
           ...this.span,
           mode: this.#mode,
         })
@@ -325,7 +343,7 @@ export class RecordLockAttempt implements Disposable {
  * ```
  */
 export function tryRecordLock(
-  path: string,
+  path: PathLike,
   options: RecordLockOptions = {},
 ): RecordLockHandle | undefined {
   using attempt = new RecordLockAttempt(path, options);

@@ -155,7 +155,7 @@ Deno.test("what can't be a range is refused, each with its reason", () => {
   assertThrows(
     () => fOfdSetlk(file.fd, { type: "exclusive" as "write" }),
     TypeError,
-    "read, write or unlock",
+    `"read", "write" or "unlock"`,
   );
   assertThrows(
     () => fSetlk(9999, write, "/some/path"),
