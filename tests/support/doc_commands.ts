@@ -1,3 +1,7 @@
+import { fromFileUrl } from "@std/path/from-file-url";
+
+const NEW_SESSION = fromFileUrl(new URL("./new_session.ts", import.meta.url));
+
 /** A piece of shell in a page of documentation. */
 export interface DocStep {
   /** The line it begins at. */
@@ -87,8 +91,17 @@ export async function runSteps(
         kind === "run" ? "-eu" : "-u"
       } ${name} >${name}.out 2>&1 </dev/null; echo $? >${name}.code`;
   }).join("\n");
-  const child = new Deno.Command("setsid", {
-    args: ["bash", "-c", `${script}\n:`],
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-check",
+      "--allow-ffi",
+      NEW_SESSION,
+      "bash",
+      "-c",
+      `${script}\n:`,
+    ],
     cwd: directory,
     env: { PATH: path, NO_COLOR: "1", CDPATH: "" },
     stdin: "null",
@@ -97,7 +110,7 @@ export async function runSteps(
   }).spawn();
   await child.status;
   try {
-    // setsid became the shell: its process group has its pid.
+    // It became the shell: its process group has its pid.
     Deno.kill(-child.pid, "SIGKILL");
   } catch {
     // Nothing of it is left.

@@ -37,9 +37,14 @@ Deno.test("ignoreSignal, isSignalIgnored, resetSignal", () => {
 
 Deno.test("isInForeground: not without a terminal", async () => {
   const url = new URL("../../lib/sys/signals.ts", import.meta.url).href;
-  const { stdout } = await new Deno.Command("setsid", {
+  const session = new URL("../support/new_session.ts", import.meta.url);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
-      "-w",
+      "run",
+      "--quiet",
+      "--no-check",
+      "--allow-ffi",
+      session.pathname,
       Deno.execPath(),
       "eval",
       "--quiet",

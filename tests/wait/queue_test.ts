@@ -6,6 +6,7 @@ import { HelperProcess } from "../support/helper_process.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
 import { settle } from "../support/manual_clock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
+import { type Guard, needs, unless } from "../support/programs.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const WAITERS = 1000;
@@ -199,20 +200,20 @@ Deno.test("a process that waits can exit, and its event loop ends with the wait"
   assertEquals(ends.code, 0);
 });
 
-const UNSHARE = await canUnshare();
+const namespaces = needsUserNamespaces();
 
-async function canUnshare(): Promise<boolean> {
-  const { success } = await new Deno.Command("unshare", {
-    args: ["-Ur", "true"],
-  }).output().catch(() => ({ success: false }));
-  if (!success) console.log("no user namespaces here: one test is skipped");
-  return success;
+function needsUserNamespaces(): Guard {
+  const guard = needs("unshare");
+  if (guard.ignore) return guard;
+  const { success } = new Deno.Command("unshare", { args: ["-Ur", "true"] })
+    .outputSync();
+  return unless(success ? undefined : "no user namespaces here");
 }
 
 Deno.test({
-  name:
-    "with enough calls parked and no inotify instance left, acquire polls and says so",
-  ignore: !UNSHARE,
+  name: "with enough calls parked and no inotify instance left, acquire " +
+    `polls and says so${namespaces.suffix}`,
+  ignore: namespaces.ignore,
   async fn() {
     using dir = new TempDir();
     const path = dir.join("a.lock");

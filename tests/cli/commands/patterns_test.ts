@@ -84,7 +84,9 @@ Deno.test("run --cpus: the command runs on the CPUs that it is told", async () =
   const show = [
     "sh",
     "-c",
-    'echo "$HOLDFAST_CPUS"; grep Cpus_allowed_list /proc/self/status',
+    'echo "$HOLDFAST_CPUS"; while IFS= read -r line; do ' +
+    'case $line in Cpus_allowed_list*) echo "$line";; esac; ' +
+    "done </proc/self/status",
   ];
   for (const way of [[], ["--exec"]]) {
     const text = printed(

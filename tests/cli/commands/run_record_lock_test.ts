@@ -21,7 +21,9 @@ import { TempDir } from "../../support/temp_dir.ts";
 /** A command that prints the locks on a file, each as type and range. */
 function listLocks(path: string): string[] {
   const script = 'i=$(stat -c %i "$1"); ' +
-    'awk -v i=":$i\\$" \'$6 ~ i { print $2, $4, $7 "-" $8 }\' /proc/locks';
+    "while read -r _ type _ mode _ file start end; do " +
+    'case $file in *:$i) echo "$type $mode $start-$end";; esac; ' +
+    "done </proc/locks";
   return ["sh", "-c", script, "sh", path];
 }
 

@@ -8,6 +8,7 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import { flockCommand, holdFlock } from "../../support/foreign_flock.ts";
+import { asNobody, needsNobody } from "../../support/nobody.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 /** All that README lists for `run`. */
@@ -220,24 +221,21 @@ Deno.test("run: hostile lock files, one sentence and the right code", async () =
   assertEquals((await run([path, "--", "true"])).code, 0, "a directory");
 });
 
+const nobody = needsNobody();
+
 Deno.test({
-  name: "run: a file that may not be read",
-  ignore: Deno.uid() !== 0,
-  fn: async () => {
+  name: `run: a file that may not be read${nobody.suffix}`,
+  ignore: nobody.ignore,
+  fn: () => {
     using directory = new TempDir();
     Deno.chmodSync(directory.path, 0o755);
     const lock = directory.join("l");
     Deno.writeTextFileSync(lock, "", { mode: 0o600 });
-    const { code, stderr } = await new Deno.Command("setpriv", {
-      args: [
-        "--reuid=65534",
-        "--clear-groups",
-        "env",
-        `DENO_DIR=${directory.path}`,
-        Deno.execPath(),
-        ...cliArgs(["run", lock, "--", "true"], PERMISSIONS),
-      ],
-    }).output();
+    const { code, stderr } = asNobody(
+      directory,
+      Deno.execPath(),
+      cliArgs(["run", lock, "--", "true"], PERMISSIONS),
+    );
     const text = new TextDecoder().decode(stderr);
     assertEquals(code, 66, text);
     assertMatch(text, /open returned EACCES .*; check the permissions/);

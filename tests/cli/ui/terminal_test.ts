@@ -1,12 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
+import { needs } from "../../support/programs.ts";
 import { textColumns, truncate } from "../../../cli/ui/terminal.ts";
 
 const TERMINAL = new URL("../../../cli/ui/terminal.ts", import.meta.url).href;
 const CONFIG = fromFileUrl(new URL("../../../deno.json", import.meta.url));
 
-const hasScript = await new Deno.Command("script", { args: ["--version"] })
-  .output().then(({ success }) => success, () => false);
+// script(1) of bsdutils gives the pseudo-terminal.
+const terminal = needs("script", "stty");
 
 /** Runs a program that has all of terminal.ts, its stderr in a pipe. */
 async function inPipe(
@@ -86,9 +87,10 @@ Deno.test("StatusLine in a pipe writes one line, once", async () => {
   assertEquals(stderr, "held by 1 a\\x1b[2J; 2 b\n");
 });
 
-Deno.test("StatusLine on a terminal replaces its lines and goes away", {
-  // script(1) of bsdutils gives the pseudo-terminal.
-  ignore: !hasScript,
+Deno.test({
+  name: "StatusLine on a terminal replaces its lines and goes away" +
+    terminal.suffix,
+  ignore: terminal.ignore,
 }, async () => {
   const received = await onTerminal(
     `
@@ -131,9 +133,9 @@ Deno.test("styles: NO_COLOR, CLICOLOR_FORCE, pipe", async () => {
   }
 });
 
-Deno.test("styles and size on a terminal", {
-  // script(1) of bsdutils gives the pseudo-terminal.
-  ignore: !hasScript,
+Deno.test({
+  name: `styles and size on a terminal${terminal.suffix}`,
+  ignore: terminal.ignore,
 }, async () => {
   const code = `writeError("<<" + t.styles("stderr").bold("x") +
     JSON.stringify(t.terminalSize("stderr")) + ">>");`;

@@ -3,22 +3,10 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { formatLinkOwner } from "../../../lib/lock/link/owner.ts";
 import { newOwner } from "../../../lib/lock/link/protocol.ts";
 import { cliArgs } from "../../support/cli.ts";
+import { asNobody, needsNobody } from "../../support/nobody.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
-const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-
-function asNobody(dir: TempDir, args: string[]) {
-  return new Deno.Command("setpriv", {
-    args: [...NOBODY, Deno.execPath(), ...cliArgs(args)],
-    env: { DENO_DIR: dir.join("cache"), HOME: dir.path },
-  }).outputSync();
-}
-
-const canBeNobody = Deno.uid() === 0 && (() => {
-  using dir = new TempDir();
-  Deno.chmodSync(dir.path, 0o777);
-  return asNobody(dir, ["--version"]).success;
-})();
+const nobody = needsNobody();
 
 for (
   const [name, mode, fileMode, says] of [
@@ -37,9 +25,8 @@ for (
   ] as const
 ) {
   Deno.test({
-    name: `a stale link lock that ${name}` +
-      (canBeNobody ? "" : " (skipped: needs root and a tree others can read)"),
-    ignore: !canBeNobody,
+    name: `a stale link lock that ${name}${nobody.suffix}`,
+    ignore: nobody.ignore,
     fn() {
       using dir = new TempDir();
       Deno.chmodSync(dir.path, mode);
@@ -57,7 +44,11 @@ for (
           ["run", "-k", "link", path, "--", "true"],
         ]
       ) {
-        const { success, stderr } = asNobody(dir, args);
+        const { success, stderr } = asNobody(
+          dir,
+          Deno.execPath(),
+          cliArgs(args),
+        );
         assertEquals(success, false);
         assertMatch(new TextDecoder().decode(stderr), says);
         assertEquals(Deno.readTextFileSync(path), text);
