@@ -152,8 +152,11 @@ export interface ClusterEngine extends AsyncDisposable {
     prefix: string,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<ClusterLockStatus[]>;
-  /** Examines the engine. Doesn't throw for what it finds wrong there. */
-  diagnose(): Promise<ClusterDiagnosis>;
+  /**
+   * Examines the engine, for a lock that is to be taken there if one is named.
+   * Doesn't throw for what it finds wrong there.
+   */
+  diagnose(name?: string): Promise<ClusterDiagnosis>;
 }
 
 /** What a driver is opened with. */

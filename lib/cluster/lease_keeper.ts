@@ -55,6 +55,7 @@ export class LeaseKeeper {
   readonly #ended = new AbortController();
   #onEvent: LeaseKeeperOptions["onEvent"];
   #lastFailure = "";
+  #isGone = false;
   #done: Promise<unknown>;
 
   /** Begins at once. */
@@ -75,6 +76,11 @@ export class LeaseKeeper {
   get held(): boolean {
     this.#checkDeadline();
     return !this.#lost.signal.aborted && !this.#ended.signal.aborted;
+  }
+
+  /** Whether the engine has said that there is no such lease any more. */
+  get isGone(): boolean {
+    return this.#isGone;
   }
 
   /** The moments that count now, by `leaseClock`. */
@@ -120,9 +126,8 @@ export class LeaseKeeper {
   async #renewAgain(): Promise<void> {
     const attemptMs = attemptPeriod(this.#options.times);
     const { signal } = this.#ended;
-    let isGone = false;
     let nextAt = this.#rule.moments.renewAt;
-    while (!signal.aborted && !isGone) {
+    while (!signal.aborted && !this.#isGone) {
       const sentAt = this.#clock.now();
       if (sentAt < nextAt) {
         await this.#sleep(nextAt - sentAt);
@@ -131,7 +136,7 @@ export class LeaseKeeper {
       const result = await this.#attempt(attemptMs);
       if (signal.aborted) return;
       const now = this.#clock.now();
-      isGone = result === "gone";
+      this.#isGone = result === "gone";
       if (result === "renewed") {
         this.#lastFailure = "";
         this.#rule.renewed(sentAt, now);
@@ -142,7 +147,7 @@ export class LeaseKeeper {
         // Another endpoint may answer at once; none must be hammered.
         nextAt = Math.max(now + attemptMs / 8, sentAt + attemptMs / 4);
       }
-      if (isGone) this.lose("the engine has ended its lease");
+      if (this.#isGone) this.lose("the engine has ended its lease");
     }
   }
 
