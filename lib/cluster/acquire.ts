@@ -51,17 +51,19 @@ export interface ClusterReadOptions {
  * @throws `signal.reason` when the signal aborts.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { acquireClusterLock } from "@holdfast/holdfast/cluster";
  *
- * await using lock = await acquireClusterLock("etcd://db1,db2,db3/deploy", {
- *   timeoutMs: 60_000,
- * });
- * await fetch("https://example.com/deploy", {
- *   method: "PUT",
- *   headers: { "x-fence": String(lock.fence) },
- *   signal: lock.lost,
- * });
+ * export async function deploy(release: string): Promise<void> {
+ *   await using lock = await acquireClusterLock("etcd://db1,db2,db3/deploy", {
+ *     timeoutMs: 60_000,
+ *   });
+ *   await fetch(`https://example.com/${release}`, {
+ *     method: "PUT",
+ *     headers: { "x-fence": String(lock.fence) },
+ *     signal: lock.lost,
+ *   });
+ * }
  * ```
  */
 export async function acquireClusterLock(
@@ -91,11 +93,13 @@ export async function acquireClusterLock(
  * @returns The held lock, or `undefined` when it is busy.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { tryClusterLock } from "@holdfast/holdfast/cluster";
  *
- * await using lock = await tryClusterLock("etcd://db1,db2,db3/nightly");
- * if (lock === undefined) console.log("running on another machine");
+ * export async function nightly(): Promise<void> {
+ *   await using lock = await tryClusterLock("etcd://db1,db2,db3/nightly");
+ *   if (lock === undefined) console.log("running on another machine");
+ * }
  * ```
  */
 export async function tryClusterLock(
@@ -120,12 +124,13 @@ export async function tryClusterLock(
  * @returns What `fn` returns.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { withClusterLock } from "@holdfast/holdfast/cluster";
  *
- * await withClusterLock("etcd://db1/report", {}, async ({ lost }) => {
- *   await fetch("https://example.com/report", { signal: lost });
- * });
+ * export function report(): Promise<Response> {
+ *   return withClusterLock("etcd://db1/report", {}, ({ lost }) =>
+ *     fetch("https://example.com/report", { signal: lost }));
+ * }
  * ```
  */
 export async function withClusterLock<T>(
@@ -206,11 +211,11 @@ async function withEngine<T>(
   options: EngineOptions | undefined,
   take: (engine: ClusterEngine, name: string, path: string) => Promise<T>,
 ): Promise<T> {
-  const { name, text, ...parsed } = parseClusterUrl(url);
-  const engine = await openEngine({ name, text, ...parsed }, options);
+  const parsed = parseClusterUrl(url);
+  const engine = await openEngine(parsed, options);
   let taken: T | undefined;
   try {
-    return taken = await take(engine, name, text);
+    return taken = await take(engine, parsed.name, parsed.text);
   } finally {
     if (taken === undefined) await engine[Symbol.asyncDispose]();
   }

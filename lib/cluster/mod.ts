@@ -2,13 +2,21 @@
  * Locks that several machines share, held in an engine that exists: etcd or
  * PostgreSQL.
  *
- * ```ts ignore
- * import { acquireClusterLock } from "@holdfast/holdfast/cluster";
+ * ```ts
+ * import {
+ *   acquireClusterLock,
+ *   ClusterUnreachableError,
+ * } from "@holdfast/holdfast/cluster";
  *
- * await using lock = await acquireClusterLock("etcd://db1,db2,db3/deploy", {
- *   timeoutMs: 60_000,
- * });
- * console.log(`holder number ${lock.fence}`);
+ * try {
+ *   await using lock = await acquireClusterLock("etcd://localhost/example", {
+ *     timeoutMs: 60_000,
+ *   });
+ *   console.log(`holder number ${lock.fence}`);
+ * } catch (error) {
+ *   if (!(error instanceof ClusterUnreachableError)) throw error;
+ *   console.log(error.message);
+ * }
  * ```
  *
  * Permissions: `--allow-net` for the servers of the engine. To be named to

@@ -150,9 +150,8 @@ function formatted(parts: Omit<ClusterUrl, "text">): ClusterUrl {
   );
   const text = `${scheme}://` +
     (user === undefined ? "" : `${encode(user)}@`) + hosts.join(",") +
-    (kind === "etcd"
-      ? `/${encode(name, "/")}`
-      : `/${encode(database ?? "")}` + (name === "" ? "" : `#${encode(name)}`));
+    (kind === "etcd" ? `/${encode(name, "/@")}` : `/${encode(database ?? "")}` +
+      (name === "" ? "" : `#${encode(name, "/@")}`));
   return { kind, scheme, endpoints, user, database, name, text };
 }
 

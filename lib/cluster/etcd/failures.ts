@@ -176,6 +176,12 @@ export function explainNoAnswer(
   if (/TimeoutError|no answer in time|timed out/i.test(text)) {
     return failure("retry", `${name} does not answer`);
   }
+  if (/connection closed before message/.test(text)) {
+    const advice = origin.startsWith("http:")
+      ? ": if it speaks TLS, write etcds:// instead"
+      : "";
+    return failure("retry", `${name} closed the connection${advice}`);
+  }
   if (/Requests to port/.test(text)) {
     return failure("unfit", `${name}: no program may connect to that port`);
   }

@@ -27,8 +27,6 @@ export interface FailOver {
   readonly to: string;
 }
 
-/** An election takes one to two seconds, unless configured otherwise. */
-const DEFAULT_PATIENCE_MS = 8000;
 const PAUSE_MS = 150;
 
 /**
@@ -72,7 +70,7 @@ export class Gateway implements Disposable {
     body: unknown,
     options: CallOptions = {},
   ): Promise<T> {
-    const { signal, patienceMs = DEFAULT_PATIENCE_MS } = options;
+    const { signal, patienceMs = this.settings.patienceMs } = options;
     const start = performance.now();
     const text = JSON.stringify(body);
     let loggedInAgain = false;

@@ -20,21 +20,19 @@ export function queuePrefix(name: string): string {
   return `${name}/`;
 }
 
-/** What the key of a taken slot is; not the form of a queue's key. */
+/**
+ * The key of a taken slot. It is among those of the queue, where a user may
+ * have the permission to write, and where etcdctl waits for its end too.
+ */
 export function slotKey(name: string, slot: number): string {
-  return `${slotPrefix(name)}${slot}`;
-}
-
-/** What the keys of a lock's slots begin with. */
-export function slotPrefix(name: string): string {
-  return `${name}.slot.`;
+  return `${queuePrefix(name)}slot.${slot}`;
 }
 
 /** The lock whose slot a key stands for; `undefined` for any other key. */
 export function lockOfSlot({ key, lease }: KeyValue): string | undefined {
   return lease === undefined
     ? undefined
-    : /^(.+)\.slot\.\d+$/s.exec(fromBase64(key))?.[1];
+    : /^(.+)\/slot\.\d+$/s.exec(fromBase64(key))?.[1];
 }
 
 /**

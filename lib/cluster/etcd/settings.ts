@@ -23,9 +23,13 @@ export interface EtcdSettings {
   readonly keyFile: string | undefined;
   /** One attempt to reach one server takes at most so long. */
   readonly attemptMs: number;
+  /** Servers that can't serve now, as in an election, are asked for so long. */
+  readonly patienceMs: number;
 }
 
 const DEFAULT_ATTEMPT_MS = 3000;
+/** An election takes one to two seconds, unless configured otherwise. */
+const PATIENCE_ATTEMPTS = 2.5;
 
 /** The settings for a URL. */
 export function etcdSettings(
@@ -39,6 +43,7 @@ export function etcdSettings(
   const envPassword = rest.length > 0 ? rest.join(":") : undefined;
   const user = options.user ?? url.user ?? (envUser || undefined);
   const isEnvUser = user === envUser;
+  const attemptMs = options.connectTimeoutMs ?? DEFAULT_ATTEMPT_MS;
   const certFile = options.certFile ?? variable("CERT");
   return {
     url: url.text,
@@ -49,7 +54,8 @@ export function etcdSettings(
     caFile: options.caFile ?? variable("CACERT"),
     certFile,
     keyFile: options.keyFile ?? variable("KEY"),
-    attemptMs: options.connectTimeoutMs ?? DEFAULT_ATTEMPT_MS,
+    attemptMs,
+    patienceMs: attemptMs * PATIENCE_ATTEMPTS,
   };
 }
 

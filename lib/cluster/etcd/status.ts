@@ -12,12 +12,10 @@ import {
   partyOfKey,
   queueMembers,
   queuePrefix,
-  slotPrefix,
 } from "./keys.ts";
 import {
   type KeyValue,
   prefixRange,
-  type RangeRequest,
   type RangeResponse,
   rangesOf,
   type TxnResponse,
@@ -30,20 +28,13 @@ export async function readQueue(
   name: string,
   signal?: AbortSignal,
 ): Promise<ClusterLockStatus> {
-  const success = [queuePrefix(name), slotPrefix(name)].map((prefix) => ({
-    request_range: {
-      ...prefixRange(prefix),
-      sort_order: "ASCEND",
-      sort_target: "CREATE",
-    } satisfies RangeRequest,
-  }));
-  const answer = await gateway.call<TxnResponse>(
-    "kv/txn",
-    { success },
-    { signal },
-  );
-  const [members = [], slots = []] = rangesOf(answer);
-  return statusOf(url, name, queueMembers(name, members), slots);
+  const { kvs = [] } = await gateway.call<RangeResponse>("kv/range", {
+    ...prefixRange(queuePrefix(name)),
+    sort_order: "ASCEND",
+    sort_target: "CREATE",
+  }, { signal });
+  const slots = kvs.filter((kv) => lockOfSlot(kv) === name);
+  return statusOf(url, name, queueMembers(name, kvs), slots);
 }
 
 /** Keys to a page: a store may hold very many that are no locks. */
@@ -64,7 +55,8 @@ export async function listQueues(
   for await (const page of keyPages(gateway, prefix, signal)) {
     for (const kv of page) {
       const slotOf = lockOfSlot(kv);
-      if (lockOfKey(kv) !== undefined) keys.push(kv);
+      // The prefix may end in the slash before a lease.
+      if (lockOfKey(kv)?.startsWith(prefix)) keys.push(kv);
       else if (slotOf !== undefined) addTo(slots, slotOf, kv);
     }
   }

@@ -1,0 +1,210 @@
+/**
+ * A lease between a holder and a server whose clocks have nothing in common:
+ * renewals are delayed, lost and overtaken, and the holder's clock falls behind.
+ *
+ * The decisions are those of lib/cluster/lease_rule.ts itself.
+ */
+import { LeaseRule, type LeaseTimes } from "../../lib/cluster/lease_rule.ts";
+import type { Step } from "./explore.ts";
+
+/** A second is the unit of the model; the holder acts once in each. */
+const SECOND = 1000;
+
+/** What the model is run with. */
+export interface LeaseVariant {
+  times: LeaseTimes;
+  /** So many seconds the holder's clock may lose within one lease. */
+  lostSeconds: number;
+  /** A mistake: the lease is counted from the answer to the renewal. */
+  countFromAnswer?: boolean;
+}
+
+interface Request {
+  /** By the holder's clock. */
+  sentAt: number;
+  /** How far the holder's clock was behind when it was sent. */
+  behind: number;
+  /** What the server has made of it. */
+  answer: "none" | "renewed" | "gone";
+}
+
+/** All clocks count seconds. */
+export interface LeaseState {
+  /** True time, which is the server's. */
+  now: number;
+  /** How far the holder's clock is behind. */
+  behind: number;
+  /** When the server gives the lock to somebody else. */
+  expiresAt: number;
+  /** What the holder counts from, and how far its clock was behind then. */
+  renewedAt: number;
+  renewedBehind: number;
+  lost: boolean;
+  killed: boolean;
+  requests: Request[];
+}
+
+/** The server has just granted a lease for a request sent a moment before. */
+export function startLease({ times }: LeaseVariant): LeaseState {
+  return {
+    now: 0,
+    behind: 0,
+    expiresAt: times.ttlMs / SECOND,
+    renewedAt: 0,
+    renewedBehind: 0,
+    lost: false,
+    killed: false,
+    requests: [],
+  };
+}
+
+function holderClock({ now, behind }: LeaseState): number {
+  return now - behind;
+}
+
+function ruleOf(state: LeaseState, { times }: LeaseVariant): LeaseRule {
+  const rule = new LeaseRule(state.renewedAt * SECOND, times);
+  if (state.lost) rule.lose();
+  return rule;
+}
+
+/** Every step that can be next. */
+export function leaseSteps(
+  state: LeaseState,
+  variant: LeaseVariant,
+): Step<LeaseState>[] {
+  if (state.killed) return [];
+  return [
+    ...timeSteps(state, variant),
+    ...sendSteps(state, variant),
+    ...state.requests.flatMap((_, index) =>
+      messageSteps(state, variant, index)
+    ),
+  ];
+}
+
+/** A second passes; the holder's clock may not notice. */
+function timeSteps(
+  state: LeaseState,
+  variant: LeaseVariant,
+): Step<LeaseState>[] {
+  const oldest = Math.min(
+    state.renewedBehind,
+    ...state.requests.map(({ behind }) => behind),
+  );
+  const mayLose = state.behind - oldest < variant.lostSeconds;
+  return (mayLose ? [0, 1] : [0]).map((losing) => {
+    const next = {
+      ...state,
+      now: state.now + 1,
+      behind: state.behind + losing,
+    };
+    const verdict = ruleOf(next, variant).state(holderClock(next) * SECOND);
+    next.lost = verdict === "lost" || verdict === "kill";
+    next.killed = verdict === "kill";
+    const isShared = next.now >= next.expiresAt && !next.killed;
+    return {
+      state: next,
+      label: losing === 0 ? "a second" : "a second, unnoticed by the holder",
+      ...(isShared ? { violation: "two holders" } : {}),
+    };
+  });
+}
+
+const MOST_REQUESTS = 2;
+
+function sendSteps(
+  state: LeaseState,
+  variant: LeaseVariant,
+): Step<LeaseState>[] {
+  const sentAt = holderClock(state);
+  const isDue = ruleOf(state, variant).state(sentAt * SECOND) === "renew";
+  const isSent = state.requests.some((request) => request.sentAt === sentAt);
+  if (!isDue || isSent || state.requests.length === MOST_REQUESTS) return [];
+  const request: Request = { sentAt, behind: state.behind, answer: "none" };
+  return [{
+    state: { ...state, requests: [...state.requests, request] },
+    label: `renewal sent at ${sentAt}`,
+  }];
+}
+
+function messageSteps(
+  state: LeaseState,
+  variant: LeaseVariant,
+  index: number,
+): Step<LeaseState>[] {
+  const request = state.requests[index]!;
+  const others = state.requests.toSpliced(index, 1);
+  const dropped = { ...state, requests: others };
+  const what = `renewal of ${request.sentAt}`;
+  const steps: Step<LeaseState>[] = [
+    { state: dropped, label: `${what} is lost`, isFailure: true },
+  ];
+  if (request.answer === "none") {
+    const isAlive = state.now < state.expiresAt;
+    const answered: Request = {
+      ...request,
+      answer: isAlive ? "renewed" : "gone",
+    };
+    steps.push({
+      state: {
+        ...state,
+        expiresAt: isAlive
+          ? state.now + variant.times.ttlMs / SECOND
+          : state.expiresAt,
+        requests: state.requests.with(index, answered),
+      },
+      label: `${what} reaches the server`,
+    });
+    return steps;
+  }
+  steps.push({
+    state: receive(dropped, variant, request),
+    label: `${what} is answered: ${request.answer}`,
+    isProgress: request.answer === "renewed",
+  });
+  return steps;
+}
+
+function receive(
+  state: LeaseState,
+  variant: LeaseVariant,
+  { sentAt, behind, answer }: Request,
+): LeaseState {
+  if (answer === "gone") return { ...state, lost: true };
+  const now = holderClock(state);
+  const rule = ruleOf(state, variant);
+  const from = variant.countFromAnswer ? now : sentAt;
+  const { endsAt } = rule.moments;
+  rule.renewed(from * SECOND, now * SECOND);
+  if (rule.moments.endsAt === endsAt) return state;
+  return {
+    ...state,
+    renewedAt: from,
+    renewedBehind: variant.countFromAnswer ? state.behind : behind,
+  };
+}
+
+/**
+ * Times count from now: how long it has gone on makes no difference, nor does
+ * the age of a request from before the last renewal that has succeeded.
+ */
+export function canonicalLease(
+  state: LeaseState,
+  { times }: LeaseVariant,
+): string {
+  const now = holderClock(state);
+  const oldest = (times.ttlMs - times.marginMs) / SECOND;
+  const requests = state.requests
+    .map(({ sentAt, behind, answer }) =>
+      `${Math.min(now - sentAt, oldest)}/${state.behind - behind}/${answer}`
+    ).sort();
+  return [
+    state.expiresAt - state.now,
+    now - state.renewedAt,
+    state.behind - state.renewedBehind,
+    state.lost,
+    state.killed,
+    ...requests,
+  ].join();
+}
