@@ -1,5 +1,5 @@
 import { environmentVariable } from "../sys/environment.ts";
-import { hasFfi } from "../sys/identity.ts";
+import { hasFfi } from "../sys/libc.ts";
 
 /**
  * A variable of the environment: without `--allow-ffi` and without
