@@ -13,6 +13,8 @@ export async function runProgram(
     env?: Record<string, string>;
     cwd?: string;
     stdin?: "null" | "inherit";
+    uid?: number;
+    gid?: number;
   } = {},
 ): Promise<ProgramResult> {
   const { code, stdout, stderr } = await new Deno.Command(command, {

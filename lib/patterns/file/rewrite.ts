@@ -63,13 +63,15 @@ export function rewriteFile(
   const { fd, path } = file;
   const { before, after } = change;
   checkSizeLimit(path, BigInt(after.length));
+  // Even to set space aside takes them away.
+  const capabilities = readAttribute(fd, CAPABILITIES);
   const reserved = calls.reserve(fd, 0n, BigInt(after.length));
   // Not every filesystem can; the new end is then written before the rest.
-  if (reserved !== -EOPNOTSUPP && reserved !== -ENOSYS) {
-    if (reserved < 0) calls.truncate(fd, stat.size);
+  if (reserved < 0 && reserved !== -EOPNOTSUPP && reserved !== -ENOSYS) {
+    calls.truncate(fd, stat.size);
+    restoreRights(calls, fd, stat, capabilities);
     check(reserved, "fallocate", path, "nothing was changed");
   }
-  const capabilities = readAttribute(fd, CAPABILITIES);
   const copy = place && saveCopy(calls, stat, place, before);
   try {
     writeChange(calls, file, change);

@@ -1,0 +1,109 @@
+/** Commands that write: whose links they follow, and what they may run. */
+
+import { assert, assertEquals } from "@std/assert";
+import { cliArgs, runCli } from "../../support/cli.ts";
+import { ORDINARY } from "../../support/ordinary_user.ts";
+import { needsRoot } from "../../support/programs.ts";
+import { runProgram } from "../../support/run_program.ts";
+import { TempDir } from "../../support/temp_dir.ts";
+
+/** A directory such as /tmp, in which another user has put a link. */
+function sharedWithLink(dir: TempDir, name: string, target: string): string {
+  const shared = dir.join("shared");
+  Deno.mkdirSync(shared, { recursive: true });
+  Deno.chmodSync(shared, 0o1777);
+  const { success } = new Deno.Command("ln", {
+    args: ["-s", target, `${shared}/${name}`],
+    ...ORDINARY,
+  }).outputSync();
+  assert(success);
+  return `${shared}/${name}`;
+}
+
+const root = needsRoot();
+for (
+  const args of [
+    ["transform", "--create", "LINK", "--", "echo", "changed"],
+    ["transform", "--method=in-place", "LINK", "--", "echo", "changed"],
+    ["append", "LINK"],
+    ["run", "LINK", "--", "true"],
+  ]
+) {
+  Deno.test({
+    name: `${
+      args.slice(0, 2).join(" ")
+    }: another user's symbolic link in a sticky directory is refused${root.suffix}`,
+    ignore: root.ignore,
+    async fn() {
+      using dir = new TempDir();
+      Deno.chmodSync(dir.path, 0o755);
+      const secret = dir.join("secret");
+      Deno.writeTextFileSync(secret, "root's own\n");
+      for (const target of [secret, dir.join("not there")]) {
+        const link = sharedWithLink(dir, `link${target.length}`, target);
+        const { code, stderr } = await runCli(
+          args.map((arg) => arg === "LINK" ? link : arg),
+        );
+        assertEquals(code, 65, stderr);
+        assert(stderr.includes("it is a symbolic link that user"), stderr);
+      }
+      assertEquals(Deno.readTextFileSync(secret), "root's own\n");
+      assertEquals(
+        [...Deno.readDirSync(dir.path)].map(({ name }) => name).sort(),
+        ["secret", "shared"],
+      );
+    },
+  });
+}
+
+for (const part of [".locks", ".building"]) {
+  Deno.test(`cache: a symbolic link in place of ${part} is refused`, async () => {
+    using dir = new TempDir();
+    Deno.mkdirSync(dir.join("elsewhere"));
+    Deno.mkdirSync(dir.join("cache"));
+    Deno.symlinkSync(dir.join("elsewhere"), dir.join(`cache/${part}`));
+    const { code, stderr } = await runCli(
+      ["cache", dir.join("cache"), "key", "--", "echo", "x"],
+    );
+    assertEquals(code, 65);
+    assert(stderr.includes("it is a symlink, not a directory"), stderr);
+    assertEquals([...Deno.readDirSync(dir.join("elsewhere"))], []);
+  });
+}
+
+Deno.test("transform: one's own symbolic link is followed, and stays", async () => {
+  using dir = new TempDir();
+  Deno.mkdirSync(dir.join("below"));
+  Deno.writeTextFileSync(dir.join("below/a"), "old\n");
+  Deno.symlinkSync("below/a", dir.join("link"));
+  const { code, stderr } = await runCli(
+    ["transform", "link", "--", "echo", "new"],
+    { cwd: dir.path },
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(Deno.readTextFileSync(dir.join("below/a")), "new\n");
+  assertEquals(Deno.readLinkSync(dir.join("link")), "below/a");
+});
+
+for (const name of ["transform", "cache"]) {
+  Deno.test(`${name}: without --allow-run it is 77, and the flag is named`, async () => {
+    using dir = new TempDir();
+    Deno.writeTextFileSync(dir.join("a"), "old\n");
+    const operands = name === "transform"
+      ? [dir.join("a")]
+      : [dir.join("c"), "key"];
+    const { code, stderr } = await runProgram(
+      Deno.execPath(),
+      cliArgs([name, ...operands, "--", "echo", "x"], [
+        "--allow-ffi",
+        "--allow-read",
+        "--allow-write",
+        "--allow-env",
+        "--allow-sys",
+      ]),
+    );
+    assertEquals(code, 77, stderr);
+    assert(stderr.includes("--allow-run"), stderr);
+    assertEquals(Deno.readTextFileSync(dir.join("a")), "old\n");
+  });
+}

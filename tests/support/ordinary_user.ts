@@ -1,0 +1,34 @@
+import { cliArgs } from "./cli.ts";
+import { type Guard, unless } from "./programs.ts";
+import { type ProgramResult, runProgram } from "./run_program.ts";
+import { TempDir } from "./temp_dir.ts";
+
+const IS_ROOT = Deno.uid() === 0;
+
+/** An ordinary user and his group: one that root becomes, or whose test it is. */
+export const ORDINARY = IS_ROOT
+  ? { uid: 65534, gid: 65534 }
+  : { uid: Deno.uid()!, gid: Deno.gid()! };
+
+/** Gives a file to the ordinary user. */
+export function giveAway(path: string): void {
+  if (IS_ROOT) Deno.chownSync(path, ORDINARY.uid, ORDINARY.gid);
+}
+
+/** Runs the tool as the ordinary user. */
+export async function runCliAsOrdinary(args: string[]): Promise<ProgramResult> {
+  if (!IS_ROOT) return await runProgram(Deno.execPath(), cliArgs(args));
+  // The caches of root are root's.
+  using cache = new TempDir();
+  giveAway(cache.path);
+  return await runProgram(Deno.execPath(), cliArgs(args), {
+    ...ORDINARY,
+    env: { DENO_DIR: cache.path, HOME: cache.path },
+  });
+}
+
+/** The guard of a test that runs the tool as an ordinary user. */
+export async function needsOrdinary(): Promise<Guard> {
+  const { code } = await runCliAsOrdinary(["--version"]);
+  return unless(code === 0 ? undefined : "other users can't read this tree");
+}
