@@ -7,6 +7,7 @@
 import { rejectRemoteFs } from "../fs/guard.ts";
 import { isFlockRecordLock } from "../fs/record_guard.ts";
 import { tryFlockFd } from "../lock/flock/flock.ts";
+import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { fOfdSetlk } from "../lock/record/record_lock.ts";
 import { quotePath } from "../proc/printable.ts";
 import { EISDIR, ELOOP, ENOENT, ENOTDIR } from "../sys/errno.ts";
@@ -118,7 +119,7 @@ export interface CollectedFile {
  * ```
  */
 export function collectLockFiles(
-  directory: string,
+  directory: PathLike,
   options: CollectOptions = {},
 ): CollectedFile[] {
   const { olderThanMs = 0 } = options;
@@ -127,9 +128,10 @@ export function collectLockFiles(
       `olderThanMs must be 0 or more milliseconds, got ${olderThanMs}`,
     );
   }
-  const fd = openFile(directory, OPEN_DIRECTORY);
-  if (fd < 0) throw listError(directory, -fd);
-  const path = directory.replace(/(?<=.)\/+$/, "");
+  const given = toPath(directory, "directory");
+  const fd = openFile(given, OPEN_DIRECTORY);
+  if (fd < 0) throw listError(given, -fd);
+  const path = given.replace(/(?<=.)\/+$/, "");
   using walked = new OpenDirectory(fd, path, 0);
   return [...collectIn(walked, options)].sort((a, b) =>
     a.path < b.path ? -1 : 1

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { checkFunction } from "../lock/check.ts";
+import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { type FileStat, statFd } from "../sys/file.ts";
@@ -89,7 +91,7 @@ export type Transform = (
  * ```
  */
 export async function transformFile(
-  path: string,
+  path: PathLike,
   transform: Transform,
   options: TransformOptions = {},
 ): Promise<TransformResult> {
@@ -99,28 +101,30 @@ export async function transformFile(
 /** {@linkcode transformFile} by some system calls. */
 export async function transformBy(
   calls: FileCalls,
-  path: string,
+  path: PathLike,
   transform: Transform,
   options: TransformOptions = {},
 ): Promise<TransformResult> {
   const { create = false } = options;
+  checkFunction(transform, "transform");
+  const target = toLockPath(path);
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(path, "exclusive", {
+  using attempt = openAttempt(target, "exclusive", {
     ...options,
     create,
     writing: "anywhere",
   });
-  using lock = await budget.take(path, attempt);
-  if (lock === undefined) throw await budget.timeoutError(path);
-  const file = { fd: lock.fd, path };
+  using lock = await budget.take(target, attempt);
+  if (lock === undefined) throw await budget.timeoutError(target);
+  const file = { fd: lock.fd, path: target.given };
   const stat = statFd(file.fd);
   if (stat.type !== "file") {
     throw new LockError(
-      `Cannot change ${quotePath(path)}: it is a ${stat.type}, ` +
+      `Cannot change ${quotePath(file.path)}: it is a ${stat.type}, ` +
         "not a regular file",
     );
   }
-  using place = findPlace(file.fd, path);
+  using place = findPlace(file.fd, target.absolute);
   const before = readFromStart(file);
   if (place !== undefined) rejectHalfWritten(calls, file, stat, place, before);
   // It may change the old content, which must be known afterwards.
