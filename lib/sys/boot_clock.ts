@@ -1,5 +1,6 @@
 import { libc } from "./libc.ts";
 
+const CLOCK_MONOTONIC = 1;
 const CLOCK_BOOTTIME = 7;
 const reading = new BigInt64Array(2);
 
@@ -12,4 +13,15 @@ const reading = new BigInt64Array(2);
 export function bootTimeMs(): number {
   libc.clock_gettime(CLOCK_BOOTTIME, reading);
   return Number(reading[0]) * 1000 + Number(reading[1]) / 1e6;
+}
+
+/**
+ * Nanoseconds of the clock that the kernel's traces can be stamped with, time
+ * in suspend left out.
+ *
+ * Permissions: `--allow-ffi`. See clock_gettime(2), `CLOCK_MONOTONIC`.
+ */
+export function monotonicNs(): bigint {
+  libc.clock_gettime(CLOCK_MONOTONIC, reading);
+  return reading[0]! * 1_000_000_000n + reading[1]!;
 }

@@ -94,6 +94,8 @@ export const EBUSY = 16;
 export const EEXIST = 17;
 /** Not on the same mount. */
 export const EXDEV = 18;
+/** No such device, or the kernel has no such filesystem. */
+export const ENODEV = 19;
 /** Not a directory. */
 export const ENOTDIR = 20;
 /** Is a directory. */

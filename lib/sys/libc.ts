@@ -126,6 +126,8 @@ const SYMBOLS = {
   getcwd: { parameters: ["buffer", "usize"], result: "pointer" },
   // int mkdir(const char *pathname, mode_t mode)
   mkdir: { parameters: ["buffer", "u32"], result: "i32" },
+  // int rmdir(const char *pathname)
+  rmdir: { parameters: ["buffer"], result: "i32" },
   // int link(const char *oldpath, const char *newpath)
   link: { parameters: ["buffer", "buffer"], result: "i32" },
   // int rename(const char *oldpath, const char *newpath)
@@ -219,6 +221,27 @@ const SYMBOLS = {
   syscall_tgkill: {
     name: "syscall",
     parameters: ["i64", "i32", "i32", "i32"],
+    result: "i64",
+  },
+  // long syscall(long number, const char *fsname, unsigned int flags), for
+  // fsopen(2)
+  syscall_fsopen: {
+    name: "syscall",
+    parameters: ["i64", "buffer", "u64"],
+    result: "i64",
+  },
+  // long syscall(long number, int fd, unsigned int cmd, const char *key,
+  //              const void *value, int aux), for fsconfig(2)
+  syscall_fsconfig: {
+    name: "syscall",
+    parameters: ["i64", "i64", "u64", "pointer", "pointer", "i64"],
+    result: "i64",
+  },
+  // long syscall(long number, int fsfd, unsigned int flags,
+  //              unsigned int attr_flags), for fsmount(2)
+  syscall_fsmount: {
+    name: "syscall",
+    parameters: ["i64", "i64", "u64", "u64"],
     result: "i64",
   },
   // int chdir(const char *path)

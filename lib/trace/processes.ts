@@ -1,0 +1,160 @@
+/**
+ * The processes that a trace has seen, and whose children they are.
+ *
+ * @module
+ */
+
+import { CMDLINE_UNAVAILABLE } from "../proc/cmdline.ts";
+import { printable } from "../proc/printable.ts";
+import type {
+  ExecLine,
+  ExitLine,
+  ForkLine,
+} from "../proc/trace/trace_event.ts";
+import { readTextIfAny } from "../sys/file.ts";
+import { readCommandLine } from "../sys/process.ts";
+import type { TracedProcess } from "./activity.ts";
+import type { Hold } from "./holds.ts";
+
+/** A process as the trace knows it. */
+export interface KnownProcess extends TracedProcess {
+  command: string;
+  /** Whether it has ended. */
+  ended: boolean;
+  /** The ids of its parent, that one's parent and so on, when first seen. */
+  readonly ancestors: readonly number[];
+  /** The locks that it holds. */
+  readonly holds: Set<Hold>;
+}
+
+/** How long the ended are remembered, in nanoseconds of the trace. */
+const KEEP_ENDED_NS = 1e9;
+
+/** Command lines that are looked up in one batch before they are needed. */
+const EAGER_READS = 32;
+
+/** More ancestors than this can only be a loop. */
+const MOST_ANCESTORS = 1000;
+
+/** Remembers processes by pid; those that ended a while ago are forgotten. */
+export class ProcessBook {
+  readonly #known = new Map<number, KnownProcess>();
+  readonly #parents = new Map<number, number>();
+  /** The programs of those whose command line nobody has asked for yet. */
+  readonly #programs = new Map<number, string>();
+  #ended: { id: number; atNs: number }[] = [];
+  #eagerReads = EAGER_READS;
+
+  /** The process of an id. */
+  get(pid: number): KnownProcess {
+    let known = this.#known.get(pid);
+    if (known === undefined) {
+      known = {
+        pid,
+        command: this.#readCommand(pid),
+        ended: false,
+        ancestors: [...this.#ancestorsOf(pid)],
+        holds: new Set(),
+      };
+      this.#known.set(pid, known);
+    }
+    return known;
+  }
+
+  /** The process of an id, if it was asked for before. */
+  find(pid: number): KnownProcess | undefined {
+    return this.#known.get(pid);
+  }
+
+  /** The id of a process's parent, or of the thread that made it. */
+  parentOf(id: number): number | undefined {
+    let parent = this.#parents.get(id);
+    if (parent === undefined) {
+      const status = readTextIfAny(`/proc/${id}/status`);
+      const text = /^PPid:\t(\d+)/m.exec(status ?? "")?.[1];
+      if (text === undefined || text === "0") return undefined;
+      parent = Number(text);
+      this.#parents.set(id, parent);
+    }
+    return parent;
+  }
+
+  /** The ids of its parent, that one's parent, and so on. */
+  *#ancestorsOf(id: number): Generator<number> {
+    let current = this.parentOf(id);
+    for (let n = 0; current !== undefined && n < MOST_ANCESTORS; n++) {
+      yield current;
+      current = this.parentOf(current);
+    }
+  }
+
+  /** The process itself or, if it has ended, its nearest living ancestor. */
+  present(process: KnownProcess): KnownProcess {
+    if (!process.ended) return process;
+    for (const id of process.ancestors) {
+      // The first process adopts orphans; it holds nothing of theirs.
+      if (id === 1) break;
+      const ancestor = this.get(id);
+      if (!ancestor.ended && ancestor.command !== CMDLINE_UNAVAILABLE) {
+        return ancestor;
+      }
+    }
+    return process;
+  }
+
+  /** A process or thread was made. */
+  forked({ threadId, childId, comm }: ForkLine): void {
+    this.#known.delete(childId);
+    this.#parents.set(childId, threadId);
+    this.#programs.set(childId, this.#nameOf(threadId) ?? `[${comm}]`);
+  }
+
+  #nameOf(id: number): string | undefined {
+    return this.#known.get(id)?.command ?? this.#programs.get(id);
+  }
+
+  /** A process runs another program. */
+  executed({ threadId, filename }: ExecLine): void {
+    this.#programs.set(threadId, filename);
+    const known = this.#known.get(threadId);
+    if (known !== undefined) known.command = this.#readCommand(threadId);
+    else if (this.#eagerReads-- > 0) {
+      // Soon it may be gone.
+      const command = readCommandLine(threadId);
+      if (command !== CMDLINE_UNAVAILABLE) {
+        this.#programs.set(threadId, command);
+      }
+    }
+  }
+
+  /** A thread has ended. */
+  exited({ threadId, timeNs }: ExitLine): void {
+    const known = this.#known.get(threadId);
+    if (known !== undefined) known.ended = true;
+    this.#ended.push({ id: threadId, atNs: timeNs });
+  }
+
+  /** Forgets who ended long before a moment. */
+  sweep(nowNs: number): void {
+    this.#eagerReads = EAGER_READS;
+    let count = 0;
+    for (const { id, atNs } of this.#ended) {
+      if (nowNs - atNs < KEEP_ENDED_NS) break;
+      count++;
+      // A process that was made since has its number and goes on.
+      if (this.#known.get(id)?.ended !== false) {
+        this.#known.delete(id);
+        this.#parents.delete(id);
+        this.#programs.delete(id);
+      }
+    }
+    if (count > 0) this.#ended = this.#ended.slice(count);
+  }
+
+  #readCommand(pid: number): string {
+    const command = readCommandLine(pid);
+    if (command !== CMDLINE_UNAVAILABLE) return command;
+    const program = this.#programs.get(pid);
+    return program === undefined ? command : printable(program);
+  }
+}
