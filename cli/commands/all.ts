@@ -36,6 +36,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     spec: async () => (await import("./locks/spec.ts")).LOCKS_SPEC,
     load: async () => (await import("./locks/command.ts")).locksCommand,
   },
+  trace: {
+    spec: async () => (await import("./trace/spec.ts")).TRACE_SPEC,
+    load: async () => (await import("./trace/command.ts")).traceCommand,
+  },
   doctor: {
     spec: async () => (await import("./doctor/spec.ts")).DOCTOR_SPEC,
     load: async () => (await import("./doctor/command.ts")).doctorCommand,

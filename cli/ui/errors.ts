@@ -120,6 +120,7 @@ function exitCodeOf(error: unknown): number | undefined {
     case "SelfDeadlockError":
       return EXIT.SELF_DEADLOCK;
     case "UnsupportedFilesystemError":
+    case "TraceUnavailableError":
       return EXIT.UNAVAILABLE;
     case "ProcParseError":
       return EXIT.SOFTWARE;

@@ -5,14 +5,16 @@
  */
 
 import { FileNamer, type PathStatus } from "../inspect/locked_path.ts";
-import { parseFdinfo } from "../proc/fdinfo.ts";
 import { type MountInfo, parseMountinfo } from "../proc/mountinfo.ts";
 import { needleFromPath } from "../inspect/needle.ts";
 import {
+  type FileStat,
+  isStillNamed,
   listDirectory,
   readLink,
   readText,
   readTextIfAny,
+  statPath,
 } from "../sys/file.ts";
 import { findInode } from "../sys/find_inode.ts";
 import { dirname } from "../sys/path_parts.ts";
@@ -25,13 +27,16 @@ export interface KnownFile extends TracedFile {
   pathStatus: PathStatus;
   /** The batches in which its name was looked for in vain. */
   attempts: number;
-  /** The last of them. */
+  /** The last batch in which it was looked for or made sure of. */
   lastAttempt: number;
+  /** What its path led to when it got its name. */
+  stat: FileStat | undefined;
   /** The locks that are held on it. */
   holds: Hold[];
   /** How many threads wait for one. */
   waiters: number;
-  /** What the user of the book knows of it. */
+  /** Whether its needle, and whether its name is one that is asked for. */
+  isCandidate: boolean | undefined;
   isWanted: boolean | undefined;
 }
 
@@ -52,12 +57,19 @@ const MOST_WORDS = 64;
 
 const TWO_32 = 2n ** 32n;
 
+/** A process that knows a file. */
+export interface NamingProcess {
+  pid: number;
+  ancestors: readonly number[];
+}
+
 /** Remembers files by needle. */
 export class FileBook {
   /* By the inode number's lower half, which a machine can hash at once. */
   readonly #byInode = new Map<number, KnownFile[]>();
   readonly #namer = new FileNamer();
-  #mounts: MountInfo[] | undefined;
+  readonly #openByPid = new Map<number, Map<bigint, OpenFile[]>>();
+  #mounts: ReadonlyMap<number, MountInfo> | undefined;
   readonly #directories = new Set<string>();
   #budgetMs = FIRST_BUDGET_MS;
   #batch = 0;
@@ -89,8 +101,10 @@ export class FileBook {
       pathStatus: "unknown",
       attempts: 0,
       lastAttempt: -1,
+      stat: undefined,
       holds: [],
       waiters: 0,
+      isCandidate: undefined,
       isWanted: undefined,
     };
     files.push(file);
@@ -107,6 +121,12 @@ export class FileBook {
     );
   }
 
+  /** Names a file of which the name is known already. */
+  name({ major, minor, inode, path, pathStatus }: TracedFile): void {
+    const file = this.find(major, minor, inode);
+    if (path !== undefined) setName(file, path, pathStatus);
+  }
+
   /** Every file. */
   *all(): Generator<KnownFile> {
     for (const files of this.#byInode.values()) yield* files;
@@ -117,16 +137,25 @@ export class FileBook {
    * among the descriptors of a process, which may have ended or closed the
    * file; then in its command line, and beside other lock files.
    *
-   * @param pids The process, then whom it may have its descriptors from.
+   * @param process A process that has to do with it; it may have descriptors
+   * from its ancestors.
    */
-  nameBy(file: KnownFile, pids: readonly number[]): void {
-    if (file.path !== undefined || file.attempts >= MOST_ATTEMPTS) return;
-    if (this.#budgetMs <= 0 || file.lastAttempt === this.#batch) return;
+  nameBy(file: KnownFile, process: NamingProcess): void {
+    if (file.lastAttempt === this.#batch) return;
+    if (file.path !== undefined) {
+      file.lastAttempt = this.#batch;
+      if (isStillItsName(file)) return;
+      // Another file may have its inode number by now.
+      forgetName(file);
+    }
+    if (file.attempts >= MOST_ATTEMPTS || this.#budgetMs <= 0) return;
     const start = performance.now();
     file.attempts++;
     file.lastAttempt = this.#batch;
-    const isNamed = pids.some((pid) => pid > 1 && this.#nameByFd(file, pid)) ||
-      this.#nameByWords(file, pids[0]!) || this.#nameByNeighbours(file);
+    const { pid, ancestors } = process;
+    const isNamed = this.#nameByFd(file, pid) ||
+      ancestors.some((id) => id > 1 && this.#nameByFd(file, id)) ||
+      this.#nameByWords(file, pid) || this.#nameByNeighbours(file);
     if (isNamed && this.#directories.size < MOST_DIRECTORIES) {
       this.#directories.add(dirname(file.path!));
     }
@@ -138,6 +167,7 @@ export class FileBook {
     this.#batch++;
     this.#budgetMs = NAMING_BUDGET_MS;
     this.#mounts = undefined;
+    this.#openByPid.clear();
   }
 
   /** `flock FILE`, `--lock=FILE`. */
@@ -163,28 +193,65 @@ export class FileBook {
   }
 
   #nameByFd(file: KnownFile, pid: number): boolean {
-    const fds = listDirectory(`/proc/${pid}/fdinfo`);
-    if (typeof fds === "number") return false;
-    for (const fd of fds) {
-      const source = `/proc/${pid}/fdinfo/${fd}`;
-      const text = readTextIfAny(source);
-      if (!text?.includes(`ino:\t${file.inode}\n`)) continue;
-      const { mountId } = parseFdinfo(text, { source, onError: () => {} });
-      const mount = this.#readMounts().find((m) => m.mountId === mountId);
+    for (const { fd, mountId } of this.#openFiles(pid).get(file.inode) ?? []) {
+      const mount = this.#readMounts().get(mountId);
       if (mount?.major !== file.major || mount.minor !== file.minor) continue;
-      const named = this.#namer.nameOf({ pid, fd: Number(fd) }, file);
+      const named = this.#namer.nameOf({ pid, fd }, file);
       if (named.path === undefined) continue;
-      file.path = named.path;
-      file.pathStatus = named.pathStatus;
+      setName(file, named.path, named.pathStatus);
       return true;
     }
     return false;
   }
 
-  #readMounts(): MountInfo[] {
-    return this.#mounts ??= parseMountinfo(readText("/proc/self/mountinfo"), {
-      onError: () => {},
-    });
+  /** A process's descriptors by inode number, read once a batch. */
+  #openFiles(pid: number): ReadonlyMap<bigint, OpenFile[]> {
+    let byInode = this.#openByPid.get(pid);
+    if (byInode === undefined) {
+      this.#openByPid.set(pid, byInode = readOpenFiles(pid));
+    }
+    return byInode;
+  }
+
+  #readMounts(): ReadonlyMap<number, MountInfo> {
+    return this.#mounts ??= new Map(
+      parseMountinfo(readText("/proc/self/mountinfo"), { onError: () => {} })
+        .map((mount) => [mount.mountId, mount]),
+    );
+  }
+}
+
+interface OpenFile {
+  fd: number;
+  mountId: number;
+}
+
+function readOpenFiles(pid: number): Map<bigint, OpenFile[]> {
+  const byInode = new Map<bigint, OpenFile[]>();
+  const fds = listDirectory(`/proc/${pid}/fdinfo`);
+  if (typeof fds === "number") return byInode;
+  for (const fd of fds) {
+    const text = readTextIfAny(`/proc/${pid}/fdinfo/${fd}`);
+    const mountId = /^mnt_id:\t(\d+)$/m.exec(text ?? "")?.[1];
+    if (mountId === undefined) continue;
+    // Linux before 5.14 has no "ino:" line.
+    const number = /^ino:\t(\d+)$/m.exec(text!)?.[1];
+    const inode = number === undefined
+      ? statIfAny(`/proc/${pid}/fd/${fd}`)?.inode
+      : BigInt(number);
+    if (inode === undefined) continue;
+    const open = byInode.get(inode) ?? [];
+    byInode.set(inode, open);
+    open.push({ fd: Number(fd), mountId: Number(mountId) });
+  }
+  return byInode;
+}
+
+function statIfAny(path: string): FileStat | undefined {
+  try {
+    return statPath(path, { cached: true });
+  } catch {
+    return undefined;
   }
 }
 
@@ -196,11 +263,35 @@ function nameIfSame(file: KnownFile, path: string): boolean {
       needle?.inode !== file.inode || needle.major !== file.major ||
       needle.minor !== file.minor
     ) return false;
-    file.path = path;
-    file.pathStatus = "here";
+    setName(file, path, "here");
     return true;
   } catch {
     // It may not be looked up, or was never a path.
+    return false;
+  }
+}
+
+function setName(file: KnownFile, path: string, status: PathStatus): void {
+  file.path = path;
+  file.pathStatus = status;
+  file.stat = status === "here" ? statIfAny(path) : undefined;
+  file.isWanted = undefined;
+}
+
+function forgetName(file: KnownFile): void {
+  file.path = undefined;
+  file.pathStatus = "unknown";
+  file.stat = undefined;
+  file.attempts = 0;
+  file.isWanted = undefined;
+}
+
+/** Whether a path leads where it led; one that led nowhere is not asked. */
+function isStillItsName({ path, stat, holds }: KnownFile): boolean {
+  if (holds.length > 0) return true;
+  try {
+    return stat !== undefined && isStillNamed(path!, stat);
+  } catch {
     return false;
   }
 }

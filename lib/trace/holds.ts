@@ -24,8 +24,10 @@ export interface Hold extends ByteSpan {
   mode: TracedMode;
   /** The open file or table of files; `undefined` if it was never told. */
   owner: number | undefined;
-  /** Who took it. */
+  /** Who holds it. */
   process: KnownProcess;
+  /** Who took it, which /proc/locks tells for ever. */
+  takerPid: number;
   threadId: number;
   /** Since when; `undefined` when it was there before the trace. */
   sinceNs: number | undefined;

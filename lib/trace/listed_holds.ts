@@ -29,7 +29,7 @@ export function listedHolds(
   const byFile = new Map<KnownFile, ListedLock[]>();
   for (const lock of locks) {
     const { device, inode, startByte, endByte, pid, blocked } = lock;
-    const type = readType(lock.type);
+    const type = readLockType(lock.type);
     if (blocked || device === undefined || type === undefined) continue;
     const mode = lock.access === "READ" ? "READ" : "WRITE";
     const file = files.find(device.major, device.minor, inode);
@@ -42,10 +42,12 @@ export function listedHolds(
       const listed = byFile.get(hold.file);
       if (listed === undefined) return false;
       let at = listed.findIndex((lock) =>
-        isLike(lock, hold) && lock.pid === hold.process.pid
+        isLike(lock, hold) && lock.pid === hold.takerPid
       );
-      // Its taker may have ended, or not be told.
-      if (at < 0) at = listed.findIndex((lock) => isLike(lock, hold));
+      // OFD locks are listed without a process.
+      if (at < 0) {
+        at = listed.findIndex((lock) => isLike(lock, hold) && lock.pid <= 0);
+      }
       if (at < 0) return false;
       listed.splice(at, 1);
       return true;
@@ -58,7 +60,8 @@ export function listedHolds(
   };
 }
 
-function readType(word: string): TracedType | undefined {
+/** The kind of lock of a line; `undefined` for one that is not followed. */
+export function readLockType(word: string): TracedType | undefined {
   return word === "FLOCK" || word === "POSIX" || word === "OFDLCK" ||
       word === "LEASE"
     ? word

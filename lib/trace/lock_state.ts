@@ -39,6 +39,9 @@ export interface ActivitySubject extends ByteSpan {
   threadId: number;
 }
 
+/** Told of what happens, and of the process as the trace knows it. */
+export type ActivitySink = (activity: LockActivity, of: KnownProcess) => void;
+
 interface Orphan {
   process: KnownProcess;
   atNs: number;
@@ -57,14 +60,14 @@ export class LockState {
   readonly files: FileBook = new FileBook();
   readonly #waits = new Map<number, Wait>();
   readonly #baseMs: number;
-  readonly #onActivity: (activity: LockActivity) => void;
+  readonly #onActivity: ActivitySink;
   #orphans: Orphan[] = [];
 
   /**
    * @param baseMs The time of 0 ns, in milliseconds since 1970.
    * @param onActivity Told all that happens, in order.
    */
-  constructor(baseMs: number, onActivity: (activity: LockActivity) => void) {
+  constructor(baseMs: number, onActivity: ActivitySink) {
     this.#baseMs = baseMs;
     this.#onActivity = onActivity;
   }
@@ -231,7 +234,7 @@ export class LockState {
       holders: more?.holders,
       alsoHeld: more?.alsoHeld,
       reason: more?.reason,
-    });
+    }, process);
   }
 }
 

@@ -151,6 +151,14 @@ export class ProcessBook {
     if (count > 0) this.#ended = this.#ended.slice(count);
   }
 
+  /** Forgets who holds nothing, where no event tells that a process ended. */
+  forgetIdle(): void {
+    for (const [pid, { holds }] of this.#known) {
+      if (holds.size === 0) this.#known.delete(pid);
+    }
+    this.#parents.clear();
+  }
+
   #readCommand(pid: number): string {
     const command = readCommandLine(pid);
     if (command !== CMDLINE_UNAVAILABLE) return command;

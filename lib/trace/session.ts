@@ -8,25 +8,21 @@ import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { monotonicNs } from "../sys/boot_clock.ts";
 import { readText } from "../sys/file.ts";
 import type { LockActivity, TracedFile } from "./activity.ts";
+import type { FileFilterOptions } from "./file_filter.ts";
 import { TraceInstance } from "./instance.ts";
 import { TraceReader } from "./reader.ts";
 import { openTracefs } from "./tracefs.ts";
 import { LockTracker } from "./tracker.ts";
 
 /** What {@linkcode traceLocks} takes. */
-export interface TraceOptions {
+export interface TraceOptions extends FileFilterOptions {
   /** Ends the trace when it aborts; the last batch still comes. */
   signal?: AbortSignal | undefined;
   /**
-   * Whether a file is to be traced; asked again once its name is known. All
-   * are unless given.
+   * Whether a process is to be told of, by its id and those of its ancestors;
+   * all are unless given. Who is in the way is told of everybody.
    */
-  wantsFile?: ((file: TracedFile) => boolean) | undefined;
-  /**
-   * The inode numbers of the only files to be traced: the kernel itself then
-   * leaves out all others, which is cheaper.
-   */
-  onlyInodes?: readonly bigint[] | undefined;
+  wantsProcess?: ((ids: Iterable<number>) => boolean) | undefined;
   /**
    * Room for events that are not read yet, in KiB for each CPU. By default all
    * CPUs share 256 MiB, of which each gets 1 to 16.
@@ -53,7 +49,7 @@ export interface TraceBatch {
 /** How long a wait for events goes on without a look at the signal, in ms. */
 const LONGEST_WAIT_MS = 50;
 
-/** More inodes than this make the kernel's filter slower than none. */
+/** More files than this make the kernel's filter slower than none. */
 const MOST_FILTERED = 16;
 
 /** /proc/locks isn't read more often than this, in ns. */
@@ -97,7 +93,7 @@ export async function* traceLocks(
   using tracefs = openTracefs();
   using instance = TraceInstance.create(tracefs.root, {
     bufferKb: options.bufferKb,
-    lockFilter: inodeFilter(options.onlyInodes),
+    lockFilter: inodeFilter(options.onlyFiles),
   });
   const session = new Session(instance, options);
   yield session.start();
@@ -111,10 +107,13 @@ export async function* traceLocks(
   yield session.finish();
 }
 
-function inodeFilter(inodes: readonly bigint[] | undefined) {
-  if (inodes === undefined || inodes.length === 0) return undefined;
-  if (inodes.length > MOST_FILTERED) return undefined;
-  return inodes.map((inode) => `i_ino == ${inode}`).join(" || ");
+/** The filter of tracefs for some files; without their devices it is close. */
+function inodeFilter(
+  files: readonly TracedFile[] | undefined,
+): string | undefined {
+  if (files === undefined || files.length === 0) return undefined;
+  if (files.length > MOST_FILTERED) return undefined;
+  return files.map(({ inode }) => `i_ino == ${inode}`).join(" || ");
 }
 
 function pause(ms: number): Promise<void> {
@@ -132,11 +131,17 @@ class Session {
     this.reader = new TraceReader(instance);
     this.#baseMs = performance.timeOrigin + performance.now() -
       this.#nowNs() / 1e6;
+    const { onlyFiles, wantsFile, wantsProcess } = options;
     this.#tracker = new LockTracker({
       baseMs: this.#baseMs,
       ownPid: Deno.pid,
-      wantsFile: options.wantsFile,
-      onActivity: (activity) => this.#activities.push(activity),
+      onlyFiles,
+      wantsFile,
+      onActivity: (activity, { pid, ancestors }) => {
+        if (wantsProcess?.([pid, ...ancestors]) ?? true) {
+          this.#activities.push(activity);
+        }
+      },
     });
   }
 
@@ -159,8 +164,8 @@ class Session {
       this.#checkedNs = untilNs;
       this.#tracker.reconcile(locks ?? readLocks(), untilNs, lost > 0);
     }
-    if (this.#activities.length === 0 && lost === 0) return undefined;
-    return this.#batch(untilNs, lost);
+    const batch = this.#batch(untilNs, lost);
+    return batch.activities.length > 0 || lost > 0 ? batch : undefined;
   }
 
   /** Stops, and tells what is left. */
@@ -173,11 +178,11 @@ class Session {
     { events, untilNs, lost }: ReturnType<TraceReader["read"]>,
   ): { untilNs: number; lost: number } {
     for (const event of events) this.#tracker.feed(event);
-    this.#tracker.endBatch(untilNs);
     return { untilNs, lost };
   }
 
   #batch(untilNs: number, lost: number): TraceBatch {
+    this.#tracker.endBatch(untilNs);
     const activities = this.#activities;
     this.#activities = [];
     return {

@@ -14,7 +14,7 @@ import {
   type TraceEvent,
 } from "../proc/trace/trace_event.ts";
 import { errnoName } from "../sys/errno.ts";
-import type { LockActivity } from "./activity.ts";
+import { FileFilter, type FileFilterOptions } from "./file_filter.ts";
 import type { KnownFile } from "./files.ts";
 import {
   type Hold,
@@ -24,19 +24,22 @@ import {
   type Wish,
 } from "./holds.ts";
 import { listedHolds } from "./listed_holds.ts";
-import { LockState, msSince, type Wait } from "./lock_state.ts";
+import {
+  type ActivitySink,
+  LockState,
+  msSince,
+  type Wait,
+} from "./lock_state.ts";
 import type { KnownProcess } from "./processes.ts";
 
 /** How a tracker is set up. */
-export interface TrackerOptions {
+export interface TrackerOptions extends FileFilterOptions {
   /** The time of 0 ns, in milliseconds since 1970. */
   baseMs: number;
   /** A process whose locks are not looked at: the tracer's. */
   ownPid: number;
-  /** Whether a file is to be looked at; asked again once its name is known. */
-  wantsFile?: ((file: KnownFile) => boolean) | undefined;
   /** Told all that happens, in order. */
-  onActivity: (activity: LockActivity) => void;
+  onActivity: ActivitySink;
 }
 
 /**
@@ -53,11 +56,13 @@ export class LockTracker {
   /** Whether a lock may be gone of which only /proc/locks can tell. */
   needsCheck = false;
   readonly #options: TrackerOptions;
+  readonly #filter: FileFilter;
 
   /** @param options How it is set up. */
   constructor(options: TrackerOptions) {
     this.#options = options;
     this.state = new LockState(options.baseMs, options.onActivity);
+    this.#filter = new FileFilter(this.state.files, options);
   }
 
   /** Takes the next event. */
@@ -120,14 +125,15 @@ export class LockTracker {
     }
     for (const { file, lock } of listed.rest()) {
       const { pid } = lock;
-      if (!this.#wants(file) || pid === this.#options.ownPid) continue;
+      if (pid === this.#options.ownPid) continue;
       const process = state.processes.get(pid);
-      this.#name(file, process);
+      if (!this.#filter.wants(file, process)) continue;
       const hold: Hold = {
         ...lock,
         file,
         owner: undefined,
         process,
+        takerPid: pid,
         threadId: pid,
         sinceNs: undefined,
       };
@@ -150,17 +156,6 @@ export class LockTracker {
     }
   }
 
-  #wants(file: KnownFile): boolean {
-    return file.isWanted ??= this.#options.wantsFile?.(file) ?? true;
-  }
-
-  /** Finds the file's name; whether it is wanted may depend on it. */
-  #name(file: KnownFile, process: KnownProcess): void {
-    if (file.path !== undefined) return;
-    this.state.files.nameBy(file, [process.pid, ...process.ancestors]);
-    if (file.path !== undefined) file.isWanted = undefined;
-  }
-
   #lock(event: LockLine): void {
     const { processId, threadId, timeNs } = event;
     if (processId === this.#options.ownPid) return;
@@ -179,8 +174,7 @@ export class LockTracker {
       return;
     }
     const process = state.processes.get(processId);
-    this.#name(file, process);
-    if (!this.#wants(file)) return;
+    if (!this.#filter.wants(file, process)) return;
     const wish: Wish = {
       type: typeOf(event),
       mode: event.type === LOCK_TYPE.READ ? "READ" : "WRITE",
@@ -221,7 +215,8 @@ export class LockTracker {
       }
     }
     const alsoHeld = state.alsoHeld(file, process, timeNs);
-    const hold: Hold = { ...wish, file, process, threadId, sinceNs };
+    const takerPid = process.pid;
+    const hold: Hold = { ...wish, file, process, takerPid, threadId, sinceNs };
     state.add(hold);
     const canWait = (flags & FL.SLEEP) !== 0;
     const more = { waitedMs, alsoHeld, canWait };
@@ -316,8 +311,7 @@ export class LockTracker {
     );
     const { timeNs, threadId, owner } = event;
     const process = state.processes.get(threadId);
-    this.#name(file, process);
-    if (!this.#wants(file)) return;
+    if (!this.#filter.wants(file, process)) return;
     const wish: Wish = {
       type: "LEASE",
       mode: event.type === LOCK_TYPE.READ ? "READ" : "WRITE",
@@ -330,7 +324,8 @@ export class LockTracker {
     switch (event.event) {
       case "lease-add": {
         if (own !== undefined) state.end(own, timeNs, "converted");
-        const hold: Hold = { ...subject, file, process, sinceNs: timeNs };
+        const takerPid = process.pid;
+        const hold = { ...subject, file, process, takerPid, sinceNs: timeNs };
         state.add(hold);
         state.emit("acquired", file, hold, process, timeNs);
         // Nothing tells whether it was given.

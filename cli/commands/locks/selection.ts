@@ -4,22 +4,19 @@
  * @module
  */
 
-import {
-  formatNeedle,
-  type Needle,
-  needleFromPath,
-} from "../../../lib/inspect/needle.ts";
-import type { LockedFile } from "../../../lib/inspect/locked_path.ts";
 import type {
   LockTable,
   TableHolder,
   TableRange,
 } from "../../../lib/inspect/lock_table.ts";
-import { realPath, statPath } from "../../../lib/sys/file.ts";
+import {
+  type FileTest,
+  globTest,
+  operandTest,
+  parsePid,
+} from "../../args/file_selection.ts";
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
 import type { RowTest } from "./filter.ts";
-
-type FileTest = (file: LockedFile) => boolean;
 
 /** What the user wants to see; without wishes, everything. */
 export interface Selection {
@@ -73,54 +70,6 @@ function readType(word: string): string {
     candidates: TYPES,
     hint: `It takes some of: ${TYPES.join(", ").toLowerCase()}`,
   });
-}
-
-function parsePid(text: string): number {
-  if (!/^\d{1,10}$/.test(text)) {
-    throw new UsageError(`invalid PID argument: '${text}'`);
-  }
-  return Number(text);
-}
-
-async function operandTest(operand: string): Promise<FileTest> {
-  if (operand === "") throw new UsageError("a path must not be empty");
-  const stat = statPath(operand);
-  if (stat === undefined) {
-    if (/[*?[{]/.test(operand)) return globTest(await absolute(operand));
-    // A file that is gone may still be locked under its name.
-    const path = await absolute(operand);
-    return (file) => file.path === path;
-  }
-  const test = needleTest(needleFromPath(operand));
-  if (stat.type !== "directory") return test;
-  const directory = realPath(operand) ?? operand;
-  const prefix = directory === "/" ? "/" : `${directory}/`;
-  return (file) => test(file) || (file.path?.startsWith(prefix) ?? false);
-}
-
-function needleTest(needle: Needle | undefined): FileTest {
-  if (needle === undefined) return () => false;
-  const key = formatNeedle(needle);
-  return ({ major, minor, inode }) =>
-    inode === needle.inode && major !== undefined && minor !== undefined &&
-    formatNeedle({ major, minor, inode }) === key;
-}
-
-async function absolute(path: string): Promise<string> {
-  const { resolve } = await import("@std/path/resolve");
-  return resolve(path);
-}
-
-async function globTest(glob: string): Promise<FileTest> {
-  const { globToRegExp } = await import("@std/path/glob-to-regexp");
-  const pattern = globToRegExp(glob, { extended: true, globstar: true });
-  const wholePath = glob.includes("/");
-  return ({ path }) => {
-    if (path === undefined) return false;
-    return pattern.test(
-      wholePath ? path : path.slice(path.lastIndexOf("/") + 1),
-    );
-  };
 }
 
 /** The part of a table that is asked for; ids stay as they are. */
