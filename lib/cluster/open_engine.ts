@@ -1,4 +1,3 @@
-import { ClusterUnreachableError } from "./errors.ts";
 import type { ClusterUrl } from "./url.ts";
 import type { ClusterEngine, EngineOptions } from "./engine.ts";
 
@@ -11,9 +10,8 @@ export async function openEngine(
   url: ClusterUrl,
   options: EngineOptions = {},
 ): Promise<ClusterEngine> {
-  if (url.kind !== "etcd") {
-    throw new ClusterUnreachableError(url.text, "there is no driver for it");
-  }
-  const { openEngine } = await import("./etcd/mod.ts");
+  const { openEngine } = url.kind === "etcd"
+    ? await import("./etcd/mod.ts")
+    : await import("./postgres/mod.ts");
   return openEngine(url, options);
 }
