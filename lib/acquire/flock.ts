@@ -12,7 +12,15 @@ import {
   type LockMode,
 } from "../lock/flock/flock.ts";
 import { checkFunction, checkOptions } from "../lock/check.ts";
-import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
+import type { ClusterAcquireOptions } from "../cluster/acquire.ts";
+import type { HeldClusterLock } from "../cluster/engine.ts";
+import {
+  isLockUrl,
+  type LockPath,
+  type LockUrl,
+  type PathLike,
+  toLockPath,
+} from "../lock/lock_path.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { lockWake } from "../wait/lock_wake.ts";
 
@@ -93,6 +101,11 @@ export function tryAcquire(
   path: PathLike,
   options: TryAcquireOptions = {},
 ): FlockHandle | undefined {
+  if (isLockUrl(path)) {
+    throw new TypeError(
+      "tryAcquire can't ask another machine: await acquire with timeoutMs 0",
+    );
+  }
   // `using` costs as much as a system call here.
   const attempt = flockAttempt(toLockPath(path), options);
   try {
@@ -102,6 +115,34 @@ export function tryAcquire(
   }
 }
 
+/**
+ * Takes a lock in an engine that several machines share. What loads the engine
+ * is loaded now; `acquireClusterLock` of `./cluster` says the rest.
+ *
+ * Permissions: `--allow-net` for the engine's servers.
+ *
+ * @param path The lock: `etcd://HOST/NAME` or `postgres://HOST/DATABASE#NAME`.
+ * @param options `timeoutMs`, `signal`, `ttlMs` and more.
+ * @returns The held lock; `await using` releases it at the end of the block.
+ * @throws {ClusterLockTimeoutError} when it was busy until the deadline.
+ * @throws {ClusterUnreachableError} when the engine can't be reached or used.
+ * @throws {ClusterPermissionError} when it refuses this user.
+ * @throws `signal.reason` when the signal aborts.
+ *
+ * @example
+ * ```ts
+ * import { acquire } from "@holdfast/holdfast";
+ *
+ * export async function deploy(): Promise<void> {
+ *   await using lock = await acquire("etcd://db1,db2,db3/deploy");
+ *   console.log(`holder number ${lock.fence}`);
+ * }
+ * ```
+ */
+export function acquire(
+  path: LockUrl,
+  options?: ClusterAcquireOptions,
+): Promise<HeldClusterLock>;
 /**
  * Takes an exclusive or shared flock(2) on a file, waiting until it is free,
  * the time is up or the signal aborts. Other work of this process goes on
@@ -136,9 +177,30 @@ export function tryAcquire(
  * console.log(`holding ${lock.path}`);
  * ```
  */
-export async function acquire(
+export function acquire(
   path: PathLike,
-  options: AcquireOptions = {},
+  options?: AcquireOptions,
+): Promise<FlockHandle>;
+export function acquire(
+  path: PathLike,
+  options: AcquireOptions | ClusterAcquireOptions = {},
+): Promise<FlockHandle | HeldClusterLock> {
+  return isLockUrl(path)
+    ? acquireByUrl(path, options as ClusterAcquireOptions)
+    : acquireFlock(path, options as AcquireOptions);
+}
+
+async function acquireByUrl(
+  url: LockUrl,
+  options: ClusterAcquireOptions,
+): Promise<HeldClusterLock> {
+  const { acquireClusterLock } = await import("../cluster/acquire.ts");
+  return await acquireClusterLock(url, options);
+}
+
+async function acquireFlock(
+  path: PathLike,
+  options: AcquireOptions,
 ): Promise<FlockHandle> {
   const file = toLockPath(path);
   using attempt = flockAttempt(file, options);
@@ -162,6 +224,22 @@ export async function acquire(
 }
 
 /**
+ * Runs a function while holding a lock of an engine, and releases the lock when
+ * the function returns or throws. It is to stop when `lock.lost` aborts.
+ *
+ * Permissions and errors as for {@linkcode acquire}.
+ *
+ * @param path The lock.
+ * @param options How to take the lock.
+ * @param fn Runs once the lock is held.
+ * @returns What `fn` returns.
+ */
+export function withLock<T>(
+  path: LockUrl,
+  options: ClusterAcquireOptions,
+  fn: (lock: HeldClusterLock) => T | Promise<T>,
+): Promise<T>;
+/**
  * Runs a function while holding a lock, and releases the lock when the
  * function returns or throws.
  *
@@ -184,12 +262,26 @@ export async function acquire(
  * console.log(answer);
  * ```
  */
-export async function withLock<T>(
+export function withLock<T>(
   path: PathLike,
   options: AcquireOptions,
   fn: (lock: FlockHandle) => T | Promise<T>,
+): Promise<T>;
+export async function withLock<T>(
+  path: PathLike,
+  options: AcquireOptions | ClusterAcquireOptions,
+  fn:
+    | ((lock: FlockHandle) => T | Promise<T>)
+    | ((lock: HeldClusterLock) => T | Promise<T>),
 ): Promise<T> {
   checkFunction(fn, "fn");
-  using lock = await acquire(path, options);
-  return await fn(lock);
+  if (isLockUrl(path)) {
+    await using lock = await acquireByUrl(
+      path,
+      options as ClusterAcquireOptions,
+    );
+    return await (fn as (lock: HeldClusterLock) => T | Promise<T>)(lock);
+  }
+  using lock = await acquireFlock(path, options as AcquireOptions);
+  return await (fn as (lock: FlockHandle) => T | Promise<T>)(lock);
 }

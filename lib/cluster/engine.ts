@@ -106,6 +106,12 @@ export interface ClusterLock extends AsyncDisposable {
   release(): Promise<void>;
 }
 
+/**
+ * A lock as callers hold it. `await using` waits for its release; `using` starts
+ * it.
+ */
+export interface HeldClusterLock extends ClusterLock, Disposable {}
+
 /** One fact that the doctor has learnt. */
 export interface ClusterFact {
   /** What it is about, such as `version`. */

@@ -49,6 +49,7 @@ export {
   type ClusterWaitInfo,
   describeParty,
   type EngineOptions,
+  type HeldClusterLock,
 } from "./engine.ts";
 export {
   ClusterLockTimeoutError,
@@ -69,10 +70,9 @@ export {
   type ClusterEndpoint,
   type ClusterEngineKind,
   type ClusterUrl,
-  type ClusterUrlText,
-  isClusterUrl,
   parseClusterUrl,
 } from "./url.ts";
+export { isLockUrl, type LockUrl } from "../lock/lock_path.ts";
 export type { LockMode } from "../lock/flock/flock.ts";
 export { LockCompromisedError } from "../lock/lock_compromised_error.ts";
 export { LockError } from "../sys/error.ts";

@@ -36,13 +36,6 @@ export interface ClusterUrl {
   readonly text: string;
 }
 
-/** A text that {@linkcode parseClusterUrl} reads, as the compiler knows it. */
-export type ClusterUrlText =
-  | `etcd://${string}`
-  | `etcds://${string}`
-  | `postgres://${string}`
-  | `postgresql://${string}`;
-
 const SCHEMES: Readonly<Record<string, ClusterUrl["scheme"]>> = {
   etcd: "etcd",
   etcds: "etcds",
@@ -58,14 +51,6 @@ const MAX_NAME_LENGTH = 1024;
 /** scheme, user and password, hosts, and the rest from the first slash on. */
 const FORM =
   /^([a-z]+):\/\/(?:([^@/?#]*)@)?([^/?#]*)(\/[^?#]*)?(\?[^#]*)?(#.*)?$/s;
-
-/**
- * Whether a text names a lock in an engine, rather than a file: a file whose
- * name begins so is reached as `./etcd://…`.
- */
-export function isClusterUrl(text: string): text is ClusterUrlText {
-  return /^(?:etcds?|postgres(?:ql)?):\/\//.test(text);
-}
 
 /**
  * Reads the URL of a lock:

@@ -34,6 +34,22 @@ export class LockPath {
 /** What a path may be given as. */
 export type PathLike = string | URL;
 
+/** The name of a lock in an engine: see `./cluster`. */
+export type LockUrl =
+  | `etcd://${string}`
+  | `etcds://${string}`
+  | `postgres://${string}`
+  | `postgresql://${string}`;
+
+/**
+ * Whether a text names a lock in an engine rather than a file: a file whose
+ * name begins so is reached as `./etcd://…`.
+ */
+export function isLockUrl(text: unknown): text is LockUrl {
+  return typeof text === "string" && text.includes("://") &&
+    /^(?:etcds?|postgres(?:ql)?):/.test(text);
+}
+
 /**
  * Takes a path as a caller gives it.
  *

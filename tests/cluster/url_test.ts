@@ -1,9 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import {
-  type ClusterUrl,
-  isClusterUrl,
-  parseClusterUrl,
-} from "../../lib/cluster/url.ts";
+import { type ClusterUrl, parseClusterUrl } from "../../lib/cluster/url.ts";
+import { isLockUrl } from "../../lib/lock/lock_path.ts";
 
 const NOTHING = {
   endpoints: [],
@@ -88,7 +85,7 @@ for (const [text, expected] of CASES) {
     const parsed = parseClusterUrl(text);
     assertEquals(parsed, expected);
     assertEquals(parseClusterUrl(parsed.text), expected);
-    assert(isClusterUrl(text));
+    assert(isLockUrl(text));
   });
 }
 
@@ -135,6 +132,6 @@ Deno.test("URLs that say nothing sensible are refused", () => {
 
 Deno.test("files are no URLs", () => {
   for (const path of ["./etcd://h/x", "/etcd://h", "etcd", "etcd:x", "x"]) {
-    assert(!isClusterUrl(path), path);
+    assert(!isLockUrl(path), path);
   }
 });
