@@ -39,6 +39,7 @@ import {
 import { isInheritable } from "../../../lib/sys/inheritance.ts";
 import { libc } from "../../../lib/sys/libc.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
+import { FlockFailure, usageFailure } from "./failure.ts";
 import { FLOCK_SPEC } from "./spec.ts";
 import {
   type ParsedOptions,
@@ -46,16 +47,6 @@ import {
   UsageError,
 } from "../../args/parse.ts";
 import type { Supervisor } from "../run/supervise.ts";
-
-/** A failure as flock(1) tells it: a message and the exit code. */
-class FlockFailure extends Error {
-  readonly exitCode: number;
-
-  constructor(exitCode: number, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
 
 const RECORD_LOCK_TYPES = {
   shared: "read",
@@ -96,7 +87,7 @@ export async function flockCommand(args: string[]): Promise<number> {
       );
       return EXIT.OK;
     }
-    const request = readRequest(options);
+    const request = await readRequest(options);
     return await lockAndRun(request);
   } catch (error) {
     return await explain(error);
@@ -122,16 +113,8 @@ async function say(message: string): Promise<void> {
   writeError(`flock: ${message.split("\n").map(printable).join("\n")}\n`);
 }
 
-function usageFailure(message: string): FlockFailure {
-  return new FlockFailure(EXIT.USAGE, message);
-}
-
-function readRequest(options: ParsedOptions): FlockRequest {
-  const timeout = options.value("timeout");
-  const timeoutMs = timeout === undefined ? Infinity : readSeconds(timeout);
-  const exitCode = options.value("conflict-exit-code");
-  const conflictExitCode = exitCode === undefined ? 1 : readExitCode(exitCode);
-  const range = readRange(options);
+async function readRequest(options: ParsedOptions): Promise<FlockRequest> {
+  const { timeoutMs, conflictExitCode, range } = await readNumbers(options);
   const close = options.flag("close");
   const noFork = options.flag("no-fork");
   if (close && noFork) {
@@ -188,52 +171,55 @@ function readShell(): string {
   return shell || "/bin/sh";
 }
 
-/** Numbers as strtod(3) reads them, without signs, infinities and names. */
-const SECONDS = /^\s*\+?(?:0x[\da-f]+|(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)$/i;
+/** The words that flock(1) has for a number that isn't one. */
+const NOT_A = {
+  exitCode: "invalid exit code (allowed values: 0-255)",
+  descriptor: "invalid file descriptor",
+  start: "invalid as start offset",
+  length: "invalid as length of lock range",
+} as const;
 
-function readSeconds(text: string): number {
-  if (SECONDS.test(text)) return Number(text.replace("+", "")) * 1000;
-  throw usageFailure(`invalid timeout: '${text}'`);
-}
+type Numbers = Pick<FlockRequest, "timeoutMs" | "conflictExitCode" | "range">;
 
-function readExitCode(text: string): number {
-  const code = Number(text);
-  if (/^\s*\+?\d+$/.test(text) && code <= 255) return code;
-  throw usageFailure(`invalid exit code (allowed values: 0-255): '${text}'`);
-}
-
-function readDescriptor(text: string): number {
-  const fd = Number(text);
-  if (/^\s*[-+]?\d+$/.test(text) && Math.abs(fd) < 2 ** 31) return fd;
-  throw usageFailure(`invalid file descriptor: '${text}'`);
-}
-
-function readRange(options: ParsedOptions): FlockRequest["range"] {
+async function readNumbers(options: ParsedOptions): Promise<Numbers> {
+  const timeout = options.value("timeout");
+  const exitCode = options.value("conflict-exit-code");
   const start = options.value("start");
   const length = options.value("length");
-  if (!options.flag("fcntl") && start === undefined && length === undefined) {
-    return undefined;
+  const isFcntl = options.flag("fcntl") || start !== undefined ||
+    length !== undefined;
+  const given = timeout ?? exitCode ?? start ?? length;
+  // Most scripts give none.
+  if (given === undefined) {
+    return {
+      timeoutMs: Infinity,
+      conflictExitCode: 1,
+      range: isFcntl ? { startByte: 0n, lengthBytes: 0n } : undefined,
+    };
   }
+  const { readInteger, readSeconds, readSize } = await import("./numbers.ts");
   return {
-    startByte: readSize(start ?? "0", "invalid as start offset"),
-    lengthBytes: readSize(length ?? "0", "invalid as length of lock range"),
+    timeoutMs: timeout === undefined ? Infinity : readSeconds(timeout),
+    conflictExitCode: readInteger(exitCode ?? "1", [0, 255], NOT_A.exitCode),
+    range: isFcntl
+      ? {
+        startByte: readSize(start ?? "0", NOT_A.start),
+        lengthBytes: readSize(length ?? "0", NOT_A.length),
+      }
+      : undefined,
   };
 }
 
-const SIZE = /^\s*\+?(\d+(?:\.\d+)?)([kmgtpe]?)(i?b)?$/i;
+const MOST_DESCRIPTORS = 2 ** 31;
 
-/** A number of bytes: K and KiB are 1024, KB is 1000. */
-function readSize(text: string, message: string): bigint {
-  const [, digits, unit = "", suffix = ""] = SIZE.exec(text) ?? [];
-  const fraction = digits?.split(".")[1] ?? "";
-  const power = BigInt("kmgtpe".indexOf(unit.toLowerCase() || "?") + 1);
-  const isPlainWithSuffix = unit === "" && suffix !== "";
-  if (digits === undefined || isPlainWithSuffix) {
-    throw usageFailure(`${message}: '${text}'`);
+function readDescriptor(text: string): number {
+  const fd = Number(text);
+  if (!/^\s*[-+]?\d+$/.test(text)) {
+    throw usageFailure(`${NOT_A.descriptor}: '${text}'`);
   }
-  const base = suffix.toLowerCase() === "b" ? 1000n : 1024n;
-  return BigInt(digits.replace(".", "")) * base ** power /
-    10n ** BigInt(fraction.length);
+  if (Math.abs(fd) < MOST_DESCRIPTORS) return fd;
+  const ERANGE = "Numerical result out of range";
+  throw usageFailure(`${NOT_A.descriptor}: '${text}': ${ERANGE}`);
 }
 
 async function lockAndRun(request: FlockRequest): Promise<number> {

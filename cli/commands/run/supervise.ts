@@ -66,6 +66,9 @@ const FROM_TERMINAL: readonly SignalName[] = [
   "SIGWINCH",
 ];
 
+/** setTimeout fires at once for more than 31 bits, which is 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** Orphans become its children: it is the first process of a container. */
 const FIRST_PID = 1;
 
@@ -241,7 +244,7 @@ class SignalForwarder {
     if (this.#killAfterMs === undefined) return;
     this.#killTimer ??= setTimeout(
       () => sendSignal(pid, "SIGKILL"),
-      this.#killAfterMs,
+      Math.min(this.#killAfterMs, MAX_TIMER_MS),
     );
   }
 

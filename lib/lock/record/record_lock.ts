@@ -129,12 +129,10 @@ function encode(request: RecordLockRequest): void {
   int32[6] = 0;
 }
 
-const MAX_OFFSET = 2n ** 63n - 1n;
-
 /** A typed array would silently keep the lower 64 bits. */
 function checkOffset(value: bigint, name: string): bigint {
   checkBigint(value, name);
-  if (value > MAX_OFFSET || value < -MAX_OFFSET) {
+  if (BigInt.asIntN(64, value) !== value) {
     throw new RangeError(`${name} must fit a signed 64-bit offset`);
   }
   return value;

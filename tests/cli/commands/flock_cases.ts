@@ -523,6 +523,22 @@ export const FLOCK_CASES: readonly FlockCase[] = [
     differs: TIMEOUT_CHECK,
   },
   {
+    name: "a timeout longer than time",
+    script: "$F -w 1e30 l true",
+    code: 71,
+    err: "flock: cannot set up timer: Invalid argument",
+  },
+  {
+    name: "a timeout of some centuries",
+    script: "$F -w 9223372036 l echo hi",
+    out: "hi\n",
+  },
+  {
+    name: "a timeout in hexadecimal",
+    script: HELD + "$F -w 0x.1p-1 l true",
+    code: 1,
+  },
+  {
     name: "an exit code that is none",
     script: "$F -E abc l true",
     code: 64,
@@ -533,14 +549,16 @@ export const FLOCK_CASES: readonly FlockCase[] = [
     name: "an exit code beyond 255",
     script: "$F -E 256 l true",
     code: 64,
-    err: "flock: invalid exit code (allowed values: 0-255): '256'",
+    err: "flock: invalid exit code (allowed values: 0-255): '256': " +
+      "Numerical result out of range",
     differs: WORDING,
   },
   {
     name: "a negative exit code",
     script: "$F -E -1 l true",
     code: 64,
-    err: "flock: invalid exit code (allowed values: 0-255): '-1'",
+    err: "flock: invalid exit code (allowed values: 0-255): '-1': " +
+      "Numerical result out of range",
     differs: WORDING,
   },
   {
@@ -561,6 +579,14 @@ export const FLOCK_CASES: readonly FlockCase[] = [
     script: "$F 5 5>&-",
     code: 65,
     err: "flock: 5: Bad file descriptor",
+  },
+  {
+    name: "a descriptor beyond all",
+    script: "$F 2147483648",
+    code: 64,
+    err: "flock: invalid file descriptor: '2147483648': " +
+      "Numerical result out of range",
+    differs: WORDING,
   },
   {
     name: "a negative descriptor",
@@ -678,14 +704,51 @@ export const FLOCK_CASES: readonly FlockCase[] = [
     name: "a start that is none",
     script: "$F --start x l true",
     code: 64,
-    err: "flock: invalid as start offset: 'x'",
+    err: "flock: invalid as start offset: 'x': Invalid argument",
     differs: FCNTL,
   },
   {
     name: "a length that is none",
     script: "$F --length 1Q l true",
     code: 64,
-    err: "flock: invalid as length of lock range: '1Q'",
+    err: "flock: invalid as length of lock range: '1Q': Invalid argument",
+    differs: FCNTL,
+  },
+  {
+    name: "a start in hexadecimal, and one in octal",
+    script: "$F --start 0x10 --length 010 l grep -c 'OFDLCK.* 16 23$' " +
+      "/proc/locks",
+    out: "1\n",
+    differs: FCNTL,
+  },
+  {
+    name: "a start beyond every file",
+    script: "$F --start 8E l true",
+    code: 65,
+    err: "flock: l: Invalid argument",
+    differs: FCNTL,
+  },
+  {
+    name: "a length beyond every file",
+    script: "$F --length 8E l true",
+    code: 65,
+    err: "flock: l: Invalid argument",
+    differs: FCNTL,
+  },
+  {
+    name: "a start beyond 64 bits",
+    script: "$F --start 16E l true",
+    code: 64,
+    err: "flock: invalid as start offset: '16E': " +
+      "Numerical result out of range",
+    differs: FCNTL,
+  },
+  {
+    name: "a length beyond 64 bits",
+    script: "$F --length 18446744073709551616 l true",
+    code: 64,
+    err: "flock: invalid as length of lock range: '18446744073709551616': " +
+      "Numerical result out of range",
     differs: FCNTL,
   },
   {

@@ -297,6 +297,24 @@ Deno.test("run --kill-after", async () => {
   assert(isFlockFree(lock));
 });
 
+Deno.test("run --kill-after a month doesn't kill at once", async () => {
+  using directory = new TempDir();
+  await using run = await start(
+    ["--kill-after", "30d", directory.join("l")],
+    "trap 'echo got TERM' TERM; trap 'echo got USR1' USR1; " +
+      "trap 'exit 6' USR2; echo ready $$; while :; do sleep 0.01; done",
+  );
+  run.helper.kill("SIGTERM");
+  assertEquals(await run.helper.nextLine(), "got TERM");
+  // Each goes through the event loop that a timer of 1 ms would have used.
+  for (let round = 0; round < 5; round++) {
+    run.helper.kill("SIGUSR1");
+    assertEquals(await run.helper.nextLine(), "got USR1");
+  }
+  run.helper.kill("SIGUSR2");
+  assertEquals((await run.helper.status).code, 6);
+});
+
 const withTerminal = {
   ignore: !canDriveTerminal,
   suffix: canDriveTerminal ? "" : " (skipped: needs python3 and setsid)",
