@@ -240,7 +240,9 @@ function collectFile(
 ): CollectedFile["outcome"] {
   const { dryRun, olderThanMs = 0 } = options;
   const path = directory.pathOf(name);
-  if (Date.now() - found.modifiedMs < olderThanMs) return "recent";
+  // A file written just now may seem to come from the future.
+  const ageMs = Math.max(0, Date.now() - found.modifiedMs);
+  if (ageMs < olderThanMs) return "recent";
   const fd = openAt(directory.fd, name, OPEN_FILE);
   if (fd === -ENOENT || fd === -ELOOP || fd === -EISDIR) return "gone";
   if (fd < 0) {

@@ -52,6 +52,15 @@ case_ timed deno eval --no-config "
 "
 flock -u 9
 
+touch /mnt/a/free.lock
+exec 8>>/mnt/a/held.lock
+flock 8
+case_ gc-other-client holdfast gc --allow-remote /mnt/b
+touch /mnt/a/free.lock
+case_ gc-client holdfast gc --allow-remote /mnt/a
+flock -u 8
+case_ gc-server holdfast gc --allow-remote /srv/shared
+
 case_ link holdfast run --kind link /mnt/a/link -- \
   deno run -A --quiet --no-check cli/main.ts run --kind link -n /mnt/b/link -- true
 echo 0 >/mnt/a/count

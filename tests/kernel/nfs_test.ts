@@ -59,6 +59,17 @@ Deno.test({
       ["who-server", 1, /POSIX WRITE/],
       ["test-other-client", 1, /only its server knows the locks of other/],
       ["timed", 0, /LockTimeoutError true/],
+      [
+        "gc-other-client",
+        0,
+        /b\/free.lock": removed\n"\/mnt\/b\/held.lock": kept, somebody/,
+      ],
+      [
+        "gc-client",
+        0,
+        /a\/free.lock": removed\n"\/mnt\/a\/held.lock": kept, somebody/,
+      ],
+      ["gc-server", 0, /held.lock": removed/],
       ["link", 75, /held by pid \d+/],
       ["link-count", 0, /^\s*20$/],
     ];

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { tryLinkLock } from "../../lib/lock/link/link_lock.ts";
+import { getOrBuild } from "../../lib/patterns/cache.ts";
+import { acquireIfDue } from "../../lib/patterns/debounce.ts";
 import { collectLockFiles } from "../../lib/patterns/gc.ts";
-import { joinQueue } from "../../lib/patterns/turnstile.ts";
+import { acquireSlots } from "../../lib/patterns/slots.ts";
+import { acquireFair, joinQueue } from "../../lib/patterns/turnstile.ts";
 import { SyscallError } from "../../lib/sys/error.ts";
 import { runScript } from "../support/run_script.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
@@ -69,6 +73,158 @@ Deno.test("collectLockFiles: a record lock keeps a file too", async () => {
     path,
   );
   assertEquals(outcomes(dir), { "a.lock": "held" });
+});
+
+Deno.test("collectLockFiles: a link lock is never removed, whatever is asked for", () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  using lock = tryLinkLock(path)!;
+  const token = "0123456789abcdef".repeat(2);
+  for (const part of ["new", "old", "claim-0"]) {
+    Deno.writeTextFileSync(dir.join(`.a.lock.${token}.${part}`), "");
+  }
+  const names = [
+    `.a.lock.${token}.claim-0`,
+    `.a.lock.${token}.new`,
+    `.a.lock.${token}.old`,
+    ".a.lock.last",
+    "a.lock",
+  ];
+  assertEquals(
+    outcomes(dir, { withContent: true, match: () => true }),
+    Object.fromEntries(names.map((name) => [name, "link-lock"])),
+  );
+  lock.check();
+  assertEquals([...Deno.readDirSync(dir.path)].length, names.length);
+});
+
+Deno.test("collectLockFiles: the state of --every stays until the longest interval is over", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const hour = 3_600_000;
+  let now = Date.now() - 3 * hour;
+  const runs = async (intervalMs: number) => {
+    using lock = await acquireIfDue(path, { intervalMs, now: () => now });
+    return lock !== undefined;
+  };
+  assertEquals(await runs(4 * hour), true);
+  now += 2 * hour;
+  // Those with the longer interval must not run before that is over.
+  assertEquals([await runs(hour), await runs(4 * hour)], [true, false]);
+  assertEquals(outcomes(dir), { "a.lock": "state" });
+  assertEquals(outcomes(dir, { withContent: true }), { "a.lock": "state" });
+  const text = Deno.readTextFileSync(path);
+  const long = new Date(Date.now() - 5 * hour).toISOString();
+  Deno.writeTextFileSync(path, text.replace(/\d{4}-\S+Z/, long));
+  assertEquals(outcomes(dir), { "a.lock": "removed" });
+  Deno.writeTextFileSync(path, "holdfast novelty 1 of a later version\n");
+  assertEquals(outcomes(dir, { withContent: true }), { "a.lock": "state" });
+});
+
+Deno.test("collectLockFiles: slots, turns, caches and interrupted changes, each by its rules", async () => {
+  using dir = new TempDir();
+  const slots = dir.join("build.slots");
+  (await acquireSlots(slots, { slots: 2, want: 2, fair: true })).release();
+  using _held = await acquireSlots(slots, { slots: 2 });
+  Deno.writeTextFileSync(dir.join("slot.7"), "");
+  (await acquireFair(dir.join("fair.lock"))).release();
+  const directory = dir.join("cache");
+  for (const key of ["file.lock", "directory"]) {
+    (await getOrBuild(key, (path) => {
+      if (key === "directory") Deno.mkdirSync(path);
+      Deno.writeTextFileSync(
+        key === "directory" ? `${path}/empty.lock` : path,
+        "",
+      );
+    }, { directory })).release();
+  }
+  const uuid = crypto.randomUUID();
+  const temporary = [`.holdfast.${uuid}`, `.holdfast.${crypto.randomUUID()}`];
+  for (const name of [...temporary, ".holdfast.mine"]) {
+    Deno.writeTextFileSync(dir.join(name), "half");
+  }
+  Deno.utimeSync(dir.join(temporary[0]!), 1, 1);
+  assertEquals(outcomes(dir, { recursive: true }), {
+    [temporary[0]!]: "removed",
+    [temporary[1]!]: "recent",
+    "build.slots/queue": "removed",
+    "build.slots/scan.lock": "removed",
+    "build.slots/slot.0": "held",
+    "build.slots/slot.1": "removed",
+    "cache/.locks/directory.lock": "removed",
+    "cache/.locks/file.lock.lock": "removed",
+    "fair.lock": "removed",
+    "fair.lock.queue": "removed",
+  });
+  assertEquals(
+    outcomes({ path: directory } as TempDir, { recursive: true }),
+    {},
+  );
+  for (const path of ["file.lock", "directory/empty.lock"]) {
+    assertEquals(Deno.readTextFileSync(`${directory}/${path}`), "");
+  }
+});
+
+Deno.test("collectLockFiles: a directory swapped for a symbolic link leads nowhere", () => {
+  using dir = new TempDir();
+  using outside = new TempDir();
+  for (const path of [dir.join("sub"), dir.join("sub/below")]) {
+    Deno.mkdirSync(path);
+  }
+  Deno.mkdirSync(outside.join("below"));
+  for (const path of ["1.lock", "2.lock", "below/3.lock"]) {
+    Deno.writeTextFileSync(dir.join(`sub/${path}`), "");
+    Deno.writeTextFileSync(outside.join(path), "");
+  }
+  // Whatever has been looked at by then, the rest is below "sub".
+  let swapped = false;
+  const match = (name: string) => {
+    if (!swapped) {
+      swapped = true;
+      Deno.renameSync(dir.join("sub"), dir.join("moved"));
+      Deno.symlinkSync(outside.path, dir.join("sub"));
+    }
+    return name.endsWith(".lock");
+  };
+  assertEquals(outcomes(dir, { recursive: true, match }), {
+    "sub/1.lock": "removed",
+    "sub/2.lock": "removed",
+    "sub/below/3.lock": "removed",
+  });
+  assertEquals([...Deno.readDirSync(outside.path)].length, 3);
+  assertEquals([...Deno.readDirSync(outside.join("below"))].length, 1);
+});
+
+Deno.test("collectLockFiles: while a directory is swapped for a symbolic link again and again", async () => {
+  using dir = new TempDir();
+  using outside = new TempDir();
+  Deno.writeTextFileSync(outside.join("a.lock"), "");
+  await using swapper = await Worker.start("swap", [dir.path, outside.path]);
+  for (let pass = 0; pass < 5000 * STRESS; pass++) {
+    collectLockFiles(dir.path, { recursive: true });
+  }
+  await swapper.writeLine("");
+  assert(Number(await swapper.nextLine()) > 0);
+  assertEquals([...Deno.readDirSync(outside.path)].length, 1);
+});
+
+Deno.test("collectLockFiles: a tree too deep for descriptors fails in one place", () => {
+  using dir = new TempDir();
+  Deno.writeTextFileSync(dir.join("a.lock"), "");
+  Deno.mkdirSync(dir.join(new Array(300).fill("d").join("/")), {
+    recursive: true,
+  });
+  const before = openDescriptors();
+  const [first, second, ...more] = collectLockFiles(dir.path, {
+    recursive: true,
+  });
+  assertEquals([first?.outcome, second?.outcome, more], [
+    "removed",
+    "failed",
+    [],
+  ]);
+  assert(second?.error?.message.includes("directories deep"));
+  assertEquals(openDescriptors(), before);
 });
 
 Deno.test("collectLockFiles: below, where asked to, and old files", () => {

@@ -115,6 +115,24 @@ const WORKS: Record<string, (args: string[]) => Promise<void>> = {
     }
   },
 
+  /** DIR OUTSIDE: `DIR/sub` is a directory and a link to OUTSIDE in turn. */
+  async swap([dir, outside]) {
+    let ended = false;
+    let swaps = 0;
+    stdinLine().then(() => ended = true);
+    say("ready");
+    for (; !ended; swaps++) {
+      Deno.mkdirSync(`${dir}/sub`);
+      Deno.writeTextFileSync(`${dir}/sub/a.lock`, "");
+      Deno.renameSync(`${dir}/sub`, `${dir}/moved`);
+      Deno.symlinkSync(outside!, `${dir}/sub`);
+      Deno.removeSync(`${dir}/sub`);
+      Deno.removeSync(`${dir}/moved`, { recursive: true });
+      await dwell(0);
+    }
+    say(String(swaps));
+  },
+
   /** PATH ROUNDS: counts up in a file. */
   async count([path, rounds]) {
     for (let round = 0; round < Number(rounds); round++) {
