@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ROOT } from "../../tools/project.ts";
+import { needs } from "../support/programs.ts";
 import { renderShot, takeShots } from "../../tools/shots.ts";
 
 Deno.test("renderShot: colours, markup, and lines that are too long", () => {
@@ -23,7 +24,14 @@ function words(svg: string): string[] {
     .filter((line) => line !== "");
 }
 
-Deno.test("docs/shots: what the tool prints today; else `deno task shots`", async () => {
+// What the pictures are taken with.
+const programs = needs("setsid", "flock");
+
+Deno.test({
+  name: "docs/shots: what the tool prints today; else `deno task shots`" +
+    programs.suffix,
+  ignore: programs.ignore,
+}, async () => {
   const shots = await takeShots();
   const kept = [...Deno.readDirSync(`${ROOT}/docs/shots`)];
   assertEquals(

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { cliArgs } from "../../support/cli.ts";
 import { needs } from "../../support/programs.ts";
 import { type ProgramResult, runProgram } from "../../support/run_program.ts";
+import { needsMounts } from "../../support/private_mounts.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 const bash = needs("bash");
@@ -59,14 +60,12 @@ for (
   });
 }
 
-const canBeFirst = Deno.uid() === 0 &&
-  new Deno.Command("unshare", { args: ["-pf", "--mount-proc", "true"] })
-    .outputSync().success;
+const namespace = needsMounts();
 
 Deno.test({
   name: "run as the first process of a container reaps orphans" +
-    (canBeFirst ? "" : " (skipped: needs root and unshare)"),
-  ignore: !canBeFirst,
+    namespace.suffix,
+  ignore: namespace.ignore,
   fn: async () => {
     using directory = new TempDir();
     // The inner shell doesn't wait for its child, which is an orphan then.
@@ -94,7 +93,10 @@ Deno.test("run: its own children are left alone where it isn't the first process
   // The shell's child becomes a child of the tool, which the shell has become.
   const result = await runProgram("sh", [
     "-c",
-    '(exit 3) & mine=$!; exec "$@" $mine',
+    // The child ends once the shell, which would reap it, is no more.
+    "shell=$(readlink /proc/$$/exe); " +
+    '(while [ "$(readlink /proc/$$/exe)" = "$shell" ]; do :; done; exit 3) & ' +
+    'mine=$!; exec "$@" $mine',
     "sh",
     Deno.execPath(),
     ...cliArgs([
@@ -104,8 +106,10 @@ Deno.test("run: its own children are left alone where it isn't the first process
       "sh",
       "-c",
       `for _ in $(seq 1000); do
-        grep -q "^State:.Z" /proc/$0/status || { sleep 0.01; continue; }
-        echo zombie; exit
+        while read -r key value; do
+          case "$key $value" in "State: Z"*) echo zombie; exit;; esac
+        done </proc/$0/status
+        sleep 0.01
       done`,
     ]),
   ]);
