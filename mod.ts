@@ -138,7 +138,7 @@ export {
   writeLock,
   writewLock,
 } from "./lib/lock/record/range_locks.ts";
-export type { ByteSpan } from "./lib/lock/record/posix_guard.ts";
+export type { ByteSpan } from "./lib/lock/record/byte_span.ts";
 export {
   RecordLockHandle,
   type RecordLockOptions,

@@ -4,10 +4,8 @@
  * @module
  */
 
-import { rejectRemoteFile } from "../fs/guard.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
-import { FlockAttempt, type LockMode } from "../lock/flock/flock.ts";
-import type { NamedFileOptions } from "../lock/named_file.ts";
+import type { FlockAttempt, LockMode } from "../lock/flock/flock.ts";
 import { checkOptions } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import {
@@ -16,8 +14,10 @@ import {
   type WaitOptions,
 } from "../wait/attempt_loop.ts";
 import { systemClock } from "../wait/clock.ts";
-import { lockWake, type WaitableAttempt } from "../wait/lock_wake.ts";
+import type { WaitableAttempt } from "../wait/lock_wake.ts";
 import type { WakeSource } from "../wait/wake.ts";
+import { flockAttempt, type FlockAttemptOptions } from "./flock_attempt.ts";
+import { readHoldersOf } from "./holders.ts";
 
 /** What is checked and created before a lock file is locked. */
 export interface CoordOptions extends WaitOptions {
@@ -27,6 +27,22 @@ export interface CoordOptions extends WaitOptions {
   allowRemote?: boolean | undefined;
   /** Called once, when a lock is found busy and a wait begins. */
   onWait?: ((info: BusyInfo) => void) | undefined;
+}
+
+/** A wait that begins. */
+export interface Wait {
+  /** The file to name to the user. */
+  path: LockPath | string;
+  /** The lock that is waited for, where that is one and the kernel's. */
+  attempt: WaitableAttempt<unknown> | undefined;
+  /** Makes what wakes a program that has other things to do meanwhile. */
+  wake(): Promise<WakeSource>;
+}
+
+/** What `holdfast run` asks of the engine besides. */
+export interface EngineOptions extends CoordOptions {
+  /** Makes what wakes each wait, in place of the library's own way. */
+  waitBy?: ((wait: Wait) => Promise<WakeSource>) | undefined;
 }
 
 /** What a caller is told when its wait begins. */
@@ -47,7 +63,7 @@ export interface WaitTarget {
 
 /** One deadline for several waits that follow each other. */
 export class WaitBudget {
-  readonly #options: CoordOptions;
+  readonly #options: EngineOptions;
   readonly #start = performance.now();
   #waits = 0;
 
@@ -56,7 +72,7 @@ export class WaitBudget {
    *
    * @throws {RangeError} when `timeoutMs` is negative or not a number.
    */
-  constructor(options: CoordOptions) {
+  constructor(options: EngineOptions) {
     checkOptions(options);
     checkTimeout(options.timeoutMs ?? Infinity);
     this.#options = options;
@@ -90,9 +106,13 @@ export class WaitBudget {
     target: WaitTarget,
     attempt: () => T | undefined,
   ): Promise<T | undefined> {
-    return this.#attempt(target.path, attempt, async () => {
-      const { eventWake } = await import("../wait/event_wake.ts");
-      return eventWake(() => target.fds().map((fd) => ({ fd })));
+    return this.#attempt(attempt, {
+      path: target.path,
+      attempt: undefined,
+      async wake() {
+        const { eventWake } = await import("../wait/event_wake.ts");
+        return eventWake(() => target.fds().map((fd) => ({ fd })));
+      },
     });
   }
 
@@ -101,25 +121,27 @@ export class WaitBudget {
     path: LockPath | string,
     attempt: WaitableAttempt<T>,
   ): Promise<T | undefined> {
-    return this.#attempt(
+    return this.#attempt(() => attempt.try(), {
       path,
-      () => attempt.try(),
-      () => lockWake(attempt, this.#options),
-    );
+      attempt,
+      wake: async () => {
+        const { lockWake } = await import("../wait/lock_wake.ts");
+        return lockWake(attempt, this.#options);
+      },
+    });
   }
 
   async #attempt<T>(
-    path: LockPath | string,
     attempt: () => T | undefined,
-    wake: () => WakeSource | Promise<WakeSource>,
+    wait: Wait,
   ): Promise<T | undefined> {
-    const { signal, onWait } = this.#options;
+    const { signal, onWait, waitBy = (wait) => wait.wake() } = this.#options;
     const { value } = await attemptUntil(attempt, {
       timeoutMs: this.leftMs,
       signal,
-      wake,
+      wake: () => waitBy(wait),
       onBusy: () => {
-        if (this.#waits++ === 0) onWait?.(busyInfo(path));
+        if (this.#waits++ === 0) onWait?.(busyInfo(wait.path));
       },
     });
     return value;
@@ -132,15 +154,22 @@ export class WaitBudget {
     signal?.throwIfAborted();
   }
 
-  /** The error that names a lock file and its holders. */
-  async timeoutError(path: LockPath | string): Promise<Error> {
+  /**
+   * The error that names a lock file and its holders.
+   *
+   * @param holders Who is in the way; everybody with a lock on the file unless
+   * given.
+   */
+  async timeoutError(
+    path: LockPath | string,
+    holders: () => Promise<HolderInfo[]> = () => readHoldersOf(path),
+  ): Promise<Error> {
     const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
     const { timeoutMs } = this.#options;
-    const file = toLockPath(path);
     return new LockTimeoutError(
-      file.given,
+      toLockPath(path).given,
       timeoutMs === 0 ? 0 : this.waitedMs,
-      await holdersOf(file),
+      await holders(),
     );
   }
 }
@@ -148,30 +177,14 @@ export class WaitBudget {
 /** What to tell a caller who waits for a lock file. */
 export function busyInfo(path: LockPath | string): BusyInfo {
   const file = toLockPath(path);
-  return { path: file.given, readHolders: () => holdersOf(file) };
-}
-
-/* Inspection is loaded only when there is somebody to name. */
-async function holdersOf(path: LockPath): Promise<HolderInfo[]> {
-  const { readHoldersIfAny } = await import("../inspect/holder.ts");
-  return readHoldersIfAny(path.absolute);
+  return { path: file.given, readHolders: () => readHoldersOf(file) };
 }
 
 /** A lock file on its way to being locked, refused where flock is a guess. */
 export function openAttempt(
   path: PathLike | LockPath,
   mode: LockMode,
-  options:
-    & Pick<CoordOptions, "createParents" | "allowRemote">
-    & Pick<NamedFileOptions, "create" | "pinned" | "writing"> = {},
+  options: Omit<FlockAttemptOptions, "mode"> = {},
 ): FlockAttempt {
-  const { allowRemote = false, createParents, create, pinned, writing } =
-    options;
-  return new FlockAttempt(path, mode, {
-    create,
-    createParents,
-    pinned,
-    writing,
-    checkFd: allowRemote ? undefined : rejectRemoteFile,
-  });
+  return flockAttempt(path, { ...options, mode });
 }

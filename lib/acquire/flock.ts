@@ -4,25 +4,21 @@
  * @module
  */
 
-import { rejectRemoteFile } from "../fs/guard.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
-import {
-  FlockAttempt,
-  type FlockHandle,
-  type LockMode,
-} from "../lock/flock/flock.ts";
-import { checkFunction, checkOptions } from "../lock/check.ts";
+import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
+import { checkFunction } from "../lock/check.ts";
 import type { ClusterAcquireOptions } from "../cluster/acquire.ts";
 import type { HeldClusterLock } from "../cluster/engine.ts";
 import {
   isLockUrl,
-  type LockPath,
   type LockUrl,
   type PathLike,
   toLockPath,
 } from "../lock/lock_path.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { lockWake } from "../wait/lock_wake.ts";
+import { flockAttempt } from "./flock_attempt.ts";
+import { readHoldersOf } from "./holders.ts";
 
 /** What is checked and created before a file is locked. */
 export interface TryAcquireOptions {
@@ -52,25 +48,6 @@ export interface AcquireOptions extends TryAcquireOptions, WaitOptions {
    * limits of inotify(7) are reached.
    */
   onDegraded?: ((reason: Error) => void) | undefined;
-}
-
-function flockAttempt(
-  path: LockPath,
-  options: TryAcquireOptions,
-): FlockAttempt {
-  checkOptions(options);
-  const { mode = "exclusive", createParents, allowRemote = false } = options;
-  return new FlockAttempt(path, mode, {
-    createParents,
-    checkFd: allowRemote ? undefined : rejectRemoteFile,
-  });
-}
-
-/* Inspection is loaded only when there is somebody to name: an uncontended
- * lock shouldn't pay for it. */
-async function holdersOf(path: LockPath): Promise<HolderInfo[]> {
-  const { readHoldersIfAny } = await import("../inspect/holder.ts");
-  return readHoldersIfAny(path.absolute);
 }
 
 /**
@@ -214,13 +191,13 @@ async function acquireFlock(
       onBusy: () =>
         options.onWait?.({
           path: file.given,
-          readHolders: () => holdersOf(file),
+          readHolders: () => readHoldersOf(file),
         }),
     },
   );
   if (lock !== undefined) return lock;
   const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
-  throw new LockTimeoutError(file.given, waitedMs, await holdersOf(file));
+  throw new LockTimeoutError(file.given, waitedMs, await readHoldersOf(file));
 }
 
 /**

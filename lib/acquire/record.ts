@@ -13,8 +13,9 @@ import { checkOptions } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { BothLockAttempt, type BothLockHandle } from "../lock/both_lock.ts";
 import type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
+import type { OpenedLockFile } from "../lock/lock_file.ts";
 import type { NamedFileOptions } from "../lock/named_file.ts";
-import type { ByteSpan } from "../lock/record/posix_guard.ts";
+import type { ByteSpan } from "../lock/record/byte_span.ts";
 import {
   RecordLockAttempt,
   type RecordLockHandle,
@@ -25,6 +26,7 @@ import { SyscallError } from "../sys/error.ts";
 import type { TryAcquireOptions, WaitInfo } from "./flock.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { lockWake, type WaitableAttempt } from "../wait/lock_wake.ts";
+import { readHoldersOf } from "./holders.ts";
 
 /** Which record lock is taken and what is checked before. */
 export interface CheckedRecordLockOptions
@@ -43,10 +45,14 @@ export interface AcquireBothOptions extends TryAcquireOptions, WaitOptions {
   onWait?: ((info: WaitInfo) => void) | undefined;
 }
 
+type RecordAttemptOptions =
+  & CheckedRecordLockOptions
+  & Pick<NamedFileOptions, "pinned">;
+
 /** An attempt at a record lock, where such locks can be relied on. */
-export function recordLockAttempt(
-  path: PathLike | LockPath,
-  options: CheckedRecordLockOptions & Pick<NamedFileOptions, "pinned">,
+function recordLockAttempt(
+  path: LockPath,
+  options: RecordAttemptOptions,
 ): RecordLockAttempt {
   checkOptions(options);
   const { kind = "ofd", allowRemote = false } = options;
@@ -56,6 +62,45 @@ export function recordLockAttempt(
       ? undefined
       : (fd, path) => rejectUnsafeRecordLocks(fd, path, kind),
   });
+}
+
+/** A record lock on its way to being taken, and what is known in its way. */
+interface WaitableRecordLock
+  extends WaitableAttempt<RecordLockHandle>, Disposable {
+  readonly file: OpenedLockFile;
+  readonly span: ByteSpan;
+  readHolders(): Promise<HolderInfo[]>;
+}
+
+/** An attempt at a record lock that says who and what keeps it waiting. */
+export function waitableRecordLock(
+  path: LockPath,
+  options: RecordAttemptOptions,
+): WaitableRecordLock {
+  const attempt = recordLockAttempt(path, options);
+  const { span, isReleasedSilently } = attempt;
+  const { mode = "exclusive" } = options;
+  return {
+    get file() {
+      return attempt.file;
+    },
+    get fd() {
+      return attempt.fd;
+    },
+    span,
+    isReleasedSilently,
+    try: () => attempt.try(),
+    park: () => attempt.park(),
+    sleep: (options) =>
+      explainDeadlock(() => attempt.sleep(options), { path, span, mode }),
+    readHolders: async () => {
+      const { readRangeHoldersIfAny } = await import(
+        "../inspect/range_holders.ts"
+      );
+      return readRangeHoldersIfAny(path.absolute, span, mode);
+    },
+    [Symbol.dispose]: () => attempt[Symbol.dispose](),
+  };
 }
 
 /** An attempt at both locks, where they are two. */
@@ -71,18 +116,6 @@ export function bothLockAttempt(
     pinned,
     checkFd: (fd, path) => rejectUnsafeBothLocks(fd, path, allowRemote),
   });
-}
-
-/** Everybody with a record lock in the way of one. */
-async function rangeHoldersOf(
-  path: LockPath,
-  span: ByteSpan,
-  mode: LockMode,
-): Promise<HolderInfo[]> {
-  const { readRangeHoldersIfAny } = await import(
-    "../inspect/range_holders.ts"
-  );
-  return readRangeHoldersIfAny(path.absolute, span, mode);
 }
 
 async function waitForAttempt<T>(
@@ -146,14 +179,8 @@ export async function acquireRecordLock(
   options: AcquireRecordLockOptions = {},
 ): Promise<RecordLockHandle> {
   const file = toLockPath(path);
-  const attempt = recordLockAttempt(file, options);
-  const { mode = "exclusive" } = options;
-  return await waitForAttempt(
-    file,
-    attempt,
-    options,
-    () => rangeHoldersOf(file, attempt.span, mode),
-  );
+  const attempt = waitableRecordLock(file, options);
+  return await waitForAttempt(file, attempt, options, attempt.readHolders);
 }
 
 /**
@@ -187,30 +214,32 @@ export async function blockRecordLock(
   options: CheckedRecordLockOptions & BlockOptions = {},
 ): Promise<RecordLockHandle | undefined> {
   const file = toLockPath(path);
-  return await blockAttempt(file, recordLockAttempt(file, options), options);
+  using attempt = recordLockAttempt(file, options);
+  const { mode = "exclusive" } = options;
+  return await explainDeadlock(
+    () => attempt.block(options),
+    { path: file, span: attempt.span, mode },
+  );
 }
 
-/** Waits in the kernel, and explains a refusal to do so. */
-export async function blockAttempt(
-  path: PathLike | LockPath,
-  attempt: RecordLockAttempt,
-  options: Pick<CheckedRecordLockOptions, "mode"> & BlockOptions,
-): Promise<RecordLockHandle | undefined> {
-  using ending = attempt;
+/** Sleeps in the kernel, and explains its refusal to do so. */
+async function explainDeadlock<T>(
+  sleep: () => T,
+  wanted: { path: LockPath; span: ByteSpan; mode: LockMode },
+): Promise<T> {
   try {
-    return ending.block(options);
+    return sleep();
   } catch (error) {
     if (!(error instanceof SyscallError) || error.errno !== EDEADLK) {
       throw error;
     }
+    const { path, span, mode } = wanted;
     const { readDeadlockCycle, RecordDeadlockError } = await import(
       "./record_deadlock_error.ts"
     );
-    const { mode = "exclusive" } = options;
-    const { given, absolute } = toLockPath(path);
     throw new RecordDeadlockError(
-      given,
-      readDeadlockCycle(absolute, attempt.span, mode),
+      path.given,
+      readDeadlockCycle(path.absolute, span, mode),
     );
   }
 }
@@ -249,9 +278,6 @@ export async function acquireBothLocks(
     file,
     bothLockAttempt(file, options),
     options,
-    async () => {
-      const { readHoldersIfAny } = await import("../inspect/holder.ts");
-      return readHoldersIfAny(file.absolute);
-    },
+    () => readHoldersOf(file),
   );
 }

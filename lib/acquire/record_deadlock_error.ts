@@ -8,7 +8,7 @@ import { scanLockedDescriptors } from "../inspect/descriptor_scan.ts";
 import { ifKnown } from "../inspect/holder.ts";
 import { formatNeedle, needleFromPath } from "../inspect/needle.ts";
 import type { LockMode } from "../lock/flock/flock.ts";
-import { type ByteSpan, spansOverlap } from "../lock/record/posix_guard.ts";
+import { type ByteSpan, spansOverlap } from "../lock/record/byte_span.ts";
 import { printable, quotePath } from "../proc/printable.ts";
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { LockError } from "../sys/error.ts";

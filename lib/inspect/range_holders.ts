@@ -1,5 +1,5 @@
 import type { LockMode } from "../lock/flock/flock.ts";
-import { type ByteSpan, spansOverlap } from "../lock/record/posix_guard.ts";
+import { type ByteSpan, spansOverlap } from "../lock/record/byte_span.ts";
 import { type HolderInfo, ifKnown, readLockParties } from "./holder.ts";
 
 /** Kinds of lock, as the kernel names them, that are in the way of another. */

@@ -111,31 +111,33 @@ export class BothLockAttempt implements Disposable {
   /** Takes both locks if both are free, else neither. */
   try(): BothLockHandle | undefined {
     return this.#named.lock(({ fd }) =>
-      tryFlockFd(fd, this.#mode, this.#path.given)
-        ? this.#complete(fd)
+      tryFlockFd(fd, this.#mode, this.#path.given) && this.#complete(fd)
+        ? new BothLockHandle(new FlockHandle(this.#path, fd, this.#mode))
         : undefined
     );
   }
 
-  /** Waits in the kernel for both locks; `undefined` after the timeout. */
-  block(options: BlockOptions): BothLockHandle | undefined {
-    const { timeoutMs = Infinity } = options;
+  /**
+   * Has this thread sleep in the kernel until the open file has both locks,
+   * which {@linkcode BothLockAttempt.try} then gives.
+   *
+   * @returns Whether it has; `false` after the timeout.
+   */
+  sleep({ timeoutMs = Infinity, ...options }: BlockOptions): boolean {
     const deadline = performance.now() + timeoutMs;
     const left = () => ({
       ...options,
       timeoutMs: Math.max(0, deadline - performance.now()),
       path: this.#path.given,
     });
-    return this.#named.lock(({ fd }) => {
-      for (;;) {
-        if (!blockFlockFd(fd, this.#mode, left())) return undefined;
-        const both = this.#complete(fd);
-        if (both !== undefined) return both;
-        // Waits with neither lock, and gives this one back for the flock.
-        if (!fOfdSetlkw(fd, this.#request, left())) return undefined;
-        fOfdSetlk(fd, { type: "unlock" }, this.#path.given);
-      }
-    });
+    const { fd } = this;
+    while (blockFlockFd(fd, this.#mode, left())) {
+      if (this.#complete(fd)) return true;
+      // Waits with neither lock, and gives this one back for the flock.
+      if (!fOfdSetlkw(fd, this.#request, left())) return false;
+      fOfdSetlk(fd, { type: "unlock" }, this.#path.given);
+    }
+    return false;
   }
 
   get #request(): ReturnType<typeof recordLockRequest> {
@@ -143,16 +145,14 @@ export class BothLockAttempt implements Disposable {
   }
 
   /** Adds the OFD lock to the flock, which is given up where it can't be. */
-  #complete(fd: number): BothLockHandle | undefined {
+  #complete(fd: number): boolean {
     let isFree = false;
     try {
       isFree = fOfdSetlk(fd, this.#request, this.#path.given);
     } finally {
       if (!isFree) unlockFlockFd(fd, this.#path.given);
     }
-    return isFree
-      ? new BothLockHandle(new FlockHandle(this.#path, fd, this.#mode))
-      : undefined;
+    return isFree;
   }
 
   /** Closes the descriptor, if no handle has taken it over. */

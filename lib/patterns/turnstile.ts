@@ -13,7 +13,11 @@
 
 import { rejectRemoteFile } from "../fs/guard.ts";
 import { checkOptions } from "../lock/check.ts";
-import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
+import type {
+  BlockOptions,
+  FlockHandle,
+  LockMode,
+} from "../lock/flock/flock.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { openNamed } from "../lock/lock_file.ts";
 import {
@@ -57,6 +61,11 @@ export class Turn implements Disposable {
   /** Sleeps until then; `undefined` when that can't be. */
   park(): ParkedCall | undefined {
     return parkOfdSetlkw(this.fd, this.#earlier);
+  }
+
+  /** Has this thread sleep until then; `false` when the time was up. */
+  sleep(options: BlockOptions & { path: string }): boolean {
+    return this.ticket === 0n || fOfdSetlkw(this.fd, this.#earlier, options);
   }
 
   get #earlier(): RecordLockRequest {
@@ -151,11 +160,13 @@ export async function takeTurn(
   options: Pick<CoordOptions, "allowRemote" | "createParents"> = {},
 ): Promise<Turn | undefined> {
   const turn = joinQueue(path, options);
+  const { given } = toLockPath(path);
   try {
     const due = await budget.take(path, {
       fd: turn.fd,
-      try: () => turn.isDue(toLockPath(path).given) || undefined,
+      try: () => turn.isDue(given) || undefined,
       park: () => turn.park(),
+      sleep: (options) => turn.sleep({ ...options, path: given }),
     });
     if (due) return turn;
   } catch (error) {

@@ -5,6 +5,7 @@
  */
 
 import { isRemoteFd } from "../fs/guard.ts";
+import type { BlockOptions } from "../lock/flock/flock.ts";
 import { LockError } from "../sys/error.ts";
 import type { ParkedCall } from "../sys/parked_call.ts";
 import type { EventWakeOptions } from "./event_wake.ts";
@@ -21,6 +22,11 @@ export interface WaitableAttempt<T> {
   try(): T | undefined;
   /** Waits for the lock on a helper thread, where that can be done. */
   park?(): ParkedCall | undefined;
+  /**
+   * Waits for the lock on this thread, which does nothing else meanwhile, until
+   * the open file has it or the time is up.
+   */
+  sleep?(options: BlockOptions): boolean | Promise<boolean>;
 }
 
 /** How {@linkcode lockWake} waits. */

@@ -189,3 +189,67 @@ Deno.test("acquireAll: bad arguments", async () => {
   await assertRejects(() => acquireAll([]), RangeError);
   await assertRejects(() => acquireAll(["x"], { timeoutMs: -1 }), RangeError);
 });
+
+/** The record locks that this process has on a file: first byte to last. */
+function lockedSpans(path: string): string[] {
+  const inode = Deno.statSync(path).ino;
+  return Deno.readTextFileSync("/proc/locks").split("\n")
+    .filter((line) => line.includes(`:${inode} `) && !line.includes("->"))
+    .map((line) => line.split(" ").slice(-2).join("-")).sort();
+}
+
+Deno.test("acquireAll: ranges of one file that overlap are one lock, others are their own", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const member = (startByte: bigint, lengthBytes: bigint) => ({
+    path,
+    kind: "ofd" as const,
+    range: { startByte, lengthBytes },
+  });
+  using group = await acquireAll([
+    { ...member(0n, 10n), mode: "shared" },
+    member(20n, 5n),
+    member(5n, 10n),
+  ], { timeoutMs: 0 });
+  assertEquals(lockedSpans(path), ["0-14", "20-24"]);
+  const [head, other, overlapping] = group.members;
+  assert(head === overlapping && head !== other);
+});
+
+Deno.test("acquireAll: groups of POSIX and OFD ranges, crosswise on one file, both get them", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const at = (kind: "posix" | "ofd", startByte: bigint) => ({
+    path,
+    kind,
+    range: { startByte, lengthBytes: 10n },
+  });
+  using holder = await acquireAll([at("ofd", 0n)]);
+  const take = async (...kinds: ["posix" | "ofd", "posix" | "ofd"]) => {
+    using group = await acquireAll(
+      kinds.map((kind, index) => at(kind, BigInt(index * 20))),
+      { timeoutMs: 60_000 },
+    );
+    assert(group.held);
+  };
+  const both = [take("posix", "ofd"), take("ofd", "posix")];
+  holder.release();
+  await Promise.all(both);
+});
+
+Deno.test("acquireAll: what can't be locked at once, or has no range, is a RangeError", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const range = { startByte: 0n, lengthBytes: 1n };
+  for (
+    const members of [
+      [{ path, kind: "posix" }, { path, kind: "ofd" }],
+      [{ path, kind: "both" }, { path, kind: "posix" }],
+      [{ path, range }],
+      [{ path, kind: "both", range }],
+    ] as const
+  ) {
+    await assertRejects(() => acquireAll(members), RangeError);
+  }
+  assertEquals(lockedSpans(path), []);
+});

@@ -60,11 +60,9 @@ export function parseLoadLimit(text: string): LoadLimit {
  */
 export async function takeLockUnderLoad(
   request: RunRequest,
+  { maxLoad, minutes }: LoadLimit,
   system: LoadGateSystem = { takeLock },
 ): Promise<TakenLock | undefined> {
-  const { maxLoad, minutes } = parseLoadLimit(
-    request.options.value("max-load")!,
-  );
   const { readLoad, intervalMs } = system;
   const start = performance.now();
   for (;;) {

@@ -4,59 +4,62 @@
  * @module
  */
 
+import { LockGroup } from "../../../lib/lock/lock_set.ts";
 import { reserveCpus } from "../../../lib/patterns/cpu_reservation.ts";
 import { lockDirectory } from "../../../lib/patterns/lock_directory.ts";
-import { formatCpuList, parseCpuList } from "../../../lib/proc/cpulist.ts";
+import { formatCpuList } from "../../../lib/proc/cpulist.ts";
 import { setAffinity } from "../../../lib/sys/affinity.ts";
-import { readCount } from "../../args/count.ts";
-import { UsageError } from "../../args/parse.ts";
-import type { RunRequest, TakenLock } from "./request.ts";
-import { waitByLibrary } from "./wait_by_library.ts";
+import type { CpuWish, RunRequest, TakenLock } from "./request.ts";
+import { takeByEngine } from "./take_by_engine.ts";
+import { takeLock } from "./take_lock.ts";
 
-/** Reserves CPUs, and has this process and its commands run on them only. */
-export function takeCpus(
+/** Takes the lock, if there is one, and then the CPUs. */
+export async function takeLockAndCpus(
   request: RunRequest,
+  wish: CpuWish,
 ): Promise<TakenLock | undefined> {
-  const { options, mode } = request;
-  const count = options.value("cpus");
-  const list = options.value("cpu-list");
-  const domains = options.value("llcs");
-  if ([count, list, domains].filter((text) => text !== undefined).length > 1) {
-    throw new UsageError(
-      "only one of --cpus, --cpu-list and --llcs can be met",
-    );
+  if (request.target.type === "nothing") return await takeCpus(request, wish);
+  const { timeoutMs } = request;
+  const start = performance.now();
+  const locks = await takeLock({ ...request, cpus: undefined });
+  if (locks === undefined || locks.skip) return locks;
+  let cpus: TakenLock | undefined;
+  try {
+    const leftMs = timeoutMs - (performance.now() - start);
+    cpus = await takeCpus({ ...request, timeoutMs: Math.max(0, leftMs) }, wish);
+    return cpus && {
+      lock: new LockGroup([locks.lock, cpus.lock]),
+      env: { ...locks.env, ...cpus.env },
+    };
+  } finally {
+    if (cpus === undefined) locks.lock.release();
   }
-  const performance = options.flag("performance");
-  if (performance && mode === "shared") {
-    throw new UsageError("--performance can't go with --shared");
-  }
-  const directory = `${lockDirectory()}/cpu`;
-  return waitByLibrary(request, directory, async (waiting) => {
-    const lock = await reserveCpus({
-      ...waiting,
-      cpus: count === undefined ? readList(list) : readCount("cpus", count),
-      domains: domains === undefined ? undefined : readCount("llcs", domains),
-      sameDomain: options.flag("same-llc"),
-      use: performance
-        ? "performance"
-        : mode === "shared"
-        ? "shared"
-        : "dedicated",
-      directory,
-    });
-    // A child inherits the mask of the thread that starts it, which is this.
-    setAffinity(lock.cpus);
-    return { lock, env: { HOLDFAST_CPUS: formatCpuList(lock.cpus) } };
-  });
 }
 
-function readList(text: string | undefined): number[] | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return parseCpuList(text);
-  } catch {
-    throw new UsageError(`invalid list of CPUs: '${text}'`, {
-      hint: "Write numbers and ranges: 0-3,8",
-    });
-  }
+/** Reserves CPUs, and has this process and its commands run on them only. */
+async function takeCpus(
+  request: RunRequest,
+  { performance, ...wish }: CpuWish,
+): Promise<TakenLock | undefined> {
+  const { mode } = request;
+  const directory = `${lockDirectory()}/cpu`;
+  const lock = await takeByEngine(
+    request,
+    (waiting) =>
+      reserveCpus({
+        ...waiting,
+        ...wish,
+        use: performance
+          ? "performance"
+          : mode === "shared"
+          ? "shared"
+          : "dedicated",
+        directory,
+      }),
+    { name: directory },
+  );
+  if (lock === undefined) return undefined;
+  // A child inherits the mask of the thread that starts it, which is this.
+  setAffinity(lock.cpus);
+  return { lock, env: { HOLDFAST_CPUS: formatCpuList(lock.cpus) } };
 }

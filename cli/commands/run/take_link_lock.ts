@@ -13,61 +13,32 @@ import {
   readLinkLockOwner,
 } from "../../../lib/acquire/link.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
-import { parseDuration } from "../../args/duration.ts";
-import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
-import type { RunRequest, TakenLock } from "./request.ts";
-import { absolutePath } from "../../../lib/sys/path_parts.ts";
 import { StatusLine } from "../../ui/terminal.ts";
+import type { LinkTarget, RunRequest, TakenLock } from "./request.ts";
+import { absolutePath } from "../../../lib/sys/path_parts.ts";
 
-/** Takes the one lock. */
-export async function take(
+/** Takes it. */
+export async function takeLink(
   request: RunRequest,
+  target: LinkTarget,
 ): Promise<TakenLock | undefined> {
-  const [path, ...more] = request.lockPaths;
-  if (path === undefined) throw new UsageError("missing lock file");
-  if (more.length > 0) {
-    throw new UsageError("--kind link takes one lock file", {
-      hint: "Nest one holdfast run in another for several",
-    });
-  }
-  if (request.mode === "shared") {
-    throw new UsageError("a link lock can't be shared");
-  }
-  const lease = request.options.value("lease");
-  const lock = await waitFor(path, request, {
-    message: request.options.value("message"),
-    leaseMs: lease === undefined ? undefined : readLease(lease),
-    // Whoever sets a lease takes part in leases.
-    breakExpired: lease !== undefined,
-  });
-  if (lock === undefined) return undefined;
-  return {
+  const lock = await waitFor(request, target);
+  return lock && {
     lock,
     env: {
-      HOLDFAST_LOCK: absolutePath(path),
+      HOLDFAST_LOCK: absolutePath(target.path),
       HOLDFAST_FENCE: String(lock.fence),
     },
   };
 }
 
-interface TakeOptions {
-  message: string | undefined;
-  leaseMs: number | undefined;
-  breakExpired: boolean;
-}
-
-function readLease(text: string): number {
-  const ms = parseDuration(text);
-  if (ms >= 1000) return ms;
-  throw new UsageError(`invalid lease: '${text}' (at least 1s)`);
-}
-
 async function waitFor(
-  path: string,
   request: RunRequest,
-  options: TakeOptions,
+  { path, message, leaseMs }: LinkTarget,
 ): Promise<LinkLock | undefined> {
+  // Whoever sets a lease takes part in leases.
+  const options = { message, leaseMs, breakExpired: leaseMs !== undefined };
   const { timeoutMs, verbosity, log } = request;
   // The wait is rare: the first attempt is made without preparing for it.
   const first = new LinkLockAttempt(path, options).try();

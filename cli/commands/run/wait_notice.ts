@@ -1,5 +1,5 @@
 /**
- * What is said while a lock is waited for, and when it isn't to be had.
+ * What is said while a lock is waited for.
  *
  * @module
  */
@@ -11,9 +11,7 @@ import {
   readHoldersIfAny,
 } from "../../../lib/inspect/holder.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
-import { LockTimeoutError } from "../../../lib/wait/lock_timeout_error.ts";
 import { formatDuration } from "../../args/duration.ts";
-import { writeError } from "../../ui/output.ts";
 import type { RunRequest } from "./request.ts";
 import { StatusLine } from "../../ui/terminal.ts";
 
@@ -25,35 +23,35 @@ type NoticeRequest = Pick<RunRequest, "timeoutMs" | "verbosity" | "log">;
  * once with `--verbose`, else after a second; refreshed every second on a
  * terminal, one line in a pipe.
  */
-export class WaitNotice implements Disposable {
+export class WaitNotice {
+  /** What is waited for. */
+  readonly name: string;
   /**
    * To be called every second until it returns `false`; `undefined` when
    * nothing is to be said.
    */
   readonly onTick: (() => boolean) | undefined;
-  readonly #path: string;
-  readonly #request: NoticeRequest;
-  readonly #readHolders: () => HolderInfo[];
+  readonly #readHolders: (path: string) => HolderInfo[];
   readonly #start = performance.now();
   readonly #status = new StatusLine();
 
   /**
    * Begins the wait.
    *
-   * @param holders Reads who is in the way; everybody with a lock on the file
-   * unless given.
+   * @param name The file, or another name.
+   * @param readHolders Reads who is in the way; everybody with a lock on the
+   * file unless given.
    */
   constructor(
-    path: string,
+    name: string,
     request: NoticeRequest,
-    holders: () => HolderInfo[] = () => readHoldersIfAny(path),
+    readHolders: (path: string) => HolderInfo[] = readHoldersIfAny,
   ) {
-    this.#readHolders = holders;
-    this.#path = path;
-    this.#request = request;
+    this.name = name;
+    this.#readHolders = readHolders;
     const { timeoutMs, verbosity, log } = request;
     this.onTick = verbosity === "quiet" ? undefined : () => this.#show();
-    log?.waiting(path);
+    log?.waiting(name);
     if (verbosity === "verbose" && timeoutMs > 0) this.#show();
   }
 
@@ -61,31 +59,17 @@ export class WaitNotice implements Disposable {
   #show(): boolean {
     if (!this.#status.isLive) return false;
     const waited = formatDuration(performance.now() - this.#start);
-    const holders = this.#readHolders().map(formatHolder);
+    const holders = this.#readHolders(this.name).map(formatHolder);
     if (holders.length === 0) holders.push(NO_HOLDERS_RECORDED);
     this.#status.show([
-      `holdfast: waiting ${waited} for ${quotePath(this.#path)}, held by`,
+      `holdfast: waiting ${waited} for ${quotePath(this.name)}, held by`,
       ...holders.map((line) => `  ${line}`),
     ]);
     return this.#status.isLive;
   }
 
-  /** Says that the time is up, and who is in the way. */
-  sayBusy(): void {
-    this.#status.clear();
-    const { timeoutMs, verbosity } = this.#request;
-    if (verbosity === "quiet") return;
-    const waitedMs = timeoutMs === 0 ? 0 : performance.now() - this.#start;
-    const { message } = new LockTimeoutError(
-      this.#path,
-      waitedMs,
-      this.#readHolders(),
-    );
-    writeError(`holdfast run: ${message}\n`);
-  }
-
-  /** Takes the notice away. */
-  [Symbol.dispose](): void {
+  /** Takes it away from a terminal. */
+  clear(): void {
     this.#status.clear();
   }
 }

@@ -17,7 +17,7 @@ import {
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
 import { probeLockFile } from "../../../lib/lock/lock_file.ts";
 import { dirname } from "../../../lib/sys/path_parts.ts";
-import type { ByteSpan } from "../../../lib/lock/record/posix_guard.ts";
+import type { ByteSpan } from "../../../lib/lock/record/byte_span.ts";
 import {
   type BlockingLock,
   RECORD_LOCK_COMMANDS,

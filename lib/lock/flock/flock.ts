@@ -296,6 +296,19 @@ export class FlockAttempt implements Disposable {
     );
   }
 
+  /**
+   * Has this thread sleep in the kernel until the open file has the lock, as
+   * {@linkcode FlockAttempt.park} does with a helper thread.
+   *
+   * @returns Whether it has; `false` after the timeout.
+   */
+  sleep(options: BlockOptions): boolean {
+    return blockFlockFd(this.fd, this.#mode, {
+      ...options,
+      path: this.#path.given,
+    });
+  }
+
   /** Waits in the kernel for the lock; `undefined` after the timeout. */
   block(options: BlockOptions): FlockHandle | undefined {
     const { timeoutMs = Infinity } = options;

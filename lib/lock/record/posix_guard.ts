@@ -24,36 +24,7 @@ import {
 } from "../../sys/file.ts";
 import { libc } from "../../sys/libc.ts";
 import type { LockMode } from "../flock/flock.ts";
-
-/** A range by its ends; `endByte` is the last byte, and inclusive. */
-export interface ByteSpan {
-  /** First byte. */
-  startByte: bigint;
-  /** Last byte; `undefined` for the largest possible offset. */
-  endByte: bigint | undefined;
-}
-
-/** Whether two spans have a byte in common. */
-export function spansOverlap(a: ByteSpan, b: ByteSpan): boolean {
-  return (a.endByte === undefined || b.startByte <= a.endByte) &&
-    (b.endByte === undefined || a.startByte <= b.endByte);
-}
-
-/** What is left of a span without another: none, one or two spans. */
-export function subtractSpan(from: ByteSpan, taken: ByteSpan): ByteSpan[] {
-  if (!spansOverlap(from, taken)) return [from];
-  const rest: ByteSpan[] = [];
-  if (from.startByte < taken.startByte) {
-    rest.push({ startByte: from.startByte, endByte: taken.startByte - 1n });
-  }
-  if (
-    taken.endByte !== undefined &&
-    (from.endByte === undefined || taken.endByte < from.endByte)
-  ) {
-    rest.push({ startByte: taken.endByte + 1n, endByte: from.endByte });
-  }
-  return rest;
-}
+import { type ByteSpan, spansOverlap, subtractSpan } from "./byte_span.ts";
 
 /** A POSIX lock of this process, as one handle of holdfast has it. */
 export interface OwnPosixLock extends ByteSpan {

@@ -20,8 +20,8 @@ import { setDescriptorInheritable } from "../../sys/inheritance.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
 import { NamedFile, type NamedFileOptions } from "../named_file.ts";
+import type { ByteSpan } from "./byte_span.ts";
 import {
-  type ByteSpan,
   findOwnConflict,
   guardPosixLock,
   type OwnPosixLock,
@@ -253,29 +253,48 @@ export class RecordLockAttempt implements Disposable {
   }
 
   /**
-   * Waits in the kernel for the lock; `undefined` after the timeout.
+   * Has this thread sleep in the kernel until the open file, or this process,
+   * has the lock, which {@linkcode RecordLockAttempt.try} then gives.
    *
+   * @returns Whether it has; `false` after the timeout.
    * @throws {LockError} when this process itself holds a POSIX lock in the
    * way, which it can't release while it sleeps.
+   */
+  sleep(options: BlockOptions): boolean {
+    const request = recordLockRequest(this.span, this.#mode);
+    return this.#sleepOn(this.file, request, options);
+  }
+
+  /**
+   * Waits in the kernel for the lock; `undefined` after the timeout.
+   *
+   * @throws {LockError} as for {@linkcode RecordLockAttempt.sleep}.
    */
   block(options: BlockOptions): RecordLockHandle | undefined {
     const { timeoutMs = Infinity } = options;
     const deadline = performance.now() + timeoutMs;
-    return this.#lock((file, request) => {
-      if (this.#isOwn(file, request)) {
-        throw new LockError(
-          `Cannot wait for the lock on ${
-            quotePath(this.#path.given)
-          }: this very ` +
-            "process holds a POSIX lock on the same bytes; release that first",
-        );
-      }
-      return RECORD_LOCK_COMMANDS[this.#kind].setWait(file.fd, request, {
+    return this.#lock((file, request) =>
+      this.#sleepOn(file, request, {
         ...options,
         timeoutMs: Math.max(0, deadline - performance.now()),
-        path: this.#path.given,
-      });
-    });
+      })
+    );
+  }
+
+  #sleepOn(
+    file: OpenedLockFile,
+    request: RecordLockRequest,
+    options: BlockOptions,
+  ): boolean {
+    const path = this.#path.given;
+    if (this.#isOwn(file, request)) {
+      throw new LockError(
+        `Cannot wait for the lock on ${quotePath(path)}: this very process ` +
+          "holds a POSIX lock on the same bytes; release that first",
+      );
+    }
+    const { setWait } = RECORD_LOCK_COMMANDS[this.#kind];
+    return setWait(file.fd, request, { ...options, path });
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   takeLockUnderLoad,
 } from "../../../cli/commands/run/load_gate.ts";
 import { parseOptions, UsageError } from "../../../cli/args/parse.ts";
+import { readRequest } from "../../../cli/commands/run/read_request.ts";
 import type { RunRequest } from "../../../cli/commands/run/request.ts";
 import { RUN_SPEC } from "../../../cli/commands/run/spec.ts";
 import { tryRecordLock } from "../../../lib/lock/record/record_lock_handle.ts";
@@ -98,21 +99,13 @@ Deno.test("a load limit is a number, and minutes that there is an average over",
   }
 });
 
-/** A request to run `true` under `--max-load`. */
-function requestFor(maxLoad: string, timeoutMs: number): RunRequest {
-  const args = ["--max-load", maxLoad, "lock", "--", "true"];
-  return {
-    lockPaths: ["lock"],
-    command: ["true"],
-    mode: "exclusive",
-    timeoutMs,
-    conflictExitCode: 75,
-    allowRemote: false,
-    verbosity: "quiet",
-    options: parseOptions(RUN_SPEC, args),
-    log: undefined,
-  } as RunRequest;
+/** A request to run `true` in so many milliseconds. */
+function requestWithin(timeoutMs: number): Promise<RunRequest> {
+  const args = ["-q", `-w${timeoutMs}ms`, "lock", "--", "true"];
+  return readRequest(parseOptions(RUN_SPEC, args));
 }
+
+const LIMIT = { maxLoad: 3, minutes: 1 } as const;
 
 class FakeLock implements HeldLock {
   readonly path = "lock";
@@ -129,7 +122,7 @@ Deno.test("the lock comes first, isn't kept while the load is high, and is retak
   const events: string[] = [];
   const locks: FakeLock[] = [];
   const loads = [9, 8, 3, 9, 2, 1];
-  const taken = await takeLockUnderLoad(requestFor("3", Infinity), {
+  const taken = await takeLockUnderLoad(await requestWithin(60_000), LIMIT, {
     takeLock() {
       const lock = new FakeLock();
       locks.push(lock);
@@ -161,7 +154,7 @@ Deno.test("the lock comes first, isn't kept while the load is high, and is retak
 Deno.test("the timeout covers the wait for the lock and the wait for the load", async () => {
   const left: number[] = [];
   const lock = new FakeLock();
-  const taken = await takeLockUnderLoad(requestFor("3", 120), {
+  const taken = await takeLockUnderLoad(await requestWithin(120), LIMIT, {
     async takeLock({ timeoutMs }) {
       left.push(timeoutMs);
       await new Promise((resolve) => setTimeout(resolve, 60));

@@ -5,7 +5,7 @@ import {
   RecordLockAttempt,
   tryRecordLock,
 } from "../../../lib/lock/record/record_lock_handle.ts";
-import { subtractSpan } from "../../../lib/lock/record/posix_guard.ts";
+import { subtractSpan } from "../../../lib/lock/record/byte_span.ts";
 import { LockableFile } from "../../../lib/lock/record/range_locks.ts";
 import { fSetlk } from "../../../lib/lock/record/record_lock.ts";
 import { needleFromPath } from "../../../lib/inspect/needle.ts";

@@ -1,0 +1,88 @@
+/**
+ * Has the library's engine take something, asleep in the kernel where that is
+ * all there is to do, and tells the user how it goes.
+ *
+ * @module
+ */
+
+import type { EngineOptions, Wait } from "../../../lib/acquire/budget.ts";
+import type { HolderInfo } from "../../../lib/inspect/holder.ts";
+import { toLockPath } from "../../../lib/lock/lock_path.ts";
+import type { WakeSource } from "../../../lib/wait/wake.ts";
+import { UsageError } from "../../args/parse.ts";
+import { writeError } from "../../ui/output.ts";
+import type { RunRequest } from "./request.ts";
+import { WaitNotice } from "./wait_notice.ts";
+
+/** What the library throws when something was busy until the deadline. */
+const TIMEOUTS = ["LockTimeoutError", "SlotTimeoutError", "CpuTimeoutError"];
+
+/** What is said of waits, where that isn't the file and all of its holders. */
+export interface WaitSubject {
+  /** What to call it, whatever file is waited for. */
+  name?: string | undefined;
+  /** Reads who is in the way. */
+  readHolders?: ((path: string) => HolderInfo[]) | undefined;
+}
+
+/**
+ * Has the library take something, says on stderr what is being waited for, and
+ * what was in the way when the time is up.
+ *
+ * @param acquire Takes it.
+ * @returns What `acquire` gives; `undefined` when the time was up.
+ * @throws {UsageError} when the library finds a number out of range.
+ */
+export async function takeByEngine<T>(
+  request: RunRequest,
+  acquire: (options: EngineOptions) => Promise<T>,
+  subject: WaitSubject = {},
+): Promise<T | undefined> {
+  const { timeoutMs, allowRemote, verbosity } = request;
+  let notice: WaitNotice | undefined;
+  const waitBy = async (wait: Wait) => {
+    const name = subject.name ?? toLockPath(wait.path).given;
+    if (wait.attempt?.sleep !== undefined) await request.beforeSleep?.();
+    if (notice?.name !== name) {
+      notice = new WaitNotice(name, request, subject.readHolders);
+    }
+    return await noticedWake(wait, notice);
+  };
+  try {
+    return await acquire({ timeoutMs, allowRemote, waitBy });
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message);
+    if (!(error instanceof Error && TIMEOUTS.includes(error.name))) throw error;
+    if (verbosity !== "quiet") writeError(`holdfast run: ${error.message}\n`);
+    return undefined;
+  }
+}
+
+/** Wakes a wait, and shows a notice until then. */
+async function noticedWake(
+  { attempt, wake }: Wait,
+  notice: WaitNotice,
+): Promise<WakeSource> {
+  const { onTick } = notice;
+  if (attempt?.sleep !== undefined) {
+    return {
+      // Nothing else is to be done meanwhile: this very thread sleeps.
+      async wait(timeoutMs) {
+        await attempt.sleep!({ timeoutMs, onTick });
+      },
+      [Symbol.asyncDispose]() {
+        return Promise.resolve(notice.clear());
+      },
+    };
+  }
+  const source = await wake();
+  const ticks = onTick && setInterval(onTick, 1000);
+  return {
+    wait: (maxMs, signal) => source.wait(maxMs, signal),
+    async [Symbol.asyncDispose]() {
+      clearInterval(ticks);
+      notice.clear();
+      await source[Symbol.asyncDispose]();
+    },
+  };
+}

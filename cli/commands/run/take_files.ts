@@ -1,0 +1,63 @@
+/**
+ * `run` on lock files: one or several, by any kind of lock of the kernel's.
+ *
+ * @module
+ */
+
+import { flockAttempt } from "../../../lib/acquire/flock_attempt.ts";
+import type { HeldLock } from "../../../lib/lock/held_lock.ts";
+import { absolutePath } from "../../../lib/sys/path_parts.ts";
+import type { FilesTarget, RunRequest, TakenLock } from "./request.ts";
+import type { WaitSubject } from "./take_by_engine.ts";
+
+/** Takes all of the lock files, or none. */
+export async function takeFiles(
+  request: RunRequest,
+  target: FilesTarget,
+): Promise<TakenLock | undefined> {
+  const lock = takeFree(request, target) ?? await waitFor(request, target);
+  const env = { HOLDFAST_LOCK: target.paths.map(absolutePath).join(":") };
+  return lock && { lock, env };
+}
+
+/** The usual case, for which the engine isn't loaded: one file, and free. */
+function takeFree(
+  request: RunRequest,
+  { paths: [path, second], kind }: FilesTarget,
+): HeldLock | undefined {
+  if (kind !== "flock" || second !== undefined) return undefined;
+  using attempt = flockAttempt(path!, request);
+  return attempt.try();
+}
+
+async function waitFor(
+  request: RunRequest,
+  { paths, kind, range }: FilesTarget,
+): Promise<HeldLock | undefined> {
+  const { acquireAll } = await import("../../../lib/acquire/group.ts");
+  const { takeByEngine } = await import("./take_by_engine.ts");
+  const { mode } = request;
+  const members = paths.map((path) => ({ path, mode, kind, range }));
+  return takeByEngine(
+    request,
+    (waiting) => acquireAll(members, waiting),
+    { readHolders: await holderReader(request, kind, range) },
+  );
+}
+
+/** Record locks are held up by some bytes' holders only. */
+async function holderReader(
+  { mode }: RunRequest,
+  kind: FilesTarget["kind"],
+  range: FilesTarget["range"],
+): Promise<WaitSubject["readHolders"]> {
+  if (kind !== "posix" && kind !== "ofd") return undefined;
+  const { readRangeHoldersIfAny } = await import(
+    "../../../lib/inspect/range_holders.ts"
+  );
+  const { rangeToSpan } = await import(
+    "../../../lib/lock/record/record_lock_handle.ts"
+  );
+  const span = rangeToSpan(range);
+  return (path) => readRangeHoldersIfAny(path, span, mode);
+}
