@@ -54,7 +54,7 @@ const LINE_FEED = 0x0a;
  *
  * The file itself is locked. O_APPEND alone promises the first of these only
  * for one write(2), and on no network filesystem. The filesystem sets the space
- * aside first; one that can't do that (such as NFS before 4.2) may find the
+ * aside first; one that can't do that (such as NFS) may find the
  * disk full in the middle, and what was written of the piece is then cut off
  * again if nobody else has the file open, else the error says how much it is.
  *

@@ -135,6 +135,12 @@ const SYMBOLS = {
   // int renameat(int olddirfd, const char *oldpath, int newdirfd,
   //              const char *newpath)
   renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
+  // int renameat2(int olddirfd, const char *oldpath, int newdirfd,
+  //               const char *newpath, unsigned int flags)
+  renameat2: {
+    parameters: ["i32", "buffer", "i32", "buffer", "u32"],
+    result: "i32",
+  },
   // int unlinkat(int dirfd, const char *pathname, int flags)
   unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // int unlink(const char *pathname)

@@ -1,6 +1,6 @@
 /** What becomes of a file's content when anything goes wrong. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 
 import {
@@ -108,6 +108,79 @@ Deno.test("transformFile: each system call fails in turn, and the content is the
     }
   }
   assertEquals(openDescriptors(), descriptors);
+});
+
+Deno.test("transformFile: a file that another program renames there in the last moment is not lost", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  for (const renames of [true, false]) {
+    Deno.writeTextFileSync(path, "old");
+    const calls = interceptCalls((name) => {
+      if (name !== "exchange") return undefined;
+      if (Deno.readTextFileSync(path) !== "old") return undefined;
+      Deno.writeTextFileSync(dir.join("b"), "another program's");
+      if (renames) Deno.renameSync(dir.join("b"), path);
+      else Deno.renameSync(path, dir.join("b"));
+      return undefined;
+    });
+    const error = await assertRejects(
+      () => transformBy(calls, path, () => encode("new")),
+      LockError,
+    );
+    assert(error.message.includes("begin anew"), error.message);
+    assertEquals(names(dir), [renames ? "a" : "b"]);
+    assertEquals(
+      Deno.readTextFileSync(dir.join(renames ? "a" : "b")),
+      renames ? "another program's" : "old",
+    );
+  }
+});
+
+Deno.test("transformFile: where names can't be exchanged, rename(2) does", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  Deno.writeTextFileSync(path, "old");
+  const EINVAL = 22;
+  const calls = interceptCalls((name) =>
+    name === "exchange" ? -EINVAL : undefined
+  );
+  assertEquals(await transformBy(calls, path, () => encode("new")), {
+    method: "replace",
+  });
+  assertEquals([names(dir), Deno.readTextFileSync(path)], [["a"], "new"]);
+});
+
+Deno.test("transformFile: renamed, replaced or written to while its new content is made, it is left alone", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const meddlings = [
+    () => Deno.renameSync(path, dir.join("b")),
+    () => {
+      Deno.writeTextFileSync(dir.join("c"), "another program's");
+      Deno.renameSync(dir.join("c"), path);
+    },
+    () => Deno.writeTextFileSync(path, "another program's"),
+  ];
+  for (const meddle of meddlings) {
+    for (const method of METHODS) {
+      Deno.writeTextFileSync(path, "old");
+      const error = await assertRejects(
+        () =>
+          transformFile(path, () => {
+            meddle();
+            return encode("new");
+          }, { method }),
+        LockError,
+      );
+      assert(error.message.includes("nothing was changed"), error.message);
+      const texts = names(dir).map((name) =>
+        Deno.readTextFileSync(dir.join(name))
+      );
+      assert(!texts.includes("new"), String(texts));
+      assertEquals(texts.length, 1);
+      for (const name of names(dir)) Deno.removeSync(dir.join(name));
+    }
+  }
 });
 
 const DYING = fromFileUrl(

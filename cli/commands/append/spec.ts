@@ -11,7 +11,7 @@ export const APPEND_SPEC: CommandSpec = {
     "mixed with what others append so, never in part when the disk is full, " +
     "and never to a file that has just been rotated away. What others append " +
     "without a lock is never cut off: on a filesystem that can't set space " +
-    "aside (such as NFS before 4.2), a part may stay on a full disk while " +
+    "aside (such as NFS), a part may stay on a full disk while " +
     "somebody else has the file open, and the error says how much.",
   operands: [
     { name: "FILE", help: "the file; created if need be", complete: "file" },

@@ -32,6 +32,7 @@ import {
   writeNext,
 } from "../../sys/storage/content.ts";
 import {
+  exchangeAt,
   openAt,
   renameAt,
   syncDirectory,
@@ -55,6 +56,7 @@ export const FILE_CALLS = {
   setAttribute,
   removeAttribute,
   rename: renameAt,
+  exchange: exchangeAt,
   unlink: unlinkAt,
   syncDirectory,
 };

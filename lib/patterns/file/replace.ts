@@ -10,16 +10,19 @@ import {
   EACCES,
   EBUSY,
   EDQUOT,
+  EINVAL,
   ENAMETOOLONG,
+  ENOENT,
   ENOSPC,
+  ENOSYS,
   EPERM,
   EROFS,
   EXDEV,
 } from "../../sys/errno.ts";
 import { LockError, SyscallError } from "../../sys/error.ts";
-import { closeFile, type FileStat, statFd } from "../../sys/file.ts";
+import { closeFile, type FileStat, statAt, statFd } from "../../sys/file.ts";
 import { readAttributes } from "../../sys/storage/attributes.ts";
-import type { FilePlace } from "../../sys/storage/directory.ts";
+import { type FilePlace, isSameFile } from "../../sys/storage/directory.ts";
 import {
   check,
   checkSizeLimit,
@@ -38,15 +41,12 @@ export interface Temporary {
  * Creates a file beside another. It is locked: who opens its later name at once
  * has to wait, and a cleaner sees that it is in use.
  *
- * @returns The file, or minus the error number.
+ * @throws {SyscallError} when it can't be created.
  */
-export function createTemporary(
-  calls: FileCalls,
-  dirFd: number,
-): Temporary | number {
+export function createTemporary(calls: FileCalls, dirFd: number): Temporary {
   const name = `.holdfast.${crypto.randomUUID()}`;
   const fd = calls.create(dirFd, name);
-  if (fd < 0) return fd;
+  check(fd, "openat", name);
   try {
     tryFlockFd(fd, "exclusive");
   } catch (error) {
@@ -57,8 +57,25 @@ export function createTemporary(
   return { fd, name };
 }
 
+/** Removes such a file, unless it has another name by now. */
+export function removeTemporary(
+  calls: FileCalls,
+  dirFd: number,
+  { fd, name }: Temporary,
+): void {
+  const found = statAt(dirFd, name);
+  if (typeof found !== "number" && isSameFile(found, statFd(fd))) {
+    calls.unlink(dirFd, name);
+  }
+}
+
 /** What a directory says that takes no new file. */
 const NO_NEW_FILE = [EACCES, EDQUOT, ENAMETOOLONG, ENOSPC, EPERM, EROFS];
+
+/** Whether it is for want of room or right that a file can't be made. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof SyscallError && NO_NEW_FILE.includes(error.errno);
+}
 
 /** What rename(2) says where a name can't be given to another file. */
 const NO_RENAME = [EACCES, EBUSY, EPERM, EXDEV];
@@ -84,27 +101,22 @@ export function replaceFile(
     return "it has other hard links, which would keep the old";
   }
   checkSizeLimit(file.path, BigInt(bytes.length));
-  const temporary = createTemporary(calls, place.dirFd);
-  if (typeof temporary === "number") {
-    if (NO_NEW_FILE.includes(-temporary)) {
-      return "no file can be created beside it";
-    }
-    throw new SyscallError("create a file beside", {
-      syscall: "openat",
-      errno: -temporary,
-      path: file.path,
-    });
+  let temporary: Temporary;
+  try {
+    temporary = createTemporary(calls, place.dirFd);
+  } catch (error) {
+    if (isRefused(error)) return "no file can be created beside it";
+    throw error;
   }
   const { fd, name } = temporary;
   const path = place.directory + name;
-  let renamed = false;
   try {
     writeAllAt(calls, { fd, path }, bytes, 0);
     const lost = makeAlike(calls, fd, file.fd, stat);
     if (lost !== undefined) return lost;
     check(calls.sync(fd), "fsync", path);
     rejectRenamed(file, stat, place);
-    const result = calls.rename(place.dirFd, name, place.name);
+    const result = takeName(calls, file, stat, place, name);
     if (NO_RENAME.includes(-result)) return "its name can't be given away";
     if (result < 0) {
       throw new SyscallError("replace", {
@@ -113,9 +125,8 @@ export function replaceFile(
         path: file.path,
       });
     }
-    renamed = true;
   } finally {
-    if (!renamed) calls.unlink(place.dirFd, name);
+    removeTemporary(calls, place.dirFd, temporary);
     closeFile(fd);
   }
   // A directory that may not be read can't be synced; the rename is done.
@@ -127,17 +138,59 @@ export function replaceFile(
 }
 
 /**
+ * Gives the name of the old file to the new one.
+ *
+ * Somebody may rename a third file to that name in the last moment, and
+ * rename(2) would remove it. So the two change names where the filesystem can
+ * do that, and the old one goes when it has been seen under the new one's.
+ *
+ * @returns 0, or minus an error number.
+ * @throws {LockError} when it was another file, which has its name again.
+ */
+function takeName(
+  calls: FileCalls,
+  file: OpenedFile,
+  stat: FileStat,
+  { dirFd, directory, name }: FilePlace,
+  temporary: string,
+): number {
+  const exchanged = calls.exchange(dirFd, temporary, name);
+  if (exchanged === -ENOENT) throw replacedMeanwhile(file);
+  if (exchanged === -EINVAL || exchanged === -ENOSYS) {
+    return calls.rename(dirFd, temporary, name);
+  }
+  if (exchanged < 0) return exchanged;
+  const found = statAt(dirFd, temporary);
+  if (typeof found !== "number" && isSameFile(found, stat)) {
+    // Left behind, it is the cleaner's.
+    calls.unlink(dirFd, temporary);
+    return 0;
+  }
+  check(
+    calls.exchange(dirFd, temporary, name),
+    "renameat2",
+    file.path,
+    "another program has renamed a file to it just now, which is in " +
+      quotePath(directory + temporary),
+  );
+  throw replacedMeanwhile(file);
+}
+
+/**
  * Makes sure that a file that is about to be changed still has its name.
  *
  * @throws {LockError} when somebody has removed, renamed or replaced it.
  */
 export function rejectRenamed(
-  { path }: OpenedFile,
+  file: OpenedFile,
   stat: FileStat,
   place: FilePlace,
 ): void {
-  if (place.isNameOf(stat)) return;
-  throw new LockError(
+  if (!place.isNameOf(stat)) throw replacedMeanwhile(file);
+}
+
+function replacedMeanwhile({ path }: OpenedFile): LockError {
+  return new LockError(
     `Cannot change ${quotePath(path)}: it was removed, renamed or replaced ` +
       "while its new content was made; nothing was changed, begin anew",
   );

@@ -29,7 +29,12 @@ import {
   type OpenedFile,
   writeAllAt,
 } from "./calls.ts";
-import { createTemporary, isEqual } from "./replace.ts";
+import {
+  createTemporary,
+  isEqual,
+  isRefused,
+  removeTemporary,
+} from "./replace.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -62,36 +67,43 @@ export function rewriteFile(
 ): void {
   const { fd, path } = file;
   const { before, after } = change;
-  checkSizeLimit(path, BigInt(after.length));
+  checkSizeLimit(path, BigInt(Math.max(before.length, after.length)));
   // Even to set space aside takes them away.
   const capabilities = readAttribute(fd, CAPABILITIES);
-  const reserved = calls.reserve(fd, 0n, BigInt(after.length));
-  // Not every filesystem can; the new end is then written before the rest.
-  if (reserved < 0 && reserved !== -EOPNOTSUPP && reserved !== -ENOSYS) {
-    calls.truncate(fd, stat.size);
-    restoreRights(calls, fd, stat, capabilities);
-    check(reserved, "fallocate", path, "nothing was changed");
-  }
-  const copy = place && saveCopy(calls, stat, place, before);
+  let copy: string | undefined;
   try {
-    writeChange(calls, file, change);
-  } catch (error) {
-    const restored = putBack(calls, file, change);
+    reserveSpace(calls, file, stat.size, BigInt(after.length));
+    copy = place && saveCopy(calls, stat, place, before);
+    try {
+      writeChange(calls, file, change);
+    } catch (error) {
+      throw explainFailure(error, putBack(calls, file, change, place, copy));
+    }
+  } finally {
     restoreRights(calls, fd, stat, capabilities);
-    if (restored) removeCopy(calls, place, copy);
-    throw explainFailure(
-      error,
-      restored
-        ? "its old content was put back"
-        : copy !== undefined
-        ? `its old content is in ${quotePath(place!.directory + copy)}`
-        : "its old content could not be put back",
-    );
   }
-  restoreRights(calls, fd, stat, capabilities);
-  const removed = removeCopy(calls, place, copy);
-  const advice = "the new content is in place; remove this copy of the old";
-  check(removed, "unlinkat", `${place?.directory}${copy}`, advice);
+  if (place === undefined || copy === undefined) return;
+  check(
+    calls.unlink(place.dirFd, copy),
+    "unlinkat",
+    place.directory + copy,
+    "the new content is in place; remove this copy of the old",
+  );
+}
+
+/** @throws {SyscallError} when there isn't as much space. */
+function reserveSpace(
+  calls: FileCalls,
+  { fd, path }: OpenedFile,
+  size: bigint,
+  newSize: bigint,
+): void {
+  const reserved = calls.reserve(fd, 0n, newSize);
+  // Not every filesystem can; the new end is then written before the rest.
+  if (reserved === -EOPNOTSUPP || reserved === -ENOSYS) return;
+  // What has been set aside until then is given back.
+  if (reserved < 0) calls.truncate(fd, size);
+  check(reserved, "fallocate", path, "nothing was changed");
 }
 
 function writeChange(
@@ -119,22 +131,28 @@ function firstDifference(a: Bytes, b: Bytes): number {
   return at;
 }
 
-/** Restores the old content; gives whether that has succeeded. */
+/** Restores the old content; gives what is to be said about it. */
 function putBack(
   calls: FileCalls,
   file: OpenedFile,
   { before, after }: Change,
-): boolean {
+  place: FilePlace | undefined,
+  copy: string | undefined,
+): string {
   const { fd, path } = file;
+  const isSaved = place !== undefined && copy !== undefined;
   try {
     const start = firstDifference(before, after);
     writeAllAt(calls, file, before.subarray(start), start);
     check(calls.truncate(fd, BigInt(before.length)), "ftruncate", path);
     check(calls.sync(fd), "fsync", path);
-    return true;
+    if (isSaved) calls.unlink(place.dirFd, copy);
+    return "its old content was put back";
   } catch (error) {
-    if (error instanceof SyscallError) return false;
-    throw error;
+    if (!(error instanceof SyscallError)) throw error;
+    return isSaved
+      ? `its old content is in ${quotePath(place.directory + copy)}`
+      : "its old content could not be put back";
   }
 }
 
@@ -174,7 +192,8 @@ function copyName(stat: FileStat, name: string): string {
 /**
  * Copies the old content to a file beside, on disk.
  *
- * @returns The copy's name; `undefined` where none can be made.
+ * @returns The copy's name; `undefined` where there is no room or right for it.
+ * @throws {SyscallError} when it fails otherwise.
  */
 function saveCopy(
   calls: FileCalls,
@@ -184,33 +203,25 @@ function saveCopy(
 ): string | undefined {
   const copy = copyName(stat, name);
   if (statAt(dirFd, copy) !== -ENOENT) return undefined;
-  // It has its name when it is whole.
-  const temporary = createTemporary(calls, dirFd);
-  if (typeof temporary === "number") return undefined;
-  const { fd, name: firstName } = temporary;
-  let done = false;
   try {
-    writeAllAt(calls, { fd, path: directory + firstName }, bytes, 0);
-    done = calls.sync(fd) >= 0 && calls.rename(dirFd, firstName, copy) >= 0;
+    // It has its name when it is whole.
+    const temporary = createTemporary(calls, dirFd);
+    const path = directory + temporary.name;
+    try {
+      writeAllAt(calls, { fd: temporary.fd, path }, bytes, 0);
+      check(calls.sync(temporary.fd), "fsync", path);
+      const renamed = calls.rename(dirFd, temporary.name, copy);
+      check(renamed, "renameat", path);
+    } finally {
+      removeTemporary(calls, dirFd, temporary);
+      closeFile(temporary.fd);
+    }
+    calls.syncDirectory(dirFd);
+    return copy;
   } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-  } finally {
-    closeFile(fd);
-    if (!done) calls.unlink(dirFd, firstName);
+    if (isRefused(error)) return undefined;
+    throw explainFailure(error, "nothing was changed");
   }
-  if (!done) return undefined;
-  calls.syncDirectory(dirFd);
-  return copy;
-}
-
-function removeCopy(
-  calls: FileCalls,
-  place: FilePlace | undefined,
-  copy: string | undefined,
-): number {
-  return place === undefined || copy === undefined
-    ? 0
-    : calls.unlink(place.dirFd, copy);
 }
 
 /**

@@ -6,6 +6,8 @@
  */
 
 import { callLibc, cString } from "../call.ts";
+import { EMFILE, ENFILE, ENOMEM } from "../errno.ts";
+import { SyscallError } from "../error.ts";
 import {
   closeFile,
   type FileStat,
@@ -51,6 +53,20 @@ export function renameAt(dirFd: number, from: string, to: string): number {
   return callLibc(() => libc.renameat(dirFd, fromName, dirFd, toName));
 }
 
+const RENAME_EXCHANGE = 2;
+
+/**
+ * renameat2(2) that gives two files each other's names, in one step; gives 0,
+ * or minus the error number: EINVAL where the filesystem can't do it.
+ */
+export function exchangeAt(dirFd: number, one: string, other: string): number {
+  const oneName = cString(one);
+  const otherName = cString(other);
+  return callLibc(() =>
+    libc.renameat2(dirFd, oneName, dirFd, otherName, RENAME_EXCHANGE)
+  );
+}
+
 /** Whether two descriptions are of one file, by st_dev and st_ino. */
 export function isSameFile(a: FileStat, b: FileStat): boolean {
   return a.inode === b.inode && a.deviceMajor === b.deviceMajor &&
@@ -92,6 +108,7 @@ export class FilePlace implements Disposable {
  *
  * @param path The path it was opened by.
  * @returns The place, or `undefined` when the file has no name that is known.
+ * @throws {SyscallError} when this process is out of descriptors or memory.
  */
 export function findPlace(fd: number, path: string): FilePlace | undefined {
   const stat = statFd(fd);
@@ -107,6 +124,13 @@ function placeAt(
   const nameStart = path.lastIndexOf("/") + 1;
   const directory = path.slice(0, nameStart);
   const dirFd = openFile(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if ([EMFILE, ENFILE, ENOMEM].includes(-dirFd)) {
+    throw new SyscallError("open directory", {
+      syscall: "open",
+      errno: -dirFd,
+      path: directory,
+    });
+  }
   if (dirFd < 0) return undefined;
   const place = new FilePlace(dirFd, directory, path.slice(nameStart));
   if (place.isNameOf(stat)) return place;
