@@ -31,11 +31,7 @@ export function formatHelp(spec: CommandSpec, width = 80): string {
     section("Operands", spec.operands.map(({ name, help }) => [name, help]), {
       room,
     }),
-    section(
-      "Options",
-      allOptions(spec).filter(({ hidden }) => !hidden).map(optionRow),
-      { room },
-    ),
+    ...optionSections(spec, room),
     section("Exit codes", spec.exitCodes, { room }),
     examples(spec, room),
   ];
@@ -71,6 +67,28 @@ export function formatCommandList(
   ].join("\n\n") + "\n";
 }
 
+/** All options in columns of one width. */
+function optionSections(spec: CommandSpec, room: number): string[] {
+  const groups = optionGroups(spec).map(([heading, options]) =>
+    [heading, options.map(optionRow)] as const
+  );
+  const longest = longestLeft(groups.flatMap(([, rows]) => rows));
+  return groups.map(([heading, rows]) =>
+    section(heading, rows, { room, longest })
+  );
+}
+
+/** The options that help shows, under their headings. */
+export function optionGroups(
+  spec: CommandSpec,
+): [heading: string, options: OptionSpec[]][] {
+  const shown = allOptions(spec).filter(({ hidden }) => !hidden);
+  const rest = shown.some(({ group }) => group !== undefined)
+    ? "Other options"
+    : "Options";
+  return [...Map.groupBy(shown, ({ group = rest }) => group)];
+}
+
 function optionRow(option: OptionSpec): readonly [string, string] {
   const { short = "", long, aliases = [], value, values } = option;
   const names = [
@@ -89,14 +107,19 @@ function optionRow(option: OptionSpec): readonly [string, string] {
   ];
 }
 
+type Rows = readonly (readonly [left: string, right: string])[];
+
+function longestLeft(rows: Rows): number {
+  return Math.max(...rows.map(([left]) => left.length));
+}
+
 /** A heading over two columns; nothing without rows. */
 function section(
   heading: string,
-  rows: readonly (readonly [string, string])[],
-  { room }: { room: number },
+  rows: Rows,
+  { room, longest = longestLeft(rows) }: { room: number; longest?: number },
 ): string {
   if (rows.length === 0) return "";
-  const longest = Math.max(...rows.map(([left]) => left.length));
   const leftColumns = Math.min(longest, LEFT_LIMIT) + 4;
   const lines = rows.map(([left, right]) => {
     const indent = " ".repeat(leftColumns);

@@ -28,6 +28,8 @@ export interface OptionSpec {
   value?: string;
   /** What it does, a clause without a full stop. */
   help: string;
+  /** The heading that help lists it under; one for all unless set. */
+  group?: string;
   /** Whether giving it several times adds up; else the last one counts. */
   repeat?: boolean;
   /** Whether help and completions leave it out. */

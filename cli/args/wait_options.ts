@@ -12,9 +12,9 @@ import type { OptionSpec } from "./spec.ts";
 const NAMES = ["nonblock", "timeout", "allow-remote"];
 
 /** Their entries in a command's table: those of `run`. */
-export const WAIT_OPTIONS: readonly OptionSpec[] = RUN_SPEC.options.filter(
-  ({ long }) => NAMES.includes(long),
-);
+export const WAIT_OPTIONS: readonly OptionSpec[] = RUN_SPEC.options
+  .filter(({ long }) => NAMES.includes(long))
+  .map(({ group: _, ...option }) => option);
 
 /** What they say, as the library takes it. */
 export function readWaitOptions(

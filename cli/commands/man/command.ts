@@ -6,12 +6,8 @@
 
 import { EXIT } from "../../ui/exit_codes.ts";
 import { MAN_SPEC } from "./spec.ts";
-import {
-  allOptions,
-  longNames,
-  parseOptions,
-  UsageError,
-} from "../../args/parse.ts";
+import { longNames, parseOptions, UsageError } from "../../args/parse.ts";
+import { optionGroups } from "../../args/help.ts";
 import { writeOut } from "../../ui/output.ts";
 import type { CommandSpec, OptionSpec } from "../../args/spec.ts";
 import { VERSION } from "../../version.ts";
@@ -101,9 +97,8 @@ function commandSection(spec: CommandSpec): string[] {
       "Operands",
       definitions(spec.operands.map(({ name, help }) => [name, help])),
     ),
-    ...titled(
-      "Options",
-      allOptions(spec).filter(({ hidden }) => !hidden).flatMap(option),
+    ...optionGroups(spec).flatMap(([heading, options]) =>
+      titled(heading, options.flatMap(option))
     ),
     ...titled("Exit status", definitions(spec.exitCodes)),
     ...titled(

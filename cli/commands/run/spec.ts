@@ -1,39 +1,54 @@
-import type { CommandSpec } from "../../args/spec.ts";
+import type { CommandSpec, OptionSpec } from "../../args/spec.ts";
 
-/** `holdfast run`. */
-export const RUN_SPEC: CommandSpec = {
-  name: "run",
-  summary: "run a command under a lock",
-  usage: [
-    "holdfast run [OPTION…] LOCKFILE… -- COMMAND [ARG…]",
-    "holdfast run [OPTION…] LOCKFILE… -c 'SHELL TEXT' [-- ARG…]",
-    "holdfast run --slots N [OPTION…] NAME -- COMMAND [ARG…]",
-    "holdfast run {--tree DIR|--cpus N} [OPTION…] -- COMMAND [ARG…]",
-  ],
-  description:
-    "Takes the lock, waiting for it if need be, runs the command, and " +
-    "releases the lock when the command ends, even if it leaves processes " +
-    "behind. The lock file is created and stays. The command finds the " +
-    "absolute path of the lock in HOLDFAST_LOCK, several joined by colons.\n\n" +
-    "Several lock files are taken all or none, in an order of their own, so " +
-    "that two callers can't wait for each other.\n\n" +
-    "A signal that arrives during the wait ends holdfast and the command never " +
-    "starts. Later ones are passed on to the command. Those that a terminal " +
-    "sends to all of its foreground processes (Ctrl-C, Ctrl-\\, Ctrl-Z, a new " +
-    "window size) the command has got already, and doesn't get twice. As the " +
-    "first process of a container, holdfast also reaps orphans.\n\n" +
-    "A DURATION is a number of seconds, or has units: 500ms, 30s, 2m, 1h30m.",
-  operands: [
-    { name: "LOCKFILE", help: "a file or directory to lock", complete: "file" },
-    { name: "COMMAND", help: "what to run, after --", complete: "command" },
-  ],
-  options: [
+/** The options under their headings. */
+const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
+  Lock: [
     { long: "shared", short: "s", help: "share the lock with other sharers" },
     {
       long: "exclusive",
       short: "x",
       help: "share it with nobody, which is the default",
     },
+    {
+      long: "kind",
+      short: "k",
+      value: "KIND",
+      values: ["flock", "posix", "ofd", "both", "link"],
+      help:
+        "the kind of lock: flock unless given, posix, ofd, both (flock and " +
+        "ofd), or link",
+    },
+    {
+      long: "range",
+      value: "START:LENGTH",
+      help:
+        "lock only these bytes, with -k posix or ofd; length 0 reaches to " +
+        "the end, however the file grows",
+    },
+    {
+      long: "message",
+      value: "TEXT",
+      help: "with --kind link: what others are told who find the lock held",
+    },
+    {
+      long: "lease",
+      value: "DURATION",
+      help: "with --kind link: lose the lock, and end the command, when no " +
+        "heartbeat has succeeded for so long; take over expired leases",
+    },
+    {
+      long: "tree",
+      value: "DIR",
+      help: "instead of a lock file: the lock of a directory tree, which is " +
+        "kept in the lock directory",
+      complete: "dir",
+    },
+    {
+      long: "allow-remote",
+      help: "lock even where the filesystem makes no promise, such as NFS",
+    },
+  ],
+  Waiting: [
     {
       long: "nonblock",
       short: "n",
@@ -53,44 +68,6 @@ export const RUN_SPEC: CommandSpec = {
       help: "exit code when giving up, 0 to 255; 75 unless given",
     },
     {
-      long: "kind",
-      short: "k",
-      value: "KIND",
-      values: ["flock", "posix", "ofd", "both", "link"],
-      help:
-        "the kind of lock: flock unless given, posix, ofd, both (flock and " +
-        "ofd), or link",
-    },
-    {
-      long: "range",
-      value: "START:LENGTH",
-      help:
-        "lock only these bytes, with -k posix or ofd; length 0 reaches to " +
-        "the end, however the file grows",
-    },
-    {
-      long: "max-load",
-      value: "N[,5m|15m]",
-      help: "start only when the load average, of 1 minute unless said " +
-        "otherwise, is at or below N; the lock is waited for first, and let go " +
-        "while the load is higher",
-    },
-    {
-      long: "message",
-      value: "TEXT",
-      help: "with --kind link: what others are told who find the lock held",
-    },
-    {
-      long: "lease",
-      value: "DURATION",
-      help: "with --kind link: lose the lock, and end the command, when no " +
-        "heartbeat has succeeded for so long; take over expired leases",
-    },
-    {
-      long: "allow-remote",
-      help: "lock even where the filesystem makes no promise, such as NFS",
-    },
-    {
       long: "singleton",
       help: "if the lock is taken, exit with 0 at once and say nothing: the " +
         "command is running already",
@@ -106,40 +83,14 @@ export const RUN_SPEC: CommandSpec = {
         "keeps the time of the last start",
     },
     {
-      long: "tree",
-      value: "DIR",
-      help: "instead of a lock file: the lock of a directory tree, which is " +
-        "kept in the lock directory",
-      complete: "dir",
+      long: "max-load",
+      value: "N[,5m|15m]",
+      help: "start only when the load average, of 1 minute unless said " +
+        "otherwise, is at or below N; the lock is waited for first, and let go " +
+        "while the load is higher",
     },
-    {
-      long: "slots",
-      value: "N",
-      help: "N at a time: LOCKFILE is a name, or a directory for the slots; " +
-        "the command finds its slot, from 0, in HOLDFAST_SLOT",
-    },
-    {
-      long: "want",
-      value: "K",
-      help: "take K of the slots, all or none; 1 unless given",
-    },
-    {
-      long: "cpus",
-      value: "N",
-      help: "reserve N CPUs and run the command on them; it finds them in " +
-        "HOLDFAST_CPUS; with --shared, others may share them",
-    },
-    { long: "cpu-list", value: "LIST", help: "reserve these CPUs: 0-3,8" },
-    {
-      long: "llcs",
-      value: "N",
-      help: "reserve the CPUs of N last-level caches",
-    },
-    { long: "same-llc", help: "all CPUs behind one last-level cache" },
-    {
-      long: "performance",
-      help: "let nobody else reserve CPUs behind the same last-level caches",
-    },
+  ],
+  Command: [
     {
       long: "command",
       short: "c",
@@ -181,6 +132,38 @@ export const RUN_SPEC: CommandSpec = {
       value: "DURATION",
       help: "kill the command when it is still there so long after a TERM",
     },
+  ],
+  "Many at once": [
+    {
+      long: "slots",
+      value: "N",
+      help: "N at a time: LOCKFILE is a name, or a directory for the slots; " +
+        "the command finds its slot, from 0, in HOLDFAST_SLOT",
+    },
+    {
+      long: "want",
+      value: "K",
+      help: "take K of the slots, all or none; 1 unless given",
+    },
+    {
+      long: "cpus",
+      value: "N",
+      help: "reserve N CPUs and run the command on them; it finds them in " +
+        "HOLDFAST_CPUS; with --shared, others may share them",
+    },
+    { long: "cpu-list", value: "LIST", help: "reserve these CPUs: 0-3,8" },
+    {
+      long: "llcs",
+      value: "N",
+      help: "reserve the CPUs of N last-level caches",
+    },
+    { long: "same-llc", help: "all CPUs behind one last-level cache" },
+    {
+      long: "performance",
+      help: "let nobody else reserve CPUs behind the same last-level caches",
+    },
+  ],
+  Output: [
     {
       long: "json-events",
       value: "FILE|FD",
@@ -198,6 +181,40 @@ export const RUN_SPEC: CommandSpec = {
       short: "v",
       help: "say at once who is being waited for, and when the lock is taken",
     },
+  ],
+};
+
+/** `holdfast run`. */
+export const RUN_SPEC: CommandSpec = {
+  name: "run",
+  summary: "run a command under a lock",
+  usage: [
+    "holdfast run [OPTION…] LOCKFILE… -- COMMAND [ARG…]",
+    "holdfast run [OPTION…] LOCKFILE… -c 'SHELL TEXT' [-- ARG…]",
+    "holdfast run --slots N [OPTION…] NAME -- COMMAND [ARG…]",
+    "holdfast run {--tree DIR|--cpus N} [OPTION…] -- COMMAND [ARG…]",
+  ],
+  description:
+    "Takes the lock, waiting for it if need be, runs the command, and " +
+    "releases the lock when the command ends, even if it leaves processes " +
+    "behind. The lock file is created and stays. The command finds the " +
+    "absolute path of the lock in HOLDFAST_LOCK, several joined by colons.\n\n" +
+    "Several lock files are taken all or none, in an order of their own, so " +
+    "that two callers can't wait for each other.\n\n" +
+    "A signal that arrives during the wait ends holdfast and the command never " +
+    "starts. Later ones are passed on to the command. Those that a terminal " +
+    "sends to all of its foreground processes (Ctrl-C, Ctrl-\\, Ctrl-Z, a new " +
+    "window size) the command has got already, and doesn't get twice. As the " +
+    "first process of a container, holdfast also reaps orphans.\n\n" +
+    "A DURATION is a number of seconds, or has units: 500ms, 30s, 2m, 1h30m.",
+  operands: [
+    { name: "LOCKFILE", help: "a file or directory to lock", complete: "file" },
+    { name: "COMMAND", help: "what to run, after --", complete: "command" },
+  ],
+  options: [
+    ...Object.entries(OPTIONS).flatMap(([group, options]) =>
+      options.map((option) => ({ ...option, group }))
+    ),
     {
       long: "guard",
       value: "PID",

@@ -65,6 +65,33 @@ Examples:
   );
 });
 
+Deno.test("formatHelp: options under headings of their own, in columns of one width", () => {
+  const [wait, kind] = [SPEC.options[1]!, SPEC.options[2]!];
+  const options = [
+    { ...wait, group: "Waiting" },
+    { ...kind, group: "Lock" },
+    { long: "quick", help: "don't", group: "Waiting" },
+    { long: "any", help: "whatever" },
+  ];
+  assertStringIncludes(
+    formatHelp({ ...SPEC, options }),
+    `
+Waiting:
+  -w, --wait, --timeout T  wait
+      --quick              don't
+
+Lock:
+      --kind KIND          which (one of flock, posix; may be repeated)
+
+Other options:
+      --any                whatever
+  -h, --help               print this help and exit
+
+Exit codes:
+`,
+  );
+});
+
 /** The lines longer than `width`, but for command lines, which stay whole. */
 function tooLong(text: string, width: number): string[] {
   const lines = text.split("\nExamples:")[0]!.split("\n");

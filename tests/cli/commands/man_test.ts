@@ -36,6 +36,16 @@ Deno.test("formatManual: what roff would take for its own is escaped", () => {
   assert(!page.includes("secret"));
 });
 
+Deno.test("formatManual: options under headings of their own", () => {
+  const options = [
+    { long: "wait", help: "wait", group: "Waiting" },
+    { long: "any", help: "whatever" },
+  ];
+  const page = formatManual([{ ...SPEC, options }]);
+  assertStringIncludes(page, ".PP\nWaiting:\n.TP\n\\fB\\-\\-wait\\fR\n");
+  assertStringIncludes(page, ".PP\nOther options:\n.TP\n\\fB\\-\\-any\\fR\n");
+});
+
 async function render(page: string): Promise<string> {
   const child = new Deno.Command("groff", {
     args: ["-man", "-Tascii", "-ww", "-rHY=0", "-rLL=100n", "-P-cbou"],
