@@ -62,9 +62,9 @@ export class LinkLockTimeoutError extends LockError {
     waitedMs: number,
     owner: LinkLockOwner | undefined,
   ) {
-    const waited = waitedMs < 1
+    const waited = waitedMs === 0
       ? "is held by somebody else"
-      : `was still held after ${Math.round(waitedMs)} ms`;
+      : `was still held after ${Math.ceil(waitedMs)} ms`;
     super(
       `Cannot take link lock ${quotePath(path)}: it ${waited}; ` +
         (owner === undefined

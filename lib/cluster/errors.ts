@@ -62,9 +62,9 @@ export class ClusterLockTimeoutError extends LockError {
 
   /** Made by those who take locks. */
   constructor(path: string, waitedMs: number, ahead: readonly ClusterParty[]) {
-    const waited = waitedMs < 1
+    const waited = waitedMs === 0
       ? "is held by somebody else"
-      : `was still held after ${Math.round(waitedMs)} ms`;
+      : `was still held after ${Math.ceil(waitedMs)} ms`;
     const list = ahead.map((party) => `  ${describeParty(party)}`);
     super(
       `Cannot lock ${quotePath(path)}: it ${waited}; ` +

@@ -87,7 +87,7 @@ export class CpuTimeoutError extends LockError {
     busy: readonly BusyResource[],
     lines: readonly string[],
   ) {
-    const when = waitedMs < 1 ? "now" : `after ${Math.round(waitedMs)} ms`;
+    const when = waitedMs === 0 ? "now" : `after ${Math.ceil(waitedMs)} ms`;
     super(`Cannot reserve CPUs: not enough free ${when}\n${lines.join("\n")}`);
     this.waitedMs = waitedMs;
     this.busy = busy;

@@ -46,8 +46,8 @@ export class LoadTimeoutError extends LockError {
     minutes: LoadMinutes,
     waitedMs: number,
   ) {
-    const when = waitedMs < 1 ? "is" : "was still";
-    const after = waitedMs < 1 ? "" : ` after ${Math.round(waitedMs)} ms`;
+    const when = waitedMs === 0 ? "is" : "was still";
+    const after = waitedMs === 0 ? "" : ` after ${Math.ceil(waitedMs)} ms`;
     super(
       `Cannot start: the ${minutes}-minute load ${when} ${load.toFixed(2)}` +
         `${after}, above ${maxLoad}; wait longer or allow a higher load`,

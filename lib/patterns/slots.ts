@@ -89,7 +89,7 @@ export class SlotTimeoutError extends LockError {
     list: string,
   ) {
     const wanted = want === 1 ? "a slot" : `${want} slots`;
-    const when = waitedMs < 1 ? "now" : `after ${Math.round(waitedMs)} ms`;
+    const when = waitedMs === 0 ? "now" : `after ${Math.ceil(waitedMs)} ms`;
     const free = slots.filter(({ holders }) => holders.length === 0).length;
     super(
       `Cannot get ${wanted} of ${

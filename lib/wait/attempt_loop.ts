@@ -33,7 +33,10 @@ export interface AttemptLoopOptions extends WaitOptions {
 export interface AttemptResult<T> {
   /** What the attempt gave, or `undefined` when the time was up. */
   value: T | undefined;
-  /** Milliseconds from the first attempt to the end. */
+  /**
+   * Milliseconds from the first attempt to the end; 0 when nothing was to be
+   * waited for, with a `timeoutMs` of 0, and only then where time was up.
+   */
   waitedMs: number;
 }
 
@@ -83,9 +86,9 @@ export async function attemptUntil<T>(
   const behindOthers = timeoutMs > 0 && queue !== undefined &&
     hasWaiters(queue);
   let value = behindOthers ? undefined : attempt();
-  if (value !== undefined || timeoutMs === 0) {
-    return { value, waitedMs: clock.now() - start };
-  }
+  // One attempt is no wait, however long the kernel takes for it.
+  if (timeoutMs === 0) return { value, waitedMs: 0 };
+  if (value !== undefined) return { value, waitedMs: clock.now() - start };
   onBusy?.();
   const turn = queue === undefined ? undefined : takeTurn(queue, clock);
   let wake: WakeSource | undefined;

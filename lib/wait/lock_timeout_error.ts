@@ -19,9 +19,9 @@ export class LockTimeoutError extends LockError {
     waitedMs: number,
     holders: readonly HolderInfo[],
   ) {
-    const waited = waitedMs < 1
+    const waited = waitedMs === 0
       ? "is held by somebody else"
-      : `was still held after ${Math.round(waitedMs)} ms`;
+      : `was still held after ${Math.ceil(waitedMs)} ms`;
     super(
       `Cannot lock ${quotePath(path)}: it ${waited}; holders:\n` +
         formatHolderList(holders),
