@@ -41,6 +41,7 @@ Deno.test("start-up: what a lock adds to an empty script", async () => {
   const report = Object.entries({ run, exec, flock })
     .map(([name, time]) => `${name} ${(time / base).toFixed(2)}`).join(", ");
   console.log(`times of an empty script (${base.toFixed(1)} ms): ${report}`);
-  // A quiet machine measures 1.9, 1.6 and 1.5.
-  assert(run / base < 2.6 && exec / base < 2.4 && flock / base < 2.2, report);
+  // A quiet machine measures 1.9, 1.6 and 1.5; what this finds is an import
+  // that loads half of the tool.
+  assert(Math.max(run, exec, flock) / base < 5, report);
 });

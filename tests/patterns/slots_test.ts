@@ -100,11 +100,9 @@ Deno.test("acquireSlots: a killed holder's slot is free at once", async () => {
   const [state] = await readSlots(dir.path);
   assertEquals(state?.holders.map(({ pid }) => pid), [holder.pid]);
   holder.kill("SIGKILL");
-  const start = performance.now();
-  using held = await acquireSlots(dir.path, { slots: 1, timeoutMs: 10_000 });
+  await holder.status;
+  using held = await acquireSlots(dir.path, { slots: 1, timeoutMs: 0 });
   assertEquals(held.slots, [0]);
-  const ms = performance.now() - start;
-  assert(ms < 1000, `waited ${ms} ms`);
 });
 
 Deno.test("acquireSlots: no slot is held twice or lost, with processes killed", async () => {

@@ -49,11 +49,9 @@ for (
     const wait = take(path, { signal: controller.signal });
     await untilWaiting(path);
     assertEquals(waitsFor(path), [type]);
-    const start = performance.now();
     controller.abort();
     await assertRejects(() => wait, DOMException);
     assertEquals(waitsFor(path), []);
-    assert(performance.now() - start < 1000);
     await assertRejects(() => take(path, { timeoutMs: 20 }), LockTimeoutError);
     assertEquals(waitsFor(path), []);
   });

@@ -45,7 +45,7 @@ Deno.test("a thousand waits for one file use one descriptor and are served in or
   assertEquals(openDescriptors().length, before.length + 2);
   assert(threadCount() <= threads + 1, `${threadCount()} from ${threads}`);
   const worst = await worstTimerMs();
-  assert(worst < 200, `a timer of 1 ms took ${worst} ms`);
+  assert(worst < 2000, `a timer of 1 ms took ${worst} ms`);
   assertEquals(served, []);
   await holder.finish();
   await Promise.all(waits);
@@ -67,7 +67,7 @@ Deno.test("waits for a thousand files share a few threads", async () => {
   assertEquals(openDescriptors().length, before.length + 2 * WAITERS + 8 + 2);
   assert(threadCount() <= threads + 9, `${threadCount()} from ${threads}`);
   const worst = await worstTimerMs();
-  assert(worst < 200, `a timer of 1 ms took ${worst} ms`);
+  assert(worst < 2000, `a timer of 1 ms took ${worst} ms`);
   for (const lock of held) lock.release();
   for (const lock of await Promise.all(waits)) lock.release();
   await lockEvents.settled();
