@@ -38,6 +38,7 @@ import {
 } from "../sys/file.ts";
 import { libc } from "../sys/libc.ts";
 import { quotePath } from "../proc/printable.ts";
+import { followLinks } from "./symlink.ts";
 
 /** How a lock file is opened. */
 export interface OpenLockFileOptions {
@@ -119,6 +120,9 @@ export function openNamed(
 /** What open(2) says where reading may still be possible. */
 const NOT_WRITABLE = [EACCES, EROFS, EPERM, ETXTBSY, EISDIR];
 
+/** Opens a file; gives the descriptor, or minus the error number. */
+type Open = (flags: number) => number;
+
 /** The ways left after the first open(2) failed with `errno`. */
 function openFallback(
   path: LockPath,
@@ -128,40 +132,53 @@ function openFallback(
   errno: number,
 ): number {
   const { absolute } = path;
-  let nofollow = O_NOFOLLOW;
-  if (errno === ELOOP || errno === EACCES && isSymlink(absolute)) {
-    // fs.protected_symlinks answers EACCES, O_NOFOLLOW answers ELOOP first.
-    rejectForeignSymlink(path);
-    nofollow = 0;
-    const fd = openFile(absolute, (COMMON & ~O_NOFOLLOW) | access | creation);
-    if (fd >= 0) return fd;
-    errno = -fd;
-  }
-  const base = (COMMON & ~O_NOFOLLOW) | nofollow;
   let fd = -errno;
+  // fs.protected_symlinks answers EACCES, O_NOFOLLOW answers ELOOP first.
+  if (errno === ELOOP || errno === EACCES && isSymlink(absolute)) {
+    const end = followLinks(path);
+    if (typeof end === "number") throw openError(path, -end, writing);
+    using _end = end;
+    const open: Open = (flags) => end.open((COMMON & ~O_NOFOLLOW) | flags);
+    fd = open(access | creation);
+    if (fd < 0) fd = openOtherwise(open, access, creation, writing, fd);
+  } else {
+    const open: Open = (flags) => openFile(absolute, COMMON | flags);
+    fd = openOtherwise(open, access, creation, writing, fd);
+  }
+  if (fd >= 0) return fd;
+  throw openError(path, -fd, writing);
+}
+
+/** Asks for less than the open(2) that has given `fd`. */
+function openOtherwise(
+  open: Open,
+  access: number,
+  creation: number,
+  writing: OpenLockFileOptions["writing"],
+  fd: number,
+): number {
   // fs.protected_regular answers O_CREAT on somebody else's file in a sticky
   // directory with EACCES, even to root; the file itself may be writable.
   if (fd === -EACCES && creation !== 0) {
-    const existing = openFile(absolute, base | access);
+    const existing = open(access);
     // Without the file it was the directory that may not be written.
     if (existing !== -ENOENT) fd = existing;
   }
   // To flock a file it is enough to read it.
   if (writing === undefined && NOT_WRITABLE.includes(-fd)) {
-    const readFd = openFile(absolute, base | O_RDONLY | O_NONBLOCK);
+    const readFd = open(O_RDONLY | O_NONBLOCK);
     // "Read-only filesystem" explains a missing file better than ENOENT.
     if (readFd !== -ENOENT) fd = readFd;
   }
-  if (fd >= 0) return fd;
-  throw openError(path, -fd, writing && "open");
+  return fd;
 }
 
 function openError(
   path: LockPath,
   errno: number,
-  action = "open lock file",
+  writing?: OpenLockFileOptions["writing"],
 ): SyscallError {
-  return new SyscallError(action, {
+  return new SyscallError(writing ? "open" : "open lock file", {
     syscall: "open",
     errno,
     path: path.given,
@@ -249,25 +266,6 @@ function reopenReadOnly(fd: number, path: LockPath): number {
 
 function isSymlink(path: string): boolean {
   return statIfAny(path, { followSymlink: false })?.type === "symlink";
-}
-
-/**
- * Refuses a symbolic link that someone else has put into a shared sticky
- * directory: following it would create or lock a file of their choice.
- */
-function rejectForeignSymlink({ given, absolute }: LockPath): void {
-  const link = statPath(absolute, { followSymlink: false });
-  const parent = statPath(dirname(absolute));
-  if (link?.type !== "symlink" || parent === undefined) return;
-  const sharedSticky = (parent.permissions & 0o1002) === 0o1002;
-  if (!sharedSticky || link.uid === parent.uid || link.uid === libc.geteuid()) {
-    return;
-  }
-  throw new LockError(
-    `Cannot lock ${quotePath(given)}: it is a symbolic link that user ` +
-      `${link.uid} has put into a directory open to everyone; ` +
-      "remove the link or choose a directory of your own",
-  );
 }
 
 /**

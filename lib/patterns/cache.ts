@@ -7,6 +7,7 @@
 import type { FlockHandle } from "../lock/flock/flock.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
+import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
 import { callLibc, cString } from "../sys/call.ts";
 import { EACCES } from "../sys/errno.ts";
@@ -194,7 +195,9 @@ interface CachePaths {
 
 function cachePaths(key: string, { directory }: CacheOptions): CachePaths {
   checkName(key, "cache key");
-  const { given, absolute } = toLockPath(directory, "directory");
+  const target = toLockPath(directory, "directory");
+  rejectForeignDirectory(target);
+  const { given, absolute } = target;
   return {
     key,
     entryPath: `${absolute}/${key}`,

@@ -7,8 +7,9 @@
 import { rejectRemoteFs } from "../fs/guard.ts";
 import { isFlockRecordLock } from "../fs/record_guard.ts";
 import { tryFlockFd } from "../lock/flock/flock.ts";
-import { type PathLike, toPath } from "../lock/lock_path.ts";
+import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { fOfdSetlk } from "../lock/record/record_lock.ts";
+import { openDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
 import { EISDIR, ELOOP, ENOENT, ENOTDIR } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
@@ -23,11 +24,11 @@ import {
   O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
-  openFile,
   statAt,
   statFd,
 } from "../sys/file.ts";
-import { isSameFile, openAt, unlinkAt } from "../sys/storage/directory.ts";
+import { openAt } from "../sys/storage/at.ts";
+import { isSameFile, unlinkAt } from "../sys/storage/directory.ts";
 import { fileKind, isCollectable } from "./file_kind.ts";
 import { readHead } from "./state_file.ts";
 
@@ -128,8 +129,9 @@ export function collectLockFiles(
       `olderThanMs must be 0 or more milliseconds, got ${olderThanMs}`,
     );
   }
-  const given = toPath(directory, "directory");
-  const fd = openFile(given, OPEN_DIRECTORY);
+  const target = toLockPath(directory, "directory");
+  const { given } = target;
+  const fd = openDirectory(target, OPEN_DIRECTORY);
   if (fd < 0) throw listError(given, -fd);
   const path = given.replace(/(?<=.)\/+$/, "");
   using walked = new OpenDirectory(fd, path, 0);

@@ -8,6 +8,7 @@ import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockAttempt, FlockHandle } from "../lock/flock/flock.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
+import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
 import { ENOENT } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
@@ -148,8 +149,9 @@ export async function acquireSlots(
 ): Promise<HeldSlots> {
   const { slots, want = 1, fair = false } = options;
   checkCounts(slots, want);
-  const { given, absolute } = toLockPath(slotDirectory(nameOrDirectory));
-  const directory = absolute;
+  const named = toLockPath(slotDirectory(nameOrDirectory));
+  const { given, absolute: directory } = named;
+  rejectForeignDirectory(named);
   makeDirectories(directory);
   const budget = new WaitBudget(options);
   const paths = Array.from(

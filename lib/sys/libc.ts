@@ -120,6 +120,12 @@ const SYMBOLS = {
   getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // ssize_t readlink(const char *pathname, char *buf, size_t bufsiz)
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
+  // ssize_t readlinkat(int dirfd, const char *pathname, char *buf,
+  //                    size_t bufsiz)
+  readlinkat: {
+    parameters: ["i32", "buffer", "buffer", "usize"],
+    result: "isize",
+  },
   // char *realpath(const char *path, char *resolved_path)
   realpath: { parameters: ["buffer", "buffer"], result: "pointer" },
   // char *getcwd(char *buf, size_t size)

@@ -31,9 +31,9 @@ import {
   writeAt,
   writeNext,
 } from "../../sys/storage/content.ts";
+import { openAt } from "../../sys/storage/at.ts";
 import {
   exchangeAt,
-  openAt,
   renameAt,
   syncDirectory,
   unlinkAt,

@@ -21,7 +21,8 @@ import {
 } from "../../sys/file.ts";
 import { libc } from "../../sys/libc.ts";
 import { readAttribute } from "../../sys/storage/attributes.ts";
-import { type FilePlace, openAt } from "../../sys/storage/directory.ts";
+import { openAt } from "../../sys/storage/at.ts";
+import type { FilePlace } from "../../sys/storage/directory.ts";
 import {
   check,
   checkSizeLimit,

@@ -22,23 +22,8 @@ import {
   statFd,
 } from "../file.ts";
 import { libc } from "../libc.ts";
+import { openAt } from "./at.ts";
 import { sync } from "./content.ts";
-
-/**
- * openat(2).
- *
- * @param mode Permission bits of a created file, before the umask.
- * @returns The descriptor, or minus the error number.
- */
-export function openAt(
-  dirFd: number,
-  name: string,
-  flags: number,
-  mode = 0,
-): number {
-  const bytes = cString(name);
-  return callLibc(() => libc.openat_create(dirFd, bytes, flags, mode));
-}
 
 /** unlinkat(2) of a file; gives 0, or minus the error number. */
 export function unlinkAt(dirFd: number, name: string): number {

@@ -56,6 +56,67 @@ for (
   });
 }
 
+Deno.test({
+  name:
+    `transform, append, run: another user's link behind one's own is refused too${root.suffix}`,
+  ignore: root.ignore,
+  async fn() {
+    using dir = new TempDir();
+    Deno.chmodSync(dir.path, 0o755);
+    const secret = dir.join("secret");
+    Deno.writeTextFileSync(secret, "root's own\n");
+    const link = sharedWithLink(dir, "link", "../secret");
+    Deno.symlinkSync(link, dir.join("mine"));
+    for (
+      const [command, ...rest] of [
+        ["transform", "--", "echo", "changed"],
+        ["append"],
+        ["run", "--", "true"],
+      ]
+    ) {
+      const { code, stderr } = await runCli(
+        [command!, "mine", ...rest],
+        { cwd: dir.path },
+      );
+      assertEquals(code, 65, stderr);
+      assert(stderr.includes('Cannot use "mine": it is a symbolic'), stderr);
+    }
+    assertEquals(Deno.readTextFileSync(secret), "root's own\n");
+  },
+});
+
+for (
+  const args of [
+    ["gc", "LINK"],
+    ["gc", "LINK/"],
+    ["cache", "LINK", "key", "--", "echo", "x"],
+    ["run", "--slots=2", "LINK", "--", "true"],
+  ]
+) {
+  Deno.test({
+    name: `${
+      args.slice(0, 2).join(" ")
+    }: a directory behind another user's symbolic link is refused${root.suffix}`,
+    ignore: root.ignore,
+    async fn() {
+      using dir = new TempDir();
+      Deno.chmodSync(dir.path, 0o755);
+      Deno.mkdirSync(dir.join("private"));
+      Deno.writeTextFileSync(dir.join("private/a.lock"), "");
+      const link = sharedWithLink(dir, "link", dir.join("private"));
+      const { code, stderr } = await runCli(
+        args.map((arg) => arg.replace("LINK", link)),
+      );
+      assertEquals(code, 65, stderr);
+      assert(stderr.includes("it is a symbolic link that user"), stderr);
+      assertEquals(
+        [...Deno.readDirSync(dir.join("private"))].map(({ name }) => name),
+        ["a.lock"],
+      );
+    },
+  });
+}
+
 for (const part of [".locks", ".building"]) {
   Deno.test(`cache: a symbolic link in place of ${part} is refused`, async () => {
     using dir = new TempDir();
