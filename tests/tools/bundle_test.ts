@@ -55,6 +55,13 @@ Deno.test("bundle: one file that works by itself, under any name", async () => {
   await assertWorks(dir.join("hf"), dir);
 });
 
+Deno.test("bundle: no part of node: is loaded at every start", async () => {
+  using dir = new TempDir();
+  await bundle(dir.join("holdfast.js"));
+  const code = Deno.readTextFileSync(dir.join("holdfast.js"));
+  assertEquals(code.match(/from ?"[^"]*"/g), null);
+});
+
 Deno.test("compile: what would be embedded is the bundle alone", async () => {
   using dir = new TempDir();
   const source = dir.join("holdfast.js");

@@ -4,7 +4,7 @@
  * @module
  */
 
-import postgres from "postgres";
+import type postgres from "postgres";
 import {
   connectError,
   type ConnectFailure,
@@ -96,6 +96,7 @@ export class PostgresSession implements AsyncDisposable {
   #lacksPassword = false;
 
   private constructor(
+    connect: typeof postgres,
     server: PostgresServer,
     encryption: Encryption,
     settings: PostgresSettings,
@@ -138,7 +139,7 @@ export class PostgresSession implements AsyncDisposable {
       onclose: () => this.#end(this.#lastWords ?? "its connection was closed"),
       socket: () => this.#connect(signal),
     };
-    this.#sql = postgres(options);
+    this.#sql = connect(options);
   }
 
   /**
@@ -178,7 +179,16 @@ export class PostgresSession implements AsyncDisposable {
     settings: PostgresSettings,
     options: SessionOptions,
   ): Promise<PostgresSession | OpenFailure> {
-    const session = new PostgresSession(server, encryption, settings, options);
+    // Imported here, so that a bundle loads it, and all of node: that it needs,
+    // for those alone who have use for it.
+    const { default: connect } = await import("postgres");
+    const session = new PostgresSession(
+      connect,
+      server,
+      encryption,
+      settings,
+      options,
+    );
     try {
       await session.#greet(options);
       return session;

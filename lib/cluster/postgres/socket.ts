@@ -5,8 +5,8 @@
  * @module
  */
 
-import net from "node:net";
-import tls from "node:tls";
+import type { Socket } from "node:net";
+import type { ConnectionOptions } from "node:tls";
 import {
   isLocalSocket,
   type PostgresServer,
@@ -64,7 +64,8 @@ export async function openSocket(
   encryption: Encryption,
   settings: PostgresSettings,
   signal?: AbortSignal,
-): Promise<net.Socket> {
+): Promise<Socket> {
+  const net = await import("node:net");
   signal?.throwIfAborted();
   const socket = isLocalSocket(server)
     ? net.connect({ path: `${server.host}/.s.PGSQL.${server.port}` })
@@ -91,12 +92,12 @@ export async function openSocket(
 }
 
 async function secured(
-  socket: net.Socket,
+  socket: Socket,
   server: PostgresServer,
   encryption: Encryption,
   settings: PostgresSettings,
   signal: AbortSignal,
-): Promise<net.Socket> {
+): Promise<Socket> {
   socket.write(SSL_REQUEST);
   const answer = await happens(socket, "data", signal) as Uint8Array;
   // More than one byte in clear text would have been put in by somebody between.
@@ -108,7 +109,9 @@ async function secured(
   if (answer[0] !== "S".charCodeAt(0)) {
     throw new TlsError("it is no PostgreSQL server, or a very old one");
   }
-  const secure = tls.connect({ socket, ...tlsOptions(server, settings) });
+  const options = tlsOptions(server, settings);
+  const tls = await import("node:tls");
+  const secure = tls.connect({ socket, ...options });
   try {
     await happens(secure, "secureConnect", signal);
   } catch (error) {
@@ -122,7 +125,7 @@ async function secured(
 function tlsOptions(
   { host }: PostgresServer,
   settings: PostgresSettings,
-): tls.ConnectionOptions {
+): ConnectionOptions {
   const { sslMode, caFile, certFile, keyFile } = settings;
   // With trusted certificates at hand, `require` verifies them, as in libpq.
   const verifies = sslMode.startsWith("verify") ||
@@ -133,7 +136,7 @@ function tlsOptions(
     );
   }
   return {
-    ...(net.isIP(host) === 0 ? { servername: host } : { host }),
+    ...(isAddress(host) ? { host } : { servername: host }),
     rejectUnauthorized: verifies,
     ...(caFile === undefined || caFile === "system" || !verifies
       ? {}
@@ -145,6 +148,10 @@ function tlsOptions(
       ? {}
       : { cert: readPem(certFile), key: readPem(keyFile) }),
   };
+}
+
+function isAddress(host: string): boolean {
+  return host.includes(":") || /^[0-9.]+$/.test(host);
 }
 
 function readPem(path: string): string {
@@ -160,7 +167,7 @@ function readPem(path: string): string {
 
 /** The event's argument; rejects with an error, at the end or at the abort. */
 function happens(
-  socket: net.Socket,
+  socket: Socket,
   event: string,
   signal: AbortSignal,
 ): Promise<unknown> {
