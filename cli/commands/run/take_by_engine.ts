@@ -6,13 +6,12 @@
  */
 
 import type { EngineOptions, Wait } from "../../../lib/acquire/budget.ts";
-import type { HolderInfo } from "../../../lib/inspect/holder.ts";
 import { toLockPath } from "../../../lib/lock/lock_path.ts";
 import type { WakeSource } from "../../../lib/wait/wake.ts";
 import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
 import type { RunRequest } from "./request.ts";
-import { WaitNotice } from "./wait_notice.ts";
+import type { HolderReader, WaitNotice } from "./wait_notice.ts";
 
 /** What the library throws when something was busy until the deadline. */
 const TIMEOUTS = ["LockTimeoutError", "SlotTimeoutError", "CpuTimeoutError"];
@@ -21,8 +20,8 @@ const TIMEOUTS = ["LockTimeoutError", "SlotTimeoutError", "CpuTimeoutError"];
 export interface WaitSubject {
   /** What to call it, whatever file is waited for. */
   name?: string | undefined;
-  /** Reads who is in the way. */
-  readHolders?: ((path: string) => HolderInfo[]) | undefined;
+  /** Loads what reads who is in the way; asked for only when a wait begins. */
+  holderReader?: (() => Promise<HolderReader>) | undefined;
 }
 
 /**
@@ -41,10 +40,12 @@ export async function takeByEngine<T>(
   const { timeoutMs, allowRemote, verbosity } = request;
   let notice: WaitNotice | undefined;
   const waitBy = async (wait: Wait) => {
-    const name = subject.name ?? toLockPath(wait.path).given;
     if (wait.attempt?.sleep !== undefined) await request.beforeSleep?.();
+    const name = subject.name ?? toLockPath(wait.path).given;
     if (notice?.name !== name) {
-      notice = new WaitNotice(name, request, subject.readHolders);
+      const { WaitNotice } = await import("./wait_notice.ts");
+      const readHolders = await subject.holderReader?.();
+      notice = new WaitNotice(name, request, readHolders);
     }
     return await noticedWake(wait, notice);
   };

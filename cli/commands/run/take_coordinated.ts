@@ -74,23 +74,23 @@ async function takeSlots(
   const { acquireSlots, slotDirectory } = await import(
     "../../../lib/patterns/slots.ts"
   );
-  const { readHoldersIfAny } = await import("../../../lib/inspect/holder.ts");
-  const held = await takeByEngine(
+  const holderReader = async () => {
+    const { readHoldersIfAny } = await import("../../../lib/inspect/holder.ts");
+    const directory = slotDirectory(name);
+    return () =>
+      Array.from({ length: slots }, (_, slot) => slot)
+        .flatMap((slot) => readHoldersIfAny(`${directory}/slot.${slot}`));
+  };
+  const lock = await takeByEngine(
     request,
     (waiting) => acquireSlots(name, { ...waiting, slots, want }),
-    {
-      name,
-      readHolders: () =>
-        Array.from({ length: slots }, (_, slot) => slot).flatMap((slot) =>
-          readHoldersIfAny(`${slotDirectory(name)}/slot.${slot}`)
-        ),
-    },
+    { name, holderReader },
   );
-  return held && {
-    lock: held,
+  return lock && {
+    lock,
     env: {
-      HOLDFAST_LOCK: absolutePath(held.path),
-      HOLDFAST_SLOT: held.slots.join(","),
+      HOLDFAST_LOCK: absolutePath(lock.path),
+      HOLDFAST_SLOT: lock.slots.join(","),
     },
   };
 }

@@ -8,7 +8,7 @@ import { flockAttempt } from "../../../lib/acquire/flock_attempt.ts";
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import { absolutePath } from "../../../lib/sys/path_parts.ts";
 import type { FilesTarget, RunRequest, TakenLock } from "./request.ts";
-import type { WaitSubject } from "./take_by_engine.ts";
+import type { HolderReader } from "./wait_notice.ts";
 
 /** Takes all of the lock files, or none. */
 export async function takeFiles(
@@ -41,17 +41,17 @@ async function waitFor(
   return takeByEngine(
     request,
     (waiting) => acquireAll(members, waiting),
-    { readHolders: await holderReader(request, kind, range) },
+    kind === "posix" || kind === "ofd"
+      ? { holderReader: () => rangeHolderReader(mode, range) }
+      : {},
   );
 }
 
 /** Record locks are held up by some bytes' holders only. */
-async function holderReader(
-  { mode }: RunRequest,
-  kind: FilesTarget["kind"],
+async function rangeHolderReader(
+  mode: RunRequest["mode"],
   range: FilesTarget["range"],
-): Promise<WaitSubject["readHolders"]> {
-  if (kind !== "posix" && kind !== "ofd") return undefined;
+): Promise<HolderReader> {
   const { readRangeHoldersIfAny } = await import(
     "../../../lib/inspect/range_holders.ts"
   );

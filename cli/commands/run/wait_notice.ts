@@ -15,6 +15,9 @@ import { formatDuration } from "../../args/duration.ts";
 import type { RunRequest } from "./request.ts";
 import { StatusLine } from "../../ui/terminal.ts";
 
+/** Reads who is in the way of the lock on a file. */
+export type HolderReader = (path: string) => HolderInfo[];
+
 /** What a wait needs to know of the request. */
 type NoticeRequest = Pick<RunRequest, "timeoutMs" | "verbosity" | "log">;
 
@@ -31,7 +34,7 @@ export class WaitNotice {
    * nothing is to be said.
    */
   readonly onTick: (() => boolean) | undefined;
-  readonly #readHolders: (path: string) => HolderInfo[];
+  readonly #readHolders: HolderReader;
   readonly #start = performance.now();
   readonly #status = new StatusLine();
 
@@ -45,7 +48,7 @@ export class WaitNotice {
   constructor(
     name: string,
     request: NoticeRequest,
-    readHolders: (path: string) => HolderInfo[] = readHoldersIfAny,
+    readHolders: HolderReader = readHoldersIfAny,
   ) {
     this.name = name;
     this.#readHolders = readHolders;

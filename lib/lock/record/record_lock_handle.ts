@@ -200,6 +200,7 @@ export class RecordLockAttempt implements Disposable {
   readonly #kind: RecordLockKind;
   readonly #mode: LockMode;
   readonly #named: NamedFile;
+  #granted: RecordLockHandle | undefined;
 
   /**
    * Opens nothing yet.
@@ -232,10 +233,13 @@ export class RecordLockAttempt implements Disposable {
 
   /** Takes the lock if it is free; the handle then owns the descriptor. */
   try(): RecordLockHandle | undefined {
-    return this.#lock((file, request) =>
-      !this.#isOwn(file, request) &&
-      RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.#path.given)
-    );
+    const granted = this.#granted;
+    this.#granted = undefined;
+    return granted ??
+      this.#lock((file, request) =>
+        !this.#isOwn(file, request) &&
+        RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.#path.given)
+      );
   }
 
   /**
@@ -253,48 +257,41 @@ export class RecordLockAttempt implements Disposable {
   }
 
   /**
-   * Has this thread sleep in the kernel until the open file, or this process,
-   * has the lock, which {@linkcode RecordLockAttempt.try} then gives.
+   * Has this thread sleep in the kernel until it has got the lock, which
+   * {@linkcode RecordLockAttempt.try} then gives.
    *
    * @returns Whether it has; `false` after the timeout.
-   * @throws {LockError} when this process itself holds a POSIX lock in the
-   * way, which it can't release while it sleeps.
+   * @throws {LockError} as for {@linkcode RecordLockAttempt.block}.
    */
   sleep(options: BlockOptions): boolean {
-    const request = recordLockRequest(this.span, this.#mode);
-    return this.#sleepOn(this.file, request, options);
+    // A POSIX lock is the process's: a second call wouldn't know it for ours.
+    this.#granted ??= this.block(options);
+    return this.#granted !== undefined;
   }
 
   /**
    * Waits in the kernel for the lock; `undefined` after the timeout.
    *
-   * @throws {LockError} as for {@linkcode RecordLockAttempt.sleep}.
+   * @throws {LockError} when this process itself holds a POSIX lock in the
+   * way, which it can't release while it sleeps.
    */
   block(options: BlockOptions): RecordLockHandle | undefined {
     const { timeoutMs = Infinity } = options;
     const deadline = performance.now() + timeoutMs;
-    return this.#lock((file, request) =>
-      this.#sleepOn(file, request, {
+    const path = this.#path.given;
+    return this.#lock((file, request) => {
+      if (this.#isOwn(file, request)) {
+        throw new LockError(
+          `Cannot wait for the lock on ${quotePath(path)}: this very process ` +
+            "holds a POSIX lock on the same bytes; release that first",
+        );
+      }
+      return RECORD_LOCK_COMMANDS[this.#kind].setWait(file.fd, request, {
         ...options,
         timeoutMs: Math.max(0, deadline - performance.now()),
-      })
-    );
-  }
-
-  #sleepOn(
-    file: OpenedLockFile,
-    request: RecordLockRequest,
-    options: BlockOptions,
-  ): boolean {
-    const path = this.#path.given;
-    if (this.#isOwn(file, request)) {
-      throw new LockError(
-        `Cannot wait for the lock on ${quotePath(path)}: this very process ` +
-          "holds a POSIX lock on the same bytes; release that first",
-      );
-    }
-    const { setWait } = RECORD_LOCK_COMMANDS[this.#kind];
-    return setWait(file.fd, request, { ...options, path });
+        path,
+      });
+    });
   }
 
   /**
@@ -325,8 +322,9 @@ export class RecordLockAttempt implements Disposable {
     );
   }
 
-  /** Closes the descriptor, if no handle has taken it over. */
+  /** Gives up what no handle has been given for, and closes the descriptor. */
   [Symbol.dispose](): void {
+    this.#granted?.release();
     this.#named[Symbol.dispose]();
   }
 }
