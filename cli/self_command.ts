@@ -1,3 +1,26 @@
+import { closeFile, O_CLOEXEC, O_PATH, openFile } from "../lib/sys/file.ts";
+import { SyscallError } from "../lib/sys/error.ts";
+
+/**
+ * The path of this program; the runtime panics when it can't find it.
+ *
+ * @throws {SyscallError} without /proc.
+ */
+function ownProgram(): string {
+  const path = "/proc/self/exe";
+  const fd = openFile(path, O_PATH | O_CLOEXEC);
+  if (fd < 0) {
+    throw new SyscallError("find this program by", {
+      syscall: "open",
+      errno: -fd,
+      path,
+      advice: "is /proc mounted here?",
+    });
+  }
+  closeFile(fd);
+  return Deno.execPath();
+}
+
 /**
  * The program and arguments that start this tool once more.
  *
@@ -8,7 +31,7 @@ export function selfCommand(
   args: readonly string[],
   permissions: readonly string[],
 ): { command: string; args: string[] } {
-  const command = Deno.execPath();
+  const command = ownProgram();
   if (Deno.build.standalone) return { command, args: [...args] };
   // Bundled, this module is in the same file as all the others.
   const here = import.meta.url;

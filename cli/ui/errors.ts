@@ -135,7 +135,10 @@ function exitCodeOf(error: unknown): number | undefined {
     case "FilesystemLoop":
       return EXIT.NO_INPUT;
   }
-  // Deno has no class for some error numbers, such as that of a full disk.
+  if ("code" in error && NO_ROOM.includes(String(error.code))) {
+    return EXIT.CANT_CREATE;
+  }
+  // Deno has no class for some error numbers.
   return error.name in Deno.errors || /\(os error \d+\)/.test(error.message)
     ? EXIT.OS_ERROR
     : undefined;
@@ -160,6 +163,8 @@ const OPENING_CALLS = [
   "renameat",
 ];
 const WRITING_CALLS = ["write", "pwrite", "fallocate", "ftruncate", "fsync"];
+/** Why nothing can be written there, whatever is tried. */
+const NO_ROOM = ["EROFS", "ENOSPC", "EDQUOT", "EFBIG"];
 const RESOURCE_CALLS = [
   "fork",
   "vfork",
@@ -183,13 +188,7 @@ function exitCodeOfCall({ syscall, code }: FailedCall): number {
   if (RESOURCE_CALLS.includes(syscall)) return EXIT.OS_ERROR;
   const isOpening = OPENING_CALLS.includes(syscall);
   if (!isOpening && !WRITING_CALLS.includes(syscall)) return EXIT.DATA;
-  switch (code) {
-    case "EROFS":
-    case "ENOSPC":
-    case "EDQUOT":
-    case "EFBIG":
-      return EXIT.CANT_CREATE;
-  }
+  if (NO_ROOM.includes(code)) return EXIT.CANT_CREATE;
   return isOpening ? EXIT.NO_INPUT : EXIT.DATA;
 }
 

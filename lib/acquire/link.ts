@@ -27,14 +27,17 @@ import {
   type LinkLockOptions,
   type LinkLockOwner,
   readLinkLockOwner,
-} from "../lock/link/link_lock.ts";
+} from "../lock/link/mod.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
+import { checkFunction } from "../lock/check.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
+import { hasFfi } from "../sys/libc.ts";
 import { dirname } from "../sys/path_parts.ts";
-import { eventWake, type WakeTarget } from "../wait/event_wake.ts";
+import { pollingWake, type WakeSource } from "../wait/wake.ts";
 
-export * from "../lock/link/link_lock.ts";
+export * from "../lock/link/mod.ts";
 export type { HeldLock } from "../lock/held_lock.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";
 export { LockError } from "../sys/error.ts";
@@ -77,12 +80,17 @@ export class LinkLockTimeoutError extends LockError {
   }
 }
 
-/** What goes away from its directory when a link lock is released. */
-function linkLockEntry(path: string): WakeTarget {
-  return {
-    directory: dirname(path),
-    entry: path.slice(path.lastIndexOf("/") + 1),
+async function wakeFor({ absolute }: LockPath): Promise<WakeSource> {
+  // What tells of events takes libc.
+  if (!hasFfi()) return pollingWake();
+  const { eventWake } = await import("../wait/event_wake.ts");
+  // What goes away from its directory when the lock is released.
+  const target = {
+    directory: dirname(absolute),
+    entry: absolute.slice(absolute.lastIndexOf("/") + 1),
   };
+  // Another host's release, or a lease that ends, raises no event.
+  return eventWake(() => [target], { mostlySilent: true });
 }
 
 /**
@@ -90,7 +98,8 @@ function linkLockEntry(path: string): WakeTarget {
  * time is up or the signal aborts. It is tried again after a random time of
  * at most 100 ms.
  *
- * Permissions: `--allow-read`, `--allow-write` and `--allow-ffi`.
+ * Permissions: `--allow-read`, `--allow-write` and `--allow-ffi`; see the top
+ * of this module for what goes without the last.
  *
  * @param path The lock, as for `tryLinkLock`.
  * @param options What to tell others, lease, `timeoutMs`, `signal`, `onWait`.
@@ -112,20 +121,20 @@ function linkLockEntry(path: string): WakeTarget {
  * ```
  */
 export async function acquireLinkLock(
-  path: string,
+  path: PathLike,
   options: AcquireLinkLockOptions = {},
 ): Promise<LinkLock> {
-  const attempt = new LinkLockAttempt(path, options);
+  const file = toLockPath(path);
+  const attempt = new LinkLockAttempt(file, options);
   const { value: lock, waitedMs } = await attemptUntil(() => attempt.try(), {
     timeoutMs: options.timeoutMs,
     signal: options.signal,
-    wake: () =>
-      // Another host's release, or a lease that ends, raises no event.
-      eventWake(() => [linkLockEntry(path)], { mostlySilent: true }),
+    wake: () => wakeFor(file),
     onBusy: options.onWait,
   });
   if (lock !== undefined) return lock;
-  throw new LinkLockTimeoutError(path, waitedMs, readLinkLockOwner(path));
+  const owner = readLinkLockOwner(file.absolute);
+  throw new LinkLockTimeoutError(file.given, waitedMs, owner);
 }
 
 /**
@@ -152,10 +161,11 @@ export async function acquireLinkLock(
  * ```
  */
 export async function withLinkLock<T>(
-  path: string,
+  path: PathLike,
   options: AcquireLinkLockOptions,
   fn: (lock: LinkLock) => T | Promise<T>,
 ): Promise<T> {
+  checkFunction(fn, "fn");
   using lock = await acquireLinkLock(path, options);
   return await fn(lock);
 }

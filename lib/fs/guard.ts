@@ -5,7 +5,8 @@
  */
 
 import { callLibc } from "../sys/call.ts";
-import { LockError, SyscallError } from "../sys/error.ts";
+import { UnsupportedFilesystemError } from "../lock/unsupported_filesystem_error.ts";
+import { SyscallError } from "../sys/error.ts";
 import {
   closeFile,
   type FileStat,
@@ -15,7 +16,8 @@ import {
 } from "../sys/file.ts";
 import { dirname } from "../sys/path_parts.ts";
 import { libc } from "../sys/libc.ts";
-import { quotePath } from "../proc/printable.ts";
+
+export { UnsupportedFilesystemError } from "../lock/unsupported_filesystem_error.ts";
 
 /** Why a filesystem is refused. */
 interface UnreliableFs {
@@ -78,44 +80,6 @@ const UNRELIABLE: ReadonlyMap<number, UnreliableFs> = new Map([
     reason: "flock stays inside this guest",
   }],
 ]);
-
-/** The lock file is on a filesystem where flock can't be relied on. */
-export class UnsupportedFilesystemError extends LockError {
-  /** The name of the class. */
-  override name = "UnsupportedFilesystemError";
-  /** The lock file. */
-  readonly path: string;
-  /** The filesystem's name, such as `nfs`. */
-  readonly fsType: string;
-  /** What is wrong with the lock there. */
-  readonly reason: string;
-
-  /**
-   * Made by {@linkcode rejectRemoteFs} and its relatives.
-   *
-   * @param words `lock`: what can't be relied on, `flock` unless set;
-   * `advice`: what to do instead.
-   */
-  constructor(
-    path: string,
-    fsType: string,
-    reason: string,
-    words: { lock?: string; advice?: string } = {},
-  ) {
-    const {
-      lock = "flock",
-      advice = "use a path on a local filesystem or a link lock, " +
-        "or allow remote filesystems if you know this one",
-    } = words;
-    super(
-      `Cannot rely on ${lock} for ${quotePath(path)}: it is on ${fsType}, ` +
-        `where ${reason}; ${advice}`,
-    );
-    this.path = path;
-    this.fsType = fsType;
-    this.reason = reason;
-  }
-}
 
 /* struct statfs is larger than its first member, f_type, an unsigned long of
  * which the lower half counts. One buffer serves all calls. */

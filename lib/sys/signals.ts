@@ -59,13 +59,23 @@ export function signalName(number: number): string {
  * empty mask and no flags.
  */
 export const SIGACTION_SIZE = 152;
+const SIG_DFL = 0n;
 const SIG_IGN = 1n;
 
 /** Whether this process ignores a signal. See sigaction(2). */
 export function isSignalIgnored(name: SignalName): boolean {
+  return readHandler(name) === SIG_IGN;
+}
+
+function readHandler(name: SignalName): bigint {
   const action = new Uint8Array(SIGACTION_SIZE);
   libc.sigaction(SIGNAL_NUMBERS[name], null, action);
-  return new DataView(action.buffer).getBigUint64(0, true) === SIG_IGN;
+  return new DataView(action.buffer).getBigUint64(0, true);
+}
+
+/** Whether a signal does to this process what it does to any. */
+export function hasDefaultAction(name: SignalName): boolean {
+  return readHandler(name) === SIG_DFL;
 }
 
 /** Gives a signal its default action. */

@@ -1,4 +1,4 @@
-import { libc } from "../sys/libc.ts";
+import { hasFfi, libc } from "../sys/libc.ts";
 
 /** Time as the waiting loops see it, so that tests can bring their own. */
 export interface Clock {
@@ -24,7 +24,7 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   sleep(ms, signal) {
     if (signal?.aborted) return Promise.resolve();
-    if (ms < 1) return shortSleep(ms);
+    if (ms < 1 && hasFfi()) return shortSleep(ms);
     return new Promise((resolve) => {
       const finish = () => {
         clearTimeout(timer);

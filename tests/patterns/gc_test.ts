@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { tryLinkLock } from "../../lib/lock/link/link_lock.ts";
+import { tryLinkLock } from "../../lib/lock/link/mod.ts";
 import { getOrBuild } from "../../lib/patterns/cache.ts";
 import { acquireIfDue } from "../../lib/patterns/debounce.ts";
 import { collectLockFiles } from "../../lib/patterns/gc.ts";

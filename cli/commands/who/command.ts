@@ -17,7 +17,7 @@ import {
   type Needle,
   needleFromPath,
 } from "../../../lib/inspect/needle.ts";
-import type { LinkLockOwner } from "../../../lib/lock/link/link_lock.ts";
+import type { LinkLockOwner } from "../../../lib/lock/link/mod.ts";
 import type { BlockingLock } from "../../../lib/lock/record/record_lock.ts";
 import { LockError } from "../../../lib/sys/error.ts";
 import { statPath } from "../../../lib/sys/file.ts";
@@ -98,7 +98,7 @@ async function readLinkOwner(path: string): Promise<LinkLockOwner | undefined> {
   const stat = statPath(path, { followSymlink: false });
   if (stat?.type !== "file" || stat.size === 0n) return undefined;
   const { ForeignLinkLockError, readLinkLockOwner } = await import(
-    "../../../lib/lock/link/link_lock.ts"
+    "../../../lib/lock/link/mod.ts"
   );
   try {
     return readLinkLockOwner(path);

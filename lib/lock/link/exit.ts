@@ -6,7 +6,9 @@
 
 import { hasFfi } from "../../sys/libc.ts";
 import {
+  hasDefaultAction,
   isSignalIgnored,
+  resetSignal,
   sendSignal,
   type SignalName,
 } from "../../sys/signals.ts";
@@ -16,27 +18,66 @@ interface Releasable {
   release(): void;
 }
 
-const SIGNALS = [
-  "SIGINT",
-  "SIGTERM",
-  "SIGHUP",
-] as const satisfies readonly SignalName[];
+/** Told why a lock was released by a process that goes on all the same. */
+type OnLost = (reason: string) => void;
 
-const locks = new Set<Releasable>();
-const listeners = new Map<(typeof SIGNALS)[number], () => void>();
+/** Signals sent to end a process, which nobody listens to for another end. */
+const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const satisfies SignalName[];
 
-/** Releases a lock at exit and at a fatal signal. */
-export function releaseAtExit(lock: Releasable): void {
-  locks.add(lock);
-  if (locks.size > 1) return;
+/**
+ * Others that end a process unless it listens to them. SIGKILL can't be heard,
+ * nor can those by which the processor reports a fault.
+ */
+const ENDING_UNLESS_HEARD = [
+  "SIGQUIT",
+  "SIGABRT",
+  "SIGALRM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGSTKFLT",
+  "SIGXCPU",
+  "SIGXFSZ",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGIO",
+  "SIGPWR",
+] as const satisfies SignalName[];
+
+type EndingSignal =
+  | typeof ENDING[number]
+  | typeof ENDING_UNLESS_HEARD[number];
+
+const locks = new Map<Releasable, OnLost>();
+const listeners = new Map<EndingSignal, () => void>();
+/* The runtime's handler stays when the last listener goes. */
+const endedOnceHeard = new Set<EndingSignal>();
+
+/** Releases a lock at exit, at an error that ends the process, and at a signal. */
+export function releaseAtExit(lock: Releasable, onLost: OnLost): void {
+  locks.set(lock, onLost);
   globalThis.addEventListener("unload", releaseAll);
-  for (const name of SIGNALS) {
-    // As under nohup(1): to listen would be to hear it.
-    if (hasFfi() && isSignalIgnored(name)) continue;
-    const listener = () => onSignal(name);
-    listeners.set(name, listener);
-    Deno.addSignalListener(name, listener);
+  for (const type of ["error", "unhandledrejection"] as const) {
+    // Behind the listeners of the program, one of which may prevent the end.
+    globalThis.removeEventListener(type, onError);
+    globalThis.addEventListener(type, onError);
   }
+  for (const name of signalsThatEnd()) {
+    if (listeners.has(name)) continue;
+    const listener = () => onSignal(name);
+    Deno.addSignalListener(name, listener);
+    listeners.set(name, listener);
+  }
+}
+
+/** Without libc, what a signal does can't be told. */
+function signalsThatEnd(): readonly EndingSignal[] {
+  if (!hasFfi()) return ENDING;
+  for (const name of ENDING_UNLESS_HEARD) {
+    if (hasDefaultAction(name)) endedOnceHeard.add(name);
+  }
+  // As under nohup(1): to listen to one that is ignored would be to hear it.
+  const ending = ENDING.filter((name) => !isSignalIgnored(name));
+  return [...ending, ...endedOnceHeard];
 }
 
 /** The lock is gone: with the last one, so are the listeners. */
@@ -46,6 +87,8 @@ export function stopReleasingAtExit(lock: Releasable): void {
 
 function removeListeners(): void {
   globalThis.removeEventListener("unload", releaseAll);
+  globalThis.removeEventListener("error", onError);
+  globalThis.removeEventListener("unhandledrejection", onError);
   for (const [name, listener] of listeners) {
     Deno.removeSignalListener(name, listener);
   }
@@ -53,7 +96,7 @@ function removeListeners(): void {
 }
 
 function releaseAll(): void {
-  for (const lock of [...locks]) {
+  for (const lock of [...locks.keys()]) {
     try {
       lock.release();
     } catch {
@@ -64,9 +107,28 @@ function releaseAll(): void {
   removeListeners();
 }
 
-/** The signal then does what it would have done. */
-function onSignal(name: (typeof SIGNALS)[number]): void {
+/** Nothing runs after this, unless a later listener prevents the end. */
+function onError(event: Event): void {
+  if (event.defaultPrevented) return;
+  const released = [...locks];
   releaseAll();
-  if (hasFfi()) sendSignal(0, name);
-  else Deno.kill(Deno.pid, name);
+  setTimeout(() => {
+    for (const [, onLost] of released) {
+      onLost(
+        "it was released for an error that was to end the process; a listener " +
+          "that prevents that must be added before the lock is taken",
+      );
+    }
+  });
+}
+
+/** The signal then does what it would have done. */
+function onSignal(name: EndingSignal): void {
+  releaseAll();
+  if (hasFfi()) {
+    resetSignal(name);
+    sendSignal(0, name);
+  } else {
+    Deno.kill(Deno.pid, name);
+  }
 }

@@ -1,11 +1,6 @@
-import { explain, type StoredOwner } from "./owner.ts";
-import {
-  carries,
-  type LinkNames,
-  newOwner,
-  removeIfAny,
-  writeCandidate,
-} from "./protocol.ts";
+import type { LinkNames } from "./names.ts";
+import { explain, type StoredOwner } from "./stored_owner.ts";
+import { carries, newOwner, removeIfAny, writeCandidate } from "./protocol.ts";
 
 /** The shortest lease, in milliseconds. */
 export const MIN_LEASE_MS = 100;

@@ -6,85 +6,22 @@
  * @module
  */
 
-import { quotePath } from "../../proc/printable.ts";
 import { readOwnIdentity } from "../../sys/identity.ts";
+import { UnsupportedFilesystemError } from "../unsupported_filesystem_error.ts";
+import { type LinkNames, newToken } from "./names.ts";
 import {
-  checkLinkPath,
-  explain,
   ForeignLinkLockError,
   formatLinkOwner,
   judgeLinkOwner,
   type LinkLockOwner,
+} from "./owner.ts";
+import { isStray, settled } from "./settled.ts";
+import {
+  explain,
   lstat,
   readStoredOwner,
   type StoredOwner,
-} from "./owner.ts";
-import { dirname } from "../../sys/path_parts.ts";
-
-/** The names that belong to one lock, all in its directory. */
-export class LinkNames {
-  /** The lock itself. */
-  readonly path: string;
-  /** Its directory. */
-  readonly directory: string;
-  /** What private names start with. */
-  readonly prefix: string;
-
-  /** Only computes names. */
-  constructor(path: string) {
-    if (path === "" || path.endsWith("/")) {
-      throw new TypeError(`A link lock must be named: ${quotePath(path)}`);
-    }
-    checkLinkPath(path);
-    this.path = path;
-    this.directory = dirname(path);
-    const base = path.slice(path.lastIndexOf("/") + 1);
-    // NAME_MAX is 255 bytes, and the rest of a private name takes under 64.
-    const bytes = new TextEncoder().encode(base);
-    this.prefix = `.${
-      bytes.length <= 190
-        ? base
-        : `${toHex(bytes.subarray(0, 64))}${hash32(bytes)}`
-    }.`;
-  }
-
-  /** A record on its way to becoming the lock, or a claim. */
-  candidate(token: string): string {
-    return `${this.directory}/${this.prefix}${token}.new`;
-  }
-
-  /** The n-th claim to remove the lock that carries a token. */
-  claim(token: string, n: number): string {
-    return `${this.directory}/${this.prefix}${token}.claim-${n}`;
-  }
-
-  /** A lock that has been taken away from its name. */
-  removed(token: string): string {
-    return `${this.directory}/${this.prefix}${token}.old`;
-  }
-
-  /** The record of the last taking, which carries the fencing counter. */
-  get last(): string {
-    return `${this.directory}/${this.prefix}last`;
-  }
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
-    .join("");
-}
-
-/** FNV-1a: tells long names with the same start apart. */
-function hash32(bytes: Uint8Array): string {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash.toString(16).padStart(8, "0");
-}
-
-/** A new random token. */
-export function newToken(): string {
-  return toHex(crypto.getRandomValues(new Uint8Array(16)));
-}
+} from "./stored_owner.ts";
 
 const encoder = new TextEncoder();
 
@@ -97,9 +34,11 @@ export function writeCandidate(names: LinkNames, owner: LinkLockOwner): number {
   const path = names.candidate(owner.token);
   let file: Deno.FsFile;
   try {
-    file = Deno.openSync(path, { write: true, createNew: true, mode: 0o644 });
+    file = settled(() =>
+      Deno.openSync(path, { write: true, createNew: true, mode: 0o644 })
+    );
   } catch (error) {
-    throw explain("create a file for link lock", names.path, error);
+    throw explain("create a file for link lock", names.given, error);
   }
   try {
     let bytes = encoder.encode(formatLinkOwner(owner));
@@ -110,7 +49,7 @@ export function writeCandidate(names: LinkNames, owner: LinkLockOwner): number {
     return file.statSync().mtime?.getTime() ?? 0;
   } catch (error) {
     removeIfAny(path);
-    throw explain("write the record of link lock", names.path, error);
+    throw explain("write the record of link lock", names.given, error);
   } finally {
     file.close();
   }
@@ -123,61 +62,91 @@ export function writeCandidate(names: LinkNames, owner: LinkLockOwner): number {
  * to a link that was made may be lost, and its repetition fails.
  */
 export function linkCandidate(candidate: string, target: string): boolean {
-  let failure: unknown;
-  try {
-    Deno.linkSync(candidate, target);
-  } catch (error) {
-    failure = error;
-  }
-  const mine = lstat(candidate);
-  const there = lstat(target);
-  // Some FUSE filesystems number the names of one file differently, so the
-  // count of links is asked too.
-  if (mine?.nlink === 2) return true;
-  if (
-    mine !== undefined && there !== undefined && mine.ino !== null &&
-    mine.ino === there.ino && mine.dev === there.dev
-  ) return true;
+  const failure = tryLink(candidate, target);
+  if (isOneFile(candidate, target)) return true;
   if (
     failure === undefined || failure instanceof Deno.errors.AlreadyExists
   ) return false;
+  // On CIFS a name whose file is just being removed is neither there nor free.
+  const isPassing = isStray(failure) || failure instanceof Deno.errors.NotFound;
+  if (isPassing && lstat(candidate) !== undefined) return false;
   throw explain("link lock", target, failure);
+}
+
+function tryLink(candidate: string, target: string): unknown {
+  try {
+    settled(() => Deno.linkSync(candidate, target));
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function isOneFile(candidate: string, target: string): boolean {
+  const mine = lstat(candidate);
+  // Some FUSE filesystems number the names of one file differently, so the
+  // count of links is asked too.
+  if (mine === undefined || mine.nlink === 2) return mine !== undefined;
+  const there = lstat(target);
+  return there !== undefined && mine.ino !== null && mine.ino === there.ino &&
+    mine.dev === there.dev;
+}
+
+/** Devices on which link(2) was seen to make one file of two names. */
+const linkingDevices = new Set<number>();
+
+/**
+ * Makes sure, by two private names, that link(2) does what locks rest on: by
+ * sshfs it makes a copy, by which an owner would wait for itself.
+ *
+ * @throws {UnsupportedFilesystemError} when it doesn't.
+ */
+export function checkLinks(names: LinkNames, token: string): void {
+  const candidate = names.candidate(token);
+  const device = lstat(candidate)?.dev;
+  if (device !== undefined && linkingDevices.has(device)) return;
+  // A name that a sweep knows: no lock has that token yet.
+  const second = names.claim(token, 0);
+  const failure = tryLink(candidate, second);
+  try {
+    if (isOneFile(candidate, second)) {
+      if (device !== undefined) linkingDevices.add(device);
+      return;
+    }
+  } finally {
+    removeIfAny(second);
+  }
+  if (failure !== undefined && !hasNoLinks(failure)) {
+    throw explain("link lock", names.given, failure);
+  }
+  throw new UnsupportedFilesystemError(
+    names.given,
+    "a filesystem",
+    failure === undefined
+      ? "link(2) makes a copy (the count of links stays 1)"
+      : "there are no hard links",
+    {
+      lock: "link locks",
+      advice: "choose a directory on another filesystem",
+    },
+  );
+}
+
+/** What is said by vfat and the like, by FUSE and by 9p. */
+function hasNoLinks(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    ["EPERM", "EOPNOTSUPP", "ENOSYS"].includes(String(error.code));
 }
 
 /** unlink(2); a name that is gone already is fine. */
 export function removeIfAny(path: string): void {
   try {
-    Deno.removeSync(path);
+    settled(() => Deno.removeSync(path));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
       throw explain("remove", path, error);
     }
   }
-}
-
-/** The counter of the last taking that was completed; 0 before the first. */
-export function readLastFence(names: LinkNames): number {
-  return readStoredOwner(names.last)?.owner.fence ?? 0;
-}
-
-/**
- * With the lock just linked: makes its counter the last one.
- *
- * @returns `false` when another taking has used that counter meanwhile.
- */
-export function commitFence(names: LinkNames, owner: LinkLockOwner): boolean {
-  if (readLastFence(names) >= owner.fence) return false;
-  const candidate = names.candidate(owner.token);
-  try {
-    // The private name goes and the counter is kept, in one step.
-    Deno.renameSync(candidate, names.last);
-  } catch (error) {
-    // Over NFS: the answer of a rename that was done may have been lost.
-    if (readStoredOwner(names.last)?.owner.token !== owner.token) {
-      throw explain("keep the counter of link lock", names.path, error);
-    }
-  }
-  return true;
 }
 
 /** What came of an attempt to take a lock away from its name. */
@@ -228,7 +197,7 @@ export function removeByClaim(
   const claim = winClaim(names, token, maker);
   if (typeof claim === "string") return claim;
   try {
-    const stored = readStoredOwner(names.path);
+    const stored = readStoredOwner(names.path, names.given);
     if (stored === undefined || stored.owner.token !== token) return "changed";
     if (!stillWanted(stored)) return "kept";
     return takeAway(names, token, onIncident);
@@ -245,7 +214,7 @@ export function removeByClaim(
 /** Whether the lock's name leads to the record with this token. */
 export function carries(names: LinkNames, token: string): boolean {
   try {
-    return readStoredOwner(names.path)?.owner.token === token;
+    return readStoredOwner(names.path, names.given)?.owner.token === token;
   } catch (error) {
     if (error instanceof ForeignLinkLockError) return false;
     throw error;
@@ -282,10 +251,10 @@ function takeAway(
 ): RemovalOutcome {
   const removed = names.removed(token);
   try {
-    Deno.renameSync(names.path, removed);
+    settled(() => Deno.renameSync(names.path, removed));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
-      throw explain("remove link lock", names.path, error);
+      throw explain("remove link lock", names.given, error);
     }
     // Over NFS a rename that was done and is repeated finds nothing.
     if (lstat(removed) === undefined) return "changed";
@@ -299,7 +268,7 @@ function takeAway(
   // back, unless that has been taken meanwhile.
   const restored = restore(removed, names.path);
   if (restored) removeIfAny(removed);
-  onIncident?.({ path: names.path, found, restored });
+  onIncident?.({ path: names.given, found, restored });
   return "changed";
 }
 
@@ -330,4 +299,9 @@ export function newOwner(
     takenAtMs: Date.now(),
     ...fields,
   };
+}
+
+/** A record that only says who this process is. */
+export function plainOwner(): LinkLockOwner {
+  return newOwner({ fence: 1, message: null, leaseMs: null });
 }

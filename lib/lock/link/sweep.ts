@@ -1,6 +1,9 @@
 import { LockError } from "../../sys/error.ts";
-import { explain, judgeLinkOwner, readStoredOwner } from "./owner.ts";
-import { carries, LinkNames, removeIfAny } from "./protocol.ts";
+import type { PathLike } from "../lock_path.ts";
+import { LinkNames } from "./names.ts";
+import { judgeLinkOwner } from "./owner.ts";
+import { carries, removeIfAny } from "./protocol.ts";
+import { explain, readStoredOwner } from "./stored_owner.ts";
 
 /** A private file of a link lock, and what a sweep did to it. */
 export interface SweptFile {
@@ -33,7 +36,7 @@ export interface SweptFile {
  * ```
  */
 export function sweepLinkLock(
-  path: string,
+  path: PathLike,
   options: { dryRun?: boolean } = {},
 ): SweptFile[] {
   const names = new LinkNames(path);

@@ -1,8 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import {
-  readLinkLockOwner,
-  tryLinkLock,
-} from "../../../lib/lock/link/link_lock.ts";
+import { readLinkLockOwner, tryLinkLock } from "../../../lib/lock/link/mod.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import { TempDir } from "../../support/temp_dir.ts";

@@ -125,7 +125,7 @@ Deno.test("run: a lease that was lost before the command starts is noticed, and 
   const { code, stdout, stderr } = await runProgram(Deno.execPath(), [
     "eval",
     "--quiet",
-    `import { tryLinkLock } from ${module("lib/lock/link/link_lock.ts")};
+    `import { tryLinkLock } from ${module("lib/lock/link/mod.ts")};
     import { Supervisor } from ${module("cli/commands/run/supervise.ts")};
     const lock = tryLinkLock(Deno.args[0], { leaseMs: 100 });
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);

@@ -26,12 +26,13 @@ import {
 } from "../../../lib/lock/link/owner.ts";
 import {
   linkCandidate,
-  LinkNames,
   newOwner,
   type RemovalIncident,
   removeByClaim,
   writeCandidate,
 } from "../../../lib/lock/link/protocol.ts";
+import { LinkNames } from "../../../lib/lock/link/names.ts";
+import { WorkingDirectory } from "../../support/working_directory.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 function names(dir: TempDir): string[] {
@@ -328,6 +329,109 @@ Deno.test("a lease that has run out is taken over only on request", async () => 
     breakExpired: true,
   });
   assert(lock.held);
+});
+
+Deno.test("the counter outlives a rename that was cut in two", () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const counters = new LinkNames(path).counters;
+  let last = 0;
+  for (let round = 0; round < 6; round++) {
+    // What a killed NFS client leaves: the counter that gives way is gone.
+    for (const counter of counters) {
+      const fence = readLinkLockOwner(counter)?.fence;
+      if (fence !== undefined && fence < last) Deno.removeSync(counter);
+    }
+    using lock = tryLinkLock(path)!;
+    assertEquals(lock.fence, ++last);
+  }
+});
+
+Deno.test("a restored directory doesn't take the counter back", () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const take = () => {
+    using lock = tryLinkLock(path)!;
+    return lock.fence;
+  };
+  take();
+  const counters = new LinkNames(path).counters;
+  const copy = Deno.readTextFileSync(counters[0]);
+  for (let i = 0; i < 3; i++) take();
+  for (const counter of counters) Deno.removeSync(counter);
+  Deno.writeTextFileSync(counters[0], copy);
+  // This process remembers, and so does a record that is found in the way.
+  assertEquals(take(), 5);
+  Deno.removeSync(counters[0]);
+  Deno.removeSync(counters[1]);
+  Deno.writeTextFileSync(path, formatLinkOwner({ ...deadOwner(), fence: 70 }));
+  assertEquals(take(), 71);
+});
+
+Deno.test("a fence at 2^53-1 neither wedges nor loses the lock", () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const atEnd = { ...deadOwner(), fence: Number.MAX_SAFE_INTEGER };
+  Deno.writeTextFileSync(path, formatLinkOwner(atEnd));
+  let last: number = Number.MAX_SAFE_INTEGER;
+  for (let round = 0; round < 4; round++) {
+    using lock = tryLinkLock(path)!;
+    lock.check();
+    assert(lock.fence > last, `${lock.fence} after ${last}`);
+    assertEquals(readLinkLockOwner(path)?.fence, lock.fence);
+    last = lock.fence;
+  }
+  assert(BigInt(last) <= 2n ** 53n + 6n, `${last}`);
+});
+
+Deno.test("a counter at its very end is an error, and nothing is made", () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const [counter] = new LinkNames(path).counters;
+  const text = formatLinkOwner({ ...deadOwner(), fence: 2 ** 62 });
+  Deno.writeTextFileSync(counter, text);
+  assertThrows(() => tryLinkLock(path), LockError, "its fencing counter");
+  assertEquals(names(dir), [".a.last"]);
+});
+
+Deno.test("a link lock stays that of the directory it was taken in", async () => {
+  using dir = new TempDir();
+  const [here, there] = ["here", "there"].map((name) => dir.join(name));
+  Deno.mkdirSync(here!);
+  Deno.mkdirSync(there!);
+  using _back = new WorkingDirectory(here!);
+  const lock = tryLinkLock("rel", { leaseMs: 60_000 })!;
+  const busy = acquireLinkLock("rel", { timeoutMs: 30 });
+  const waiting = acquireLinkLock("rel");
+  Deno.chdir(there!);
+  const error = await assertRejects(() => busy, LinkLockTimeoutError);
+  assertEquals([error.path, error.owner?.token], ["rel", lock.owner.token]);
+  assert(lock.held);
+  lock.check();
+  lock.release();
+  const next = await waiting;
+  assertEquals(next.path, "rel");
+  assertEquals(readLinkLockOwner(`${here}/rel`)?.token, next.owner.token);
+  next.release();
+  assertEquals([...Deno.readDirSync(there!)], []);
+});
+
+Deno.test("arguments of the wrong type are TypeErrors that name them", () => {
+  using dir = new TempDir();
+  const cases: [unknown[], string][] = [
+    [[5], "path must be"],
+    [[dir.join("a"), "shared"], "options must be"],
+    [[dir.join("a"), { leaseMs: "60s" }], "leaseMs must be a number"],
+    [[dir.join("a"), { message: 5 }], "message must be a string"],
+    [[dir.join("a"), { onIncident: true }], "onIncident must be a function"],
+  ];
+  const take = tryLinkLock as (...args: unknown[]) => unknown;
+  for (const [args, message] of cases) {
+    assertThrows(() => take(...args), TypeError, message);
+  }
+  assertEquals(names(dir), []);
+  using lock = tryLinkLock(new URL(`file://${dir.join("a")}`))!;
+  assertEquals(lock.path, dir.join("a"));
 });
 
 Deno.test("records survive being written and read", () => {
