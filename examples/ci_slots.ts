@@ -3,7 +3,7 @@
  * isn't overrun by jobs that each want all of it.
  *
  * ```sh
- * deno run --allow-ffi --allow-run ci_slots.ts DIR N COMMAND [ARG…]
+ * deno run --allow-ffi --allow-run --allow-env ci_slots.ts DIR N COMMAND [ARG…]
  * ```
  *
  * The same from the command line: `holdfast run --slots N DIR -- COMMAND`.

@@ -24,5 +24,11 @@ while [ -z "$deno" ] && [ -n "$directory" ]; do
   done
   directory=${directory%/*}
 done
-exec "${deno:-deno}" run --quiet --no-prompt --no-config \
+deno=${deno:-deno}
+if ! command -v "$deno" >/dev/null; then
+  echo "holdfast: needs Deno 2.9 or later, and there is no \"$deno\" in PATH;" \
+    "get it by: npm install --global deno" >&2
+  exit 127
+fi
+exec "$deno" run --quiet --no-prompt --no-config \
   @PERMISSIONS@ "$package/holdfast.js" "$@"

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { ROOT } from "../tools/project.ts";
+import { REPOSITORY, ROOT } from "../tools/project.ts";
 import { type DocStep, docSteps, runSteps } from "./support/doc_commands.ts";
 import { needs } from "./support/programs.ts";
 import { TempDir } from "./support/temp_dir.ts";
@@ -115,5 +115,18 @@ Deno.test("docs: every page is in the index, and every link leads somewhere", ()
       );
       assertEquals(missing, []);
     }
+  }
+});
+
+Deno.test("README: links are absolute, and lead to what is there", () => {
+  const text = Deno.readTextFileSync(`${ROOT}/README.md`);
+  const place = `${REPOSITORY}/blob/main/`;
+  const targets = [...text.matchAll(/\]\(([^)]+)\)/g)]
+    .map(([, target]) => target!);
+  assert(targets.some((target) => target.startsWith(place)));
+  for (const target of targets) {
+    assert(/^(https:|#)/.test(target), target);
+    if (!target.startsWith(place)) continue;
+    Deno.statSync(`${ROOT}/${target.slice(place.length).replace(/#.*/, "")}`);
   }
 });

@@ -11,7 +11,7 @@
 
 import { bundle } from "./bundle.ts";
 import { CLI_PERMISSIONS } from "./cli_permissions.ts";
-import { readConfig, ROOT } from "./project.ts";
+import { readConfig, REPOSITORY, ROOT } from "./project.ts";
 
 /**
  * Writes the package's files.
@@ -35,6 +35,8 @@ export async function buildNpm(directory: string): Promise<void> {
     description: "File locks that a script can trust and explain: the " +
       "command line tool",
     license,
+    repository: { type: "git", url: `git+${REPOSITORY}.git` },
+    homepage: `${REPOSITORY}#readme`,
     keywords: ["flock", "lock", "file-lock", "mutex", "cron", "cli"],
     bin: { holdfast: "holdfast" },
     files: ["holdfast", "holdfast.js", "CHANGELOG.md"],

@@ -4,6 +4,9 @@ import { fromFileUrl } from "@std/path/from-file-url";
 export const ROOT: string = fromFileUrl(new URL("..", import.meta.url))
   .replace(/\/$/, "");
 
+/** Where the sources are published: what npm and JSR show links to it. */
+export const REPOSITORY = "https://github.com/holdfast/holdfast";
+
 /** The configuration as it is on disk. */
 export interface ProjectConfig {
   name: string;

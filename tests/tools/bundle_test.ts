@@ -12,6 +12,7 @@ function run(
   command: string,
   args: string[],
   dir: TempDir,
+  env: Record<string, string> = {},
 ): Promise<ProgramResult> {
   return runProgram(command, args, {
     cwd: dir.path,
@@ -19,6 +20,7 @@ function run(
       NO_COLOR: "1",
       NPM_CONFIG_REGISTRY: "http://127.0.0.1:9/",
       HOLDFAST_DENO: Deno.execPath(),
+      ...env,
     },
   });
 }
@@ -205,4 +207,22 @@ Deno.test("the permissions are those of the API that the tool uses", async () =>
   assertEquals([...needed].sort(), CLI_PERMISSIONS);
   const starter = Deno.readTextFileSync(`${ROOT}/bin/holdfast`);
   assert(starter.includes(` ${CLI_PERMISSIONS.join(" ")} "$@"`), starter);
+});
+
+Deno.test("bin/: without Deno they say how to get it", async () => {
+  using dir = new TempDir();
+  for (const name of ["holdfast", "flock"]) {
+    const { code, stdout, stderr } = await run(
+      "/bin/sh",
+      [`${ROOT}/bin/${name}`],
+      dir,
+      {
+        HOLDFAST_DENO: "",
+        PATH: dir.path,
+      },
+    );
+    assertEquals([code, stdout], [127, ""]);
+    assertStringIncludes(stderr, `${name}: needs Deno 2.9 or later`);
+    assertStringIncludes(stderr, "npm install --global deno");
+  }
 });

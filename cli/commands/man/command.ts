@@ -34,6 +34,24 @@ export function manCommand(
 const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
   ["HOLDFAST_LOCK", "set for the command that run starts: what is locked"],
   [
+    "HOLDFAST_FENCE",
+    "set for the command: a number that is higher at each taking of the lock, " +
+    "where its kind has one",
+  ],
+  [
+    "HOLDFAST_LOCK_KEY",
+    "set for the command: the key that a lock in an engine has there",
+  ],
+  ["HOLDFAST_SLOT", "set for the command by --slots: the place it has"],
+  ["HOLDFAST_CPUS", "set for the command by --cpus: the processors it has"],
+  [
+    "HOLDFAST_OUTPUT",
+    "set for the command of cache: where it is to write the entry",
+  ],
+  ["HOLDFAST_LOCK_DIR", "the directory of locks that go by a name"],
+  ["HOLDFAST_DENO", "the Deno that the starters in bin/ run"],
+  ["HOLDFAST_DEBUG", "an error in holdfast itself shows its stack"],
+  [
     "NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM",
     "whether tables and notices are coloured",
   ],

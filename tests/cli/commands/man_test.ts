@@ -3,6 +3,7 @@ import { loadSpecs } from "../../../cli/commands/all.ts";
 import { formatManual } from "../../../cli/commands/man/command.ts";
 import type { CommandSpec } from "../../../cli/args/spec.ts";
 import { runCli } from "../../support/cli.ts";
+import { ROOT } from "../../../tools/project.ts";
 import { needs } from "../../support/programs.ts";
 
 const SPEC: CommandSpec = {
@@ -89,4 +90,27 @@ Deno.test("man: takes no operand", async () => {
   const { code, stdout, stderr } = await runCli(["man", "run"]);
   assertEquals([code, stdout], [64, ""]);
   assertStringIncludes(stderr, "unexpected operand 'run'");
+});
+
+/** Every name of ours in the environment that the sources speak of. */
+function variablesOf(directory: string): Set<string> {
+  const names = new Set<string>();
+  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
+    const path = `${directory}/${name}`;
+    const found = isDirectory
+      ? variablesOf(path)
+      : Deno.readTextFileSync(path).match(/\bHOLDFAST_[A-Z][A-Z_]*/g) ?? [];
+    for (const variable of found) names.add(variable);
+  }
+  return names;
+}
+
+Deno.test("man: every variable of holdfast's own is under ENVIRONMENT", () => {
+  const page = formatManual([]);
+  const section = page.slice(page.indexOf(".SH ENVIRONMENT"))
+    .replace(/\\f[BIR]/g, " ");
+  const missing = ["lib", "cli", "bin", "npm"]
+    .flatMap((directory) => [...variablesOf(`${ROOT}/${directory}`)])
+    .filter((name) => !new RegExp(`\\b${name}\\b`).test(section));
+  assertEquals([...new Set(missing)], []);
 });
