@@ -228,38 +228,55 @@ for (const method of METHODS) {
 
 const mounts = needsMounts();
 
-Deno.test({
-  name: `transformFile: in place on a disk that is really full${mounts.suffix}`,
-  ignore: mounts.ignore,
-  async fn() {
-    using dir = new TempDir();
-    await using small = await PrivateMounts.create(
-      dir.path,
-      "mkdir small\nmount -t tmpfs -o size=64k none small\n" +
-        "printf old >small/a\nln small/a small/b\n" +
-        "head -c 1000000 /dev/zero >small/fill 2>/dev/null || :",
-    );
-    const script = `
-      import { transformFile } from ${
-      JSON.stringify(
-        new URL("../../lib/patterns/transform_file.ts", import.meta.url).href,
-      )
-    };
-      const error = await transformFile("small/a", () =>
-        new Uint8Array(100_000)).then(() => undefined, (error) => error);
-      console.log(error?.code, Deno.readTextFileSync("small/a"));`;
-    Deno.writeTextFileSync(dir.join("script.ts"), script);
-    const { stdout, stderr } = await small.output("sh", [
-      "-c",
-      `cd "$1" && exec "$2" run -A --no-check -q --config "$3" script.ts`,
-      "sh",
-      dir.path,
-      Deno.execPath(),
-      CONFIG,
-    ]);
-    assertEquals(
-      [new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)],
-      ["ENOSPC old\n", ""],
-    );
-  },
-});
+/** Disks with a file `a` that says "old", in a few lines of sh(1). */
+const FULL_DISKS = {
+  "full, with hard links":
+    "mount -t tmpfs -o size=64k none disk; printf old >disk/a; " +
+    "ln disk/a disk/b; head -c 1000000 /dev/zero >disk/fill || :",
+  "without room for another file":
+    "mount -t tmpfs -o size=64k,nr_inodes=3 none disk; printf old >disk/a; " +
+    "head -c 1000000 /dev/zero >disk/fill || :",
+} as const;
+
+for (const [what, script] of Object.entries(FULL_DISKS)) {
+  Deno.test({
+    name:
+      `transformFile: in place on a disk that is really ${what}${mounts.suffix}`,
+    ignore: mounts.ignore,
+    async fn() {
+      using dir = new TempDir();
+      await using disk = await PrivateMounts.create(
+        dir.path,
+        `mkdir disk\n${script} 2>/dev/null`,
+      );
+      const module = new URL(
+        "../../lib/patterns/transform_file.ts",
+        import.meta.url,
+      ).href;
+      Deno.writeTextFileSync(
+        dir.join("script.ts"),
+        `import { transformFile } from ${JSON.stringify(module)};
+        for (const length of [100_000, 3]) {
+          const result = await transformFile(
+            "disk/a", () => new Uint8Array(length).fill(120),
+          ).then(({ method }) => method, (error) => error.code);
+          console.log(result, Deno.readTextFileSync("disk/a"),
+            [...Deno.readDirSync("disk")].length);
+        }`,
+      );
+      const { stdout, stderr } = await disk.output("sh", [
+        "-c",
+        'cd "$1" && exec "$2" run -A --no-check -q --config "$3" script.ts',
+        "sh",
+        dir.path,
+        Deno.execPath(),
+        CONFIG,
+      ]);
+      const names = what.includes("hard") ? 3 : 2;
+      assertEquals(
+        [new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)],
+        [`ENOSPC old ${names}\nin-place xxx ${names}\n`, ""],
+      );
+    },
+  });
+}

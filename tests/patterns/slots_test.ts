@@ -4,6 +4,8 @@ import {
   readSlots,
   SlotTimeoutError,
 } from "../../lib/patterns/slots.ts";
+import { UnsupportedFilesystemError } from "../../lib/fs/guard.ts";
+import { libc } from "../../lib/sys/libc.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { runWorkers, STRESS, Worker } from "./support/workers.ts";
@@ -144,4 +146,30 @@ Deno.test("acquireSlots: bad arguments", async () => {
   await assertRejects(() => acquireSlots("", { slots: 1 }), RangeError);
   await assertRejects(() => acquireSlots(".hidden", { slots: 1 }), RangeError);
   assertEquals(await readSlots(dir.join("nothing")), []);
+});
+
+Deno.test("acquireSlots: fair slots on a remote filesystem are had with allowRemote", async () => {
+  using dir = new TempDir("/dev/shm");
+  const name = dir.join("build");
+  // As if it were NFS: f_type comes first in struct statfs.
+  const { fstatfs } = libc;
+  const asNfs = (_fd: number, buffer: Uint8Array) => {
+    new DataView(buffer.buffer).setBigUint64(0, 0x6969n, true);
+    return 0;
+  };
+  Object.defineProperty(libc, "fstatfs", { value: asNfs, configurable: true });
+  try {
+    const options = { slots: 2, fair: true, timeoutMs: 10_000 };
+    await assertRejects(
+      () => acquireSlots(name, options),
+      UnsupportedFilesystemError,
+    );
+    using held = await acquireSlots(name, { ...options, allowRemote: true });
+    assertEquals(held.slots, [0]);
+  } finally {
+    Object.defineProperty(libc, "fstatfs", {
+      value: fstatfs,
+      configurable: true,
+    });
+  }
 });
