@@ -148,7 +148,7 @@ function scanDescriptor(
   const { written } = encoder.encodeInto(name, nameBuffer);
   nameBuffer[written] = 0;
   const fd = callLibc(() =>
-    libc.openat(directoryFd, nameBuffer, O_RDONLY | O_CLOEXEC)
+    libc.openat(directoryFd, nameBuffer, O_RDONLY | O_CLOEXEC, 0)
   );
   if (fd < 0) return -fd;
   try {

@@ -24,14 +24,8 @@ const SYMBOLS = {
 
   // int open(const char *pathname, int flags, mode_t mode)
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
-  // int openat(int dirfd, const char *pathname, int flags)
-  openat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // int openat(int dirfd, const char *pathname, int flags, mode_t mode)
-  openat_create: {
-    name: "openat",
-    parameters: ["i32", "buffer", "i32", "u32"],
-    result: "i32",
-  },
+  openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
   // The same on a helper thread, where it takes the kernel long.
@@ -76,8 +70,6 @@ const SYMBOLS = {
   },
   // int fremovexattr(int fd, const char *name)
   fremovexattr: { parameters: ["i32", "buffer"], result: "i32" },
-  // int futimens(int fd, const struct timespec times[2])
-  futimens: { parameters: ["i32", "buffer"], result: "i32" },
   // int flock(int fd, int operation)
   flock: { parameters: ["i32", "i32"], result: "i32" },
   // The same, parked on a helper thread; its errno is lost.
@@ -112,8 +104,6 @@ const SYMBOLS = {
   },
   // int fstatfs(int fd, struct statfs *buf)
   fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
-  // int statfs(const char *path, struct statfs *buf)
-  statfs: { parameters: ["buffer", "buffer"], result: "i32" },
   // int access(const char *pathname, int mode)
   access: { parameters: ["buffer", "i32"], result: "i32" },
   // ssize_t getdents64(int fd, void *dirp, size_t count)
@@ -134,13 +124,8 @@ const SYMBOLS = {
   mkdir: { parameters: ["buffer", "u32"], result: "i32" },
   // int rmdir(const char *pathname)
   rmdir: { parameters: ["buffer"], result: "i32" },
-  // int link(const char *oldpath, const char *newpath)
-  link: { parameters: ["buffer", "buffer"], result: "i32" },
   // int rename(const char *oldpath, const char *newpath)
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
-  // int renameat(int olddirfd, const char *oldpath, int newdirfd,
-  //              const char *newpath)
-  renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
   // int renameat2(int olddirfd, const char *oldpath, int newdirfd,
   //               const char *newpath, unsigned int flags)
   renameat2: {
@@ -149,8 +134,6 @@ const SYMBOLS = {
   },
   // int unlinkat(int dirfd, const char *pathname, int flags)
   unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-  // int unlink(const char *pathname)
-  unlink: { parameters: ["buffer"], result: "i32" },
 
   // pid_t getpid(void)
   getpid: { parameters: [], result: "i32" },

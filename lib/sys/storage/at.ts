@@ -24,7 +24,7 @@ export function openAt(
   mode = 0,
 ): number {
   const bytes = cString(name);
-  return callLibc(() => libc.openat_create(dirFd, bytes, flags, mode));
+  return callLibc(() => libc.openat(dirFd, bytes, flags, mode));
 }
 
 const PROC_SUPER_MAGIC = 0x9fa0;

@@ -33,9 +33,7 @@ export function unlinkAt(dirFd: number, name: string): number {
 
 /** renameat(2) within a directory; gives 0, or minus the error number. */
 export function renameAt(dirFd: number, from: string, to: string): number {
-  const fromName = cString(from);
-  const toName = cString(to);
-  return callLibc(() => libc.renameat(dirFd, fromName, dirFd, toName));
+  return renameWith(0, dirFd, from, to);
 }
 
 const RENAME_EXCHANGE = 2;
@@ -45,11 +43,18 @@ const RENAME_EXCHANGE = 2;
  * or minus the error number: EINVAL where the filesystem can't do it.
  */
 export function exchangeAt(dirFd: number, one: string, other: string): number {
-  const oneName = cString(one);
-  const otherName = cString(other);
-  return callLibc(() =>
-    libc.renameat2(dirFd, oneName, dirFd, otherName, RENAME_EXCHANGE)
-  );
+  return renameWith(RENAME_EXCHANGE, dirFd, one, other);
+}
+
+function renameWith(
+  flags: number,
+  dirFd: number,
+  from: string,
+  to: string,
+): number {
+  const fromName = cString(from);
+  const toName = cString(to);
+  return callLibc(() => libc.renameat2(dirFd, fromName, dirFd, toName, flags));
 }
 
 /** Whether two descriptions are of one file, by st_dev and st_ino. */
