@@ -156,11 +156,17 @@ export class LockState {
     if (process.holds.size > 0) this.#orphans.push({ process, atNs });
   }
 
-  /** Gives what the ended still hold to their nearest living ancestors. */
-  adoptOrphans(nowNs: number): void {
+  /**
+   * Gives what the ended still hold to their nearest living ancestors.
+   *
+   * @param looks Whether to look who has ended without an event to tell.
+   */
+  adoptOrphans(nowNs: number, looks = false): void {
     if (this.#orphans.length === 0) return;
     this.#orphans = this.#orphans.filter(({ process, atNs }) => {
       if (nowNs - atNs < CLOSING_NS) return true;
+      if (looks) this.processes.checkEnded(process);
+      if (!process.ended) return true;
       const heir = this.processes.present(process);
       if (heir === process) return false;
       for (const hold of process.holds) {

@@ -11,6 +11,7 @@ import type {
   ExitLine,
   ForkLine,
 } from "../proc/trace/trace_event.ts";
+import { parsePidStat } from "../proc/pid_stat.ts";
 import { readTextIfAny } from "../sys/file.ts";
 import { readCommandLine } from "../sys/process.ts";
 import type { TracedProcess } from "./activity.ts";
@@ -128,10 +129,22 @@ export class ProcessBook {
   }
 
   /** A thread has ended. */
-  exited({ threadId, timeNs }: ExitLine): void {
+  exited({ threadId, timeNs, isLast }: ExitLine): void {
     const known = this.#known.get(threadId);
-    if (known !== undefined) known.ended = true;
+    // A first thread may end before the others.
+    if (known !== undefined && isLast !== false) known.ended = true;
     this.#ended.push({ id: threadId, atNs: timeNs });
+  }
+
+  /** Marks a process as ended if it is, though no event has told so. */
+  checkEnded(process: KnownProcess): boolean {
+    if (!process.ended) {
+      const text = readTextIfAny(`/proc/${process.pid}/stat`);
+      const stat = text ? parsePidStat(text) : undefined;
+      process.ended = stat === undefined ||
+        /[ZX]/.test(stat.state) && stat.threads <= 1;
+    }
+    return process.ended;
   }
 
   /** Forgets who ended long before a moment. */
@@ -141,7 +154,7 @@ export class ProcessBook {
     for (const { id, atNs } of this.#ended) {
       if (nowNs - atNs < KEEP_ENDED_NS) break;
       count++;
-      // A process that was made since has its number and goes on.
+      // It goes on in other threads, or another has its number.
       if (this.#known.get(id)?.ended !== false) {
         this.#known.delete(id);
         this.#parents.delete(id);

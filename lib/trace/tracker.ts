@@ -94,7 +94,7 @@ export class LockTracker {
 
   /** Ends a batch of events: what is old is forgotten. */
   endBatch(nowNs: number): void {
-    this.state.adoptOrphans(nowNs);
+    this.state.adoptOrphans(nowNs, true);
     this.state.processes.sweep(nowNs);
     this.state.files.nextBatch();
   }
@@ -296,7 +296,7 @@ export class LockTracker {
       const isOwner = hold.owner === owner;
       // Of an open file shared by many, anybody may be the one to close it.
       const isProcess = hold.owner === undefined && hold.type !== "OFDLCK" &&
-        hold.process.pid === processId;
+        hold.takerPid === processId;
       if (isOwner || isProcess) this.state.cut(hold, event, timeNs);
       else if (hold.owner === undefined) this.needsCheck = true;
     }
@@ -379,5 +379,5 @@ function isSameWish(wait: Wait, file: KnownFile, wish: Wish): boolean {
 function isOwn(hold: Hold, wish: Wish, process: KnownProcess): boolean {
   if (hold.type !== wish.type) return false;
   if (hold.owner !== undefined) return hold.owner === wish.owner;
-  return hold.process === process && hold.mode === wish.mode;
+  return hold.takerPid === process.pid && hold.mode === wish.mode;
 }

@@ -111,6 +111,7 @@ Deno.test("a wait ends with its thread", () => {
     timeNs: 4e6,
     threadId: NO_PID + 2,
     comm: "x",
+    isLast: true,
   });
   assertEquals(told.next(), ["gave-up 2 WRITE 100 waited 3 ended"]);
 });
@@ -220,6 +221,7 @@ Deno.test("a lock whose taker has ended is its living ancestor's", () => {
     timeNs: 2e6,
     threadId: NO_PID + 2,
     comm: "flock",
+    isLast: true,
   });
   told.tracker.feed(line(3, { timeNs: 5e6, result: -11 }));
   const [refused] = told.activities;

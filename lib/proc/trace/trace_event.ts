@@ -87,6 +87,10 @@ export interface ExitLine extends EventBase {
   event: "exit";
   /** The thread's name; untrusted. */
   comm: string;
+  /**
+   * Whether it was the last of its process; older kernels do not tell.
+   */
+  isLast: boolean | undefined;
 }
 
 /** A signal has reached a thread: it is in no system call any more. */
@@ -350,11 +354,13 @@ function execDecoder(format: EventFormat): Decoder {
 function exitDecoder(format: EventFormat): Decoder {
   const thread = wordOf(format, "common_pid");
   const comm = textReader(format, "comm");
+  const last = format.fields.get("group_dead")?.offset;
   return (page, offset, timeNs) => ({
     event: "exit",
     timeNs,
     threadId: page.words[(offset >>> 2) + thread]!,
     comm: comm(page, offset),
+    isLast: last === undefined ? undefined : page.bytes[offset + last] !== 0,
   });
 }
 

@@ -107,12 +107,14 @@ Deno.test("processes, signals and leases are decoded", () => {
     threadId: 6,
     filename: "/bin/ls",
   });
-  assertEquals(decode(EXIT_FORMAT, { common_pid: 6n, comm: "ls" }), {
-    event: "exit",
-    timeNs: 123,
-    threadId: 6,
-    comm: "ls",
+  const exit = { event: "exit" as const, timeNs: 123, threadId: 6, comm: "ls" };
+  const exitValues = { common_pid: 6n, comm: "ls" };
+  assertEquals(decode(EXIT_FORMAT, { ...exitValues, group_dead: 1n }), {
+    ...exit,
+    isLast: true,
   });
+  const olderExit = EXIT_FORMAT.replace(/.*group_dead.*\n?/, "");
+  assertEquals(decode(olderExit, exitValues), { ...exit, isLast: undefined });
   const signal = { common_pid: 6n, sig: 2n };
   const base = {
     event: "signal" as const,
