@@ -28,8 +28,16 @@ export interface TracedFile {
   readonly pathStatus: PathStatus;
 }
 
-/** The kinds of lock, in the words of /proc/locks. */
-export type TracedType = "FLOCK" | "POSIX" | "OFDLCK" | "LEASE";
+/**
+ * The kinds of lock, in the words of /proc/locks; what `run` tells of itself
+ * has others, such as `LINK`.
+ */
+export type TracedType =
+  | "FLOCK"
+  | "POSIX"
+  | "OFDLCK"
+  | "LEASE"
+  | (string & Record<never, never>);
 
 /** Shared or exclusive, in the words of /proc/locks. */
 export type TracedMode = "READ" | "WRITE";
@@ -108,6 +116,10 @@ export interface HeldLock {
   readonly type: TracedType;
   /** Shared or exclusive. */
   readonly mode: TracedMode;
+  /** First byte. */
+  readonly startByte: bigint;
+  /** Last byte; `undefined` for the largest possible offset. */
+  readonly endByte: bigint | undefined;
 }
 
 /** A file's needle as the kernel prints it, which is also its key. */

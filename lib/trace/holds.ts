@@ -17,13 +17,17 @@ export interface ByteSpan {
   endByte: bigint | undefined;
 }
 
-/** A lock that is held. */
-export interface Hold extends ByteSpan {
-  file: KnownFile;
+/** What a lock that is held and a wish for one have in common. */
+export interface Claim extends ByteSpan {
   type: TracedType;
   mode: TracedMode;
   /** The open file or table of files; `undefined` if it was never told. */
   owner: number | undefined;
+}
+
+/** A lock that is held. */
+export interface Hold extends Claim {
+  file: KnownFile;
   /** Who holds it. */
   process: KnownProcess;
   /** Who took it, which /proc/locks tells for ever. */
@@ -34,14 +38,12 @@ export interface Hold extends ByteSpan {
 }
 
 /** A wish for a lock. */
-export interface Wish extends ByteSpan {
-  type: TracedType;
-  mode: TracedMode;
+export interface Wish extends Claim {
   owner: number;
 }
 
 /** Whether a lock that is held keeps a wish from being granted. */
-export function isInTheWay(hold: Hold, wish: Wish): boolean {
+export function isInTheWay(hold: Claim, wish: Wish): boolean {
   if (hold.mode === "READ" && wish.mode === "READ") return false;
   // flock(2) and record locks know nothing of each other on a local
   // filesystem; a lease is only asked for where nothing else is open.

@@ -7,6 +7,7 @@
 
 import type { PathStatus } from "../inspect/locked_path.ts";
 import type {
+  HeldLock,
   LockActivity,
   LockEventName,
   TracedFile,
@@ -33,19 +34,18 @@ export class TraceLineWriter {
 
   /** A line about a lock. */
   activity(activity: LockActivity): string {
-    const { event, type, mode, startByte, endByte, process } = activity;
+    const { event, type, mode, process } = activity;
     const holders = activity.holders?.map((holding) =>
       `{"process":${processJson(holding.process)},` +
       `"heldMs":${number(holding.heldMs)}}`
     );
     const alsoHeld = activity.alsoHeld?.map((held) =>
-      `{"type":"${held.type}","mode":"${held.mode}",` +
+      `{"type":"${held.type}","mode":"${held.mode}",${span(held)},` +
       `"file":${this.#file(held.file)}}`
     );
     return `{"schema":${TRACE_SCHEMA},"event":"${event}",` +
       `"time":"${isoTime(activity.timeMs)}",` +
-      `"type":"${type}","mode":"${mode}","startByte":"${startByte}",` +
-      `"endByte":${endByte === undefined ? "null" : `"${endByte}"`},` +
+      `"type":"${type}","mode":"${mode}",${span(activity)},` +
       `"file":${this.#file(activity.file)},` +
       `"process":${processJson(process)},"threadId":${activity.threadId},` +
       `"canWait":${activity.canWait},` +
@@ -76,6 +76,11 @@ export class TraceLineWriter {
     this.#files.set(file, path === undefined ? { text } : { path, text });
     return text;
   }
+}
+
+function span({ startByte, endByte }: HeldLock): string {
+  const end = endByte === undefined ? "null" : `"${endByte}"`;
+  return `"startByte":"${startByte}","endByte":${end}`;
 }
 
 function processJson({ pid, command }: TracedProcess): string {
@@ -154,8 +159,13 @@ export class TraceLineReader {
       }),
       alsoHeld: list(line.alsoHeld, (held) => {
         const file = this.#file(held.file);
-        const { type, mode } = held as { type: TracedType; mode: TracedMode };
-        return file && { file, type, mode };
+        return file && {
+          file,
+          type: held.type as TracedType,
+          mode: held.mode as TracedMode,
+          startByte: toBigInt(held.startByte) ?? 0n,
+          endByte: toBigInt(held.endByte),
+        };
       }),
       reason: typeof line.reason === "string" ? line.reason : undefined,
     };

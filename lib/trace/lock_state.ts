@@ -258,8 +258,9 @@ function collect(
   except: KnownFile,
 ): HeldLock[] | undefined {
   if (process === undefined) return held;
-  for (const { file, type, mode } of process.holds) {
-    if (file !== except) (held ??= []).push({ file, type, mode });
+  for (const { file, type, mode, startByte, endByte } of process.holds) {
+    if (file === except) continue;
+    (held ??= []).push({ file, type, mode, startByte, endByte });
   }
   return held;
 }

@@ -1,0 +1,181 @@
+/**
+ * Locks that are taken in one order here and in another there: a deadlock that
+ * has not happened yet.
+ *
+ * @module
+ */
+
+import {
+  fileKey,
+  type HeldLock,
+  type LockActivity,
+  type TracedProcess,
+  type TracedType,
+} from "../activity.ts";
+import { overlaps } from "../holds.ts";
+
+/** Somebody who held one lock and took or waited for the next. */
+export interface OrderStep {
+  /** Who. */
+  process: TracedProcess;
+  /** What it held, itself or by an ancestor. */
+  held: HeldLock;
+  /** What it wanted meanwhile. */
+  wanted: HeldLock;
+  /** When, in milliseconds since 1970. */
+  atMs: number;
+}
+
+/**
+ * A ring of steps: each wants what the next holds. Had they come at the same
+ * time, none could have gone on.
+ */
+export interface LockInversion {
+  /** The steps. */
+  steps: OrderStep[];
+}
+
+interface Example extends OrderStep {
+  /** Locks held besides, exclusively: who shares one can't meet. */
+  gates: ReadonlySet<string>;
+}
+
+type Edge = Map<string, Example>;
+
+/** Of one pair of locks, so many ways to take it are remembered. */
+const MOST_EXAMPLES = 16;
+/** Pairs of locks that are remembered. */
+const MOST_EDGES = 100_000;
+/** Rings of more locks are not looked for. */
+const LONGEST_RING = 6;
+const MOST_INVERSIONS = 50;
+
+/** Remembers in which order locks are taken. */
+export class LockOrder {
+  readonly #edges = new Map<string, Map<string, Edge>>();
+  #edgeCount = 0;
+
+  /** Takes note of somebody who takes or waits for a lock. */
+  add(activity: LockActivity): void {
+    const { alsoHeld, canWait, event, waitedMs } = activity;
+    // Who doesn't wait can't be part of a deadlock; who waited was noted then.
+    if (alsoHeld === undefined || !canWait || waitedMs !== undefined) return;
+    if (event !== "acquired" && event !== "waiting") return;
+    const { file, type, mode, startByte, endByte, process, timeMs } = activity;
+    const wanted = { file, type, mode, startByte, endByte };
+    const to = nodeKey(wanted);
+    for (const held of alsoHeld) {
+      const gates = new Set(
+        alsoHeld.filter((other) => other !== held && other.mode === "WRITE")
+          .map(nodeKey),
+      );
+      const example = { process, held, wanted, atMs: timeMs, gates };
+      this.#remember(nodeKey(held), to, example);
+    }
+  }
+
+  #remember(from: string, to: string, example: Example): void {
+    let targets = this.#edges.get(from);
+    if (targets === undefined) this.#edges.set(from, targets = new Map());
+    let edge = targets.get(to);
+    if (edge === undefined) {
+      if (this.#edgeCount >= MOST_EDGES) return;
+      this.#edgeCount++;
+      targets.set(to, edge = new Map());
+    }
+    if (edge.size >= MOST_EXAMPLES) return;
+    const { process, held, wanted, gates } = example;
+    const key = `${process.command} ${held.mode}${wanted.mode} ${[...gates]}`;
+    // Two processes of the same program can meet as well.
+    const before = edge.get(key);
+    if (before === undefined) edge.set(key, example);
+    else if (before.process.pid !== process.pid) {
+      edge.set(`${key} again`, example);
+    }
+  }
+
+  /** The rings, the shortest first; each set of locks once. */
+  inversions(): LockInversion[] {
+    const found = new Map<string, LockInversion>();
+    for (const start of this.#edges.keys()) {
+      if (found.size >= MOST_INVERSIONS) break;
+      for (const ring of this.#ringsFrom(start)) {
+        const key = [...ring].sort().join(" ");
+        if (found.has(key)) continue;
+        const edges = ring.map((from, at) =>
+          this.#edges.get(from)!.get(ring[(at + 1) % ring.length]!)!
+        );
+        const steps = chooseSteps(edges);
+        if (steps !== undefined) found.set(key, { steps });
+      }
+    }
+    return [...found.values()].sort((a, b) => a.steps.length - b.steps.length);
+  }
+
+  /** The shortest rings through a lock, by breadth. */
+  #ringsFrom(start: string): string[][] {
+    const rings: string[][] = [];
+    const seen = new Set([start]);
+    let paths = [[start]];
+    for (let length = 1; length < LONGEST_RING && paths.length > 0; length++) {
+      const longer: string[][] = [];
+      for (const path of paths) {
+        for (const next of this.#edges.get(path.at(-1)!)?.keys() ?? []) {
+          if (next === start && path.length > 1) rings.push(path);
+          if (seen.has(next)) continue;
+          seen.add(next);
+          if (this.#edges.has(next)) longer.push([...path, next]);
+        }
+      }
+      paths = longer;
+    }
+    return rings;
+  }
+}
+
+/** Record locks of both kinds are in each other's way, flocks not in theirs. */
+function nodeKey({ file, type }: { file: HeldLock["file"]; type: TracedType }) {
+  const family = type === "OFDLCK" ? "POSIX" : type;
+  const name = file.inode === 0n ? file.path : fileKey(file);
+  return `${family} ${name}`;
+}
+
+/** One example of each edge, such that all could be stuck together. */
+function chooseSteps(edges: readonly Edge[]): OrderStep[] | undefined {
+  const chosen: Example[] = [];
+  const choose = (at: number): boolean => {
+    if (at === edges.length) {
+      return canBlock(chosen.at(-1)!, chosen[0]!) && canMeet(chosen);
+    }
+    for (const example of edges[at]!.values()) {
+      if (at > 0 && !canBlock(chosen[at - 1]!, example)) continue;
+      chosen.push(example);
+      if (choose(at + 1)) return true;
+      chosen.pop();
+    }
+    return false;
+  };
+  if (!choose(0)) return undefined;
+  return chosen.map(({ process, held, wanted, atMs }) => ({
+    process,
+    held,
+    wanted,
+    atMs,
+  }));
+}
+
+/** Whether what one wants is kept from it by what the next holds. */
+function canBlock({ wanted }: Example, { held }: Example): boolean {
+  return !(wanted.mode === "READ" && held.mode === "READ") &&
+    overlaps(wanted, held);
+}
+
+/** Whether they can all be there at once: they are several, and share no gate. */
+function canMeet(steps: readonly Example[]): boolean {
+  if (new Set(steps.map(({ process }) => process.pid)).size < steps.length) {
+    return false;
+  }
+  return steps.every((step, at) =>
+    steps.slice(at + 1).every((other) => step.gates.isDisjointFrom(other.gates))
+  );
+}
