@@ -40,6 +40,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     spec: async () => (await import("./trace/spec.ts")).TRACE_SPEC,
     load: async () => (await import("./trace/command.ts")).traceCommand,
   },
+  report: {
+    spec: async () => (await import("./report/spec.ts")).REPORT_SPEC,
+    load: async () => (await import("./report/command.ts")).reportCommand,
+  },
   doctor: {
     spec: async () => (await import("./doctor/spec.ts")).DOCTOR_SPEC,
     load: async () => (await import("./doctor/command.ts")).doctorCommand,

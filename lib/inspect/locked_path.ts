@@ -5,7 +5,8 @@
  */
 
 import type { MountInfo } from "../proc/mountinfo.ts";
-import { type FileStat, readLink, statPath } from "../sys/file.ts";
+import { type FileStat, readLink } from "../sys/file.ts";
+import { statIfAny } from "../sys/stat_if_any.ts";
 import type { DescriptorRef } from "./lock_join.ts";
 
 /**
@@ -109,16 +110,6 @@ export class FileNamer {
     }
     const namespace = this.#namespaces.get(pid);
     return namespace !== undefined && namespace !== this.#ownNamespace;
-  }
-}
-
-function statIfAny(path: string): FileStat | undefined {
-  try {
-    // A path with a NUL can't come from the kernel; one that can't be looked
-    // up is as good as none.
-    return statPath(path, { cached: true });
-  } catch {
-    return undefined;
   }
 }
 

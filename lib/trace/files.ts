@@ -14,9 +14,9 @@ import {
   readLink,
   readText,
   readTextIfAny,
-  statPath,
 } from "../sys/file.ts";
 import { findInode } from "../sys/find_inode.ts";
+import { statIfAny } from "../sys/stat_if_any.ts";
 import { dirname } from "../sys/path_parts.ts";
 import type { TracedFile } from "./activity.ts";
 import type { Hold } from "./holds.ts";
@@ -245,14 +245,6 @@ function readOpenFiles(pid: number): Map<bigint, OpenFile[]> {
     open.push({ fd: Number(fd), mountId: Number(mountId) });
   }
   return byInode;
-}
-
-function statIfAny(path: string): FileStat | undefined {
-  try {
-    return statPath(path, { cached: true });
-  } catch {
-    return undefined;
-  }
 }
 
 /** Gives a file its name if the path leads to it, in this mount namespace. */

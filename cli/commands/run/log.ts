@@ -7,17 +7,12 @@
 import { callLibc } from "../../../lib/sys/call.ts";
 import { EBADF } from "../../../lib/sys/errno.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
-import {
-  O_APPEND,
-  O_CLOEXEC,
-  O_CREAT,
-  O_NOCTTY,
-  O_WRONLY,
-  openFile,
-} from "../../../lib/sys/file.ts";
+import { realPath } from "../../../lib/sys/file.ts";
 import { isInheritable } from "../../../lib/sys/inheritance.ts";
 import { libc } from "../../../lib/sys/libc.ts";
-import { quotePath } from "../../../lib/proc/printable.ts";
+import type { LockMode } from "../../../lib/lock/flock/flock.ts";
+import { printable, quotePath } from "../../../lib/proc/printable.ts";
+import { openEventFile, openHistory } from "../../../lib/trace/history.ts";
 import { formatDuration } from "../../args/duration.ts";
 import { writeError } from "../../ui/output.ts";
 import type { Ending } from "./supervise.ts";
@@ -29,6 +24,10 @@ const SCHEMA = 1;
 export interface RunLogOptions {
   /** A file to append to, or the number of an open descriptor. */
   eventsTo: string | undefined;
+  /** The history of all runs: a file, or a directory in which one is kept. */
+  history: string | undefined;
+  /** What is locked, and what runs under it. */
+  about: { kind: string; mode: LockMode; command: readonly string[] };
   /** Whether to sum up on stderr at the end. */
   report: boolean;
   /** Whether to say on stderr that the lock is taken. */
@@ -37,7 +36,9 @@ export interface RunLogOptions {
 
 /** Writes down the stages of one `run`. */
 export class RunLog {
-  readonly #fd: number | undefined;
+  readonly #fds: readonly number[];
+  /** Tells the lines of this run from those of others in one file. */
+  readonly #run = `${Deno.pid}-${Date.now().toString(36)}`;
   readonly #options: RunLogOptions;
   readonly #lockPaths: readonly string[];
   readonly #start = performance.now();
@@ -48,10 +49,15 @@ export class RunLog {
    * @throws {SyscallError} when the file can't be opened.
    */
   constructor(lockPaths: readonly string[], options: RunLogOptions) {
-    this.#lockPaths = lockPaths;
+    // The slots of a name are the same everywhere.
+    const isName = options.about.kind === "slots";
+    this.#lockPaths = isName ? lockPaths : lockPaths.map(absolute);
     this.#options = options;
-    const { eventsTo } = options;
-    this.#fd = eventsTo === undefined ? undefined : openEvents(eventsTo);
+    const { eventsTo, history } = options;
+    const fds: number[] = [];
+    if (eventsTo !== undefined) fds.push(openEvents(eventsTo));
+    if (history !== undefined) fds.push(...openHistoryIfAny(history));
+    this.#fds = fds;
   }
 
   /** A lock is busy and the wait for it begins. */
@@ -98,24 +104,52 @@ export class RunLog {
   }
 
   #write(event: string, fields: Record<string, unknown>): void {
-    const fd = this.#fd;
-    if (fd === undefined) return;
+    if (this.#fds.length === 0) return;
     const line = JSON.stringify({
       schema: SCHEMA,
       event,
       time: new Date().toISOString(),
+      run: this.#run,
+      holder: Deno.pid,
+      ...this.#options.about,
       locks: this.#lockPaths,
       ...fields,
     }) + "\n";
-    let bytes = new TextEncoder().encode(line);
-    while (bytes.length > 0) {
-      const rest = bytes;
-      const count = callLibc(() => libc.write(fd, rest, BigInt(rest.length)));
-      // Nobody reads it any more, or the disk is full: the command and its
-      // lock matter more.
-      if (count < 0) return;
-      bytes = bytes.subarray(count);
-    }
+    const bytes = new TextEncoder().encode(line);
+    for (const fd of this.#fds) writeAll(fd, bytes);
+  }
+}
+
+/** A line in one call: then it arrives as a whole, whoever else appends. */
+function writeAll(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
+  let rest = bytes;
+  while (rest.length > 0) {
+    const part = rest;
+    const count = callLibc(() => libc.write(fd, part, BigInt(part.length)));
+    // Nobody reads it any more, or the disk is full: the command and its
+    // lock matter more.
+    if (count < 0) return;
+    rest = rest.subarray(count);
+  }
+}
+
+/** Elsewhere a relative path says nothing. */
+function absolute(lock: string): string {
+  if (lock.startsWith("/") || lock.includes("://")) return lock;
+  return `${realPath(".") ?? "."}/${lock.replace(/^(\.\/+)+/, "")}`;
+}
+
+/** A history is for information: a run goes on without it. */
+function openHistoryIfAny(history: string): number[] {
+  try {
+    return [openHistory(history)];
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    writeError(
+      `holdfast run: ${printable(error.message)}; this run is missing in ` +
+        "the history of HOLDFAST_EVENTS\n",
+    );
+    return [];
   }
 }
 
@@ -139,12 +173,5 @@ function openEvents(target: string): number {
       advice: "it must be open for writing when holdfast starts",
     });
   }
-  const flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
-  const fd = openFile(target, flags);
-  if (fd >= 0) return fd;
-  throw new SyscallError("open event file", {
-    syscall: "open",
-    errno: -fd,
-    path: target,
-  });
+  return openEventFile(target);
 }

@@ -5,7 +5,9 @@
  */
 
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
+import { environmentVariable } from "../../../lib/sys/environment.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
+import type { RunLogOptions } from "./log.ts";
 import type { CommandRequest, LockTarget, RunRequest } from "./request.ts";
 
 /** Options that make more of it than a flock of the files that are named. */
@@ -40,6 +42,7 @@ export async function readRequest(options: ParsedOptions): Promise<RunRequest> {
   const { target, cpus } = TARGET_OPTIONS.some((name) => options.flag(name))
     ? await (await import("./read_target.ts")).readTarget(options, mode)
     : { target: readFiles(options), cpus: undefined };
+  const command = await readCommand(options);
   return {
     target,
     cpus,
@@ -55,8 +58,12 @@ export async function readRequest(options: ParsedOptions): Promise<RunRequest> {
       ? undefined
       : (await import("./load_gate.ts")).parseLoadLimit(maxLoad),
     verbosity: quiet ? "quiet" : verbose ? "verbose" : "normal",
-    command: await readCommand(options),
-    log: await openLog(options, verbose),
+    command,
+    log: await openLog(options, verbose, {
+      kind: target.type === "files" ? target.kind : target.type,
+      mode,
+      command: command.argv,
+    }),
   };
 }
 
@@ -132,10 +139,20 @@ function readAssignment(text: string): [name: string, value: string] {
 async function openLog(
   options: ParsedOptions,
   verbose: boolean,
+  about: RunLogOptions["about"],
 ): Promise<RunRequest["log"]> {
   const eventsTo = options.value("json-events");
+  const history = environmentVariable("HOLDFAST_EVENTS");
   const report = options.flag("report");
-  if (eventsTo === undefined && !report && !verbose) return undefined;
+  if (
+    eventsTo === undefined && history === undefined && !report && !verbose
+  ) return undefined;
   const { RunLog } = await import("./log.ts");
-  return new RunLog(options.operands, { eventsTo, report, verbose });
+  return new RunLog(options.operands, {
+    eventsTo,
+    history,
+    report,
+    verbose,
+    about,
+  });
 }

@@ -206,6 +206,9 @@ export const RUN_SPEC: CommandSpec = {
     "sends to all of its foreground processes (Ctrl-C, Ctrl-\\, Ctrl-Z, a new " +
     "window size) the command has got already, and doesn't get twice. As the " +
     "first process of a container, holdfast also reaps orphans.\n\n" +
+    "Where HOLDFAST_EVENTS names a file, or a directory to keep one in, what " +
+    "happens is appended to it as with --json-events, and `holdfast report` " +
+    "sums it up. At 16 MiB a new file is begun; four older ones are kept.\n\n" +
     "A DURATION is a number of seconds, or has units: 500ms, 30s, 2m, 1h30m.",
   operands: [
     { name: "LOCKFILE", help: "a file or directory to lock", complete: "file" },

@@ -1,0 +1,125 @@
+/**
+ * The file to which runs append what happens to them, and its older parts.
+ *
+ * @module
+ */
+
+import { callLibc, cString } from "../sys/call.ts";
+import { SyscallError } from "../sys/error.ts";
+import {
+  closeFile,
+  isStillNamed,
+  O_APPEND,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOCTTY,
+  O_WRONLY,
+  openFile,
+  statFd,
+} from "../sys/file.ts";
+import { libc } from "../sys/libc.ts";
+import { statIfAny } from "../sys/stat_if_any.ts";
+
+/** The file in a directory of histories. */
+const FILE_IN_DIRECTORY = "holdfast.jsonl";
+
+/** A file that has grown to this gives way to a new one. */
+const MOST_BYTES = 16n * 1024n * 1024n;
+
+/** How many older parts are kept: `.1` is the youngest. */
+const OLDER_PARTS = 4;
+
+/* include/uapi/asm-generic/fcntl.h */
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/**
+ * Opens a history to append to it. Each write of a whole line arrives as a
+ * whole, whoever else appends.
+ *
+ * A file that has grown to 16 MiB becomes part `.1` first, and what was that
+ * becomes `.2`, up to `.4`. Whoever still has it open goes on writing there, so
+ * no line is lost but those of the oldest part.
+ *
+ * Permissions: `--allow-ffi`.
+ *
+ * @param history A file, or a directory in which one is kept.
+ * @param mostBytes The size at which a new file is begun.
+ * @returns A descriptor.
+ * @throws {SyscallError} when it can't be opened.
+ */
+export function openHistory(
+  history: string,
+  mostBytes: bigint = MOST_BYTES,
+): number {
+  const path = historyPath(history);
+  for (;;) {
+    const fd = openEventFile(path);
+    if (statFd(fd).size < mostBytes || !rotate(fd, path)) return fd;
+    closeFile(fd);
+  }
+}
+
+function historyPath(history: string): string {
+  const isDirectory = history.endsWith("/") ||
+    statIfAny(history)?.type === "directory";
+  return isDirectory
+    ? `${history.replace(/\/+$/, "")}/${FILE_IN_DIRECTORY}`
+    : history;
+}
+
+/**
+ * Opens a file to append events to it.
+ *
+ * @returns A descriptor.
+ * @throws {SyscallError} when it can't be opened.
+ */
+export function openEventFile(path: string): number {
+  const flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+  const fd = openFile(path, flags);
+  if (fd >= 0) return fd;
+  throw new SyscallError("open event file", {
+    syscall: "open",
+    errno: -fd,
+    path,
+  });
+}
+
+/**
+ * Renames a file and its older parts, by one process at a time.
+ *
+ * @returns Whether there is a new file to be opened now; false when it can't be
+ * renamed: then it grows on.
+ */
+function rotate(fd: number, path: string): boolean {
+  if (callLibc(() => libc.flock(fd, LOCK_EX | LOCK_NB)) < 0) {
+    // Somebody else is about to: to write here is as good.
+    return false;
+  }
+  if (!isStillNamed(path, statFd(fd))) return true;
+  for (let part = OLDER_PARTS; part > 1; part--) {
+    renameFile(`${path}.${part - 1}`, `${path}.${part}`);
+  }
+  return renameFile(path, `${path}.1`) === 0;
+}
+
+function renameFile(from: string, to: string): number {
+  const [fromName, toName] = [cString(from), cString(to)];
+  return callLibc(() => libc.rename(fromName, toName));
+}
+
+/**
+ * The files of a history that there are, the oldest first.
+ *
+ * @param history A file, or the directory in which one is kept.
+ * @returns Their paths; the youngest even if there is none.
+ */
+export function listHistory(history: string): string[] {
+  const path = historyPath(history);
+  const parts: string[] = [];
+  for (let part = OLDER_PARTS; part > 0; part--) {
+    const older = `${path}.${part}`;
+    if (statIfAny(older) !== undefined) parts.push(older);
+  }
+  return [...parts, path];
+}

@@ -1,0 +1,150 @@
+import { assert, assertEquals } from "@std/assert";
+import { closeFile } from "../../lib/sys/file.ts";
+import { listHistory, openHistory } from "../../lib/trace/history.ts";
+import { RunEventReader } from "../../lib/trace/report/run_events.ts";
+import { cliArgs, runCli } from "../support/cli.ts";
+import { runProgram } from "../support/run_program.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+Deno.test("a history that has grown gives way to a new file, four times", () => {
+  using dir = new TempDir();
+  const path = dir.join("events");
+  for (let n = 0; n < 8; n++) {
+    closeFile(openHistory(path, 10n));
+    Deno.writeTextFileSync(path, `${n}`.repeat(10));
+  }
+  closeFile(openHistory(path, 10n));
+  const names = [...Deno.readDirSync(dir.path)].map(({ name }) => name).sort();
+  assertEquals(names, [
+    "events",
+    "events.1",
+    "events.2",
+    "events.3",
+    "events.4",
+  ]);
+  assertEquals(
+    listHistory(path).map((part) => Deno.readTextFileSync(part).slice(0, 1)),
+    ["4", "5", "6", "7", ""],
+  );
+});
+
+Deno.test("a small history is appended to", () => {
+  using dir = new TempDir();
+  const path = dir.join("events");
+  Deno.writeTextFileSync(path, "123456789");
+  closeFile(openHistory(path, 10n));
+  assertEquals(listHistory(path), [path]);
+});
+
+Deno.test("a directory has a history of its own name", () => {
+  using dir = new TempDir();
+  closeFile(openHistory(dir.path));
+  assertEquals(listHistory(dir.path), [dir.join("holdfast.jsonl")]);
+  assertEquals(listHistory(`${dir.path}/`), [dir.join("holdfast.jsonl")]);
+  assert(Deno.statSync(dir.join("holdfast.jsonl")).isFile);
+});
+
+Deno.test("runs at once append whole lines, and a report sums them up", async () => {
+  using dir = new TempDir();
+  const lock = dir.join("lock");
+  const events = dir.join("history/");
+  Deno.mkdirSync(events);
+  const env = { HOLDFAST_EVENTS: events };
+  const runs = 8;
+  await Promise.all(
+    Array.from({ length: runs }, () =>
+      runProgram(
+        Deno.execPath(),
+        cliArgs(["run", "-q", lock, "--", "true"], ["--allow-ffi"]),
+        { env },
+      )),
+  );
+  const [path] = listHistory(events);
+  const lines = Deno.readTextFileSync(path!).trimEnd().split("\n")
+    .map((line) => JSON.parse(line));
+  const ofEvent = (name: string) => lines.filter(({ event }) => event === name);
+  assertEquals(ofEvent("acquired").length, runs);
+  assertEquals(ofEvent("released").length, runs);
+  assertEquals(new Set(lines.map(({ run }) => run)).size, runs);
+
+  const { code, stdout } = await runCli(["report", "--json"], { env });
+  assertEquals(code, 0);
+  const [found] = JSON.parse(stdout).locks;
+  assertEquals([found.file.path, found.type], [lock, "FLOCK"]);
+  assertEquals([found.taken, found.holds.count, found.heldNow], [8, 8, 0]);
+  assertEquals(found.waits.count, ofEvent("waiting").length);
+});
+
+Deno.test("a run goes on without a history that can't be written", async () => {
+  using dir = new TempDir();
+  const { code, stdout, stderr } = await runCli(
+    ["run", dir.join("lock"), "--", "echo", "ran"],
+    { env: { HOLDFAST_EVENTS: dir.join("none/events") } },
+  );
+  assertEquals([code, stdout], [0, "ran\n"]);
+  assert(stderr.includes("missing in the history"), stderr);
+});
+
+const line = (event: string, more: object = {}) => ({
+  schema: 1,
+  event,
+  time: "2026-11-25T10:00:00.000Z",
+  run: "a",
+  holder: 7,
+  kind: "ofd",
+  mode: "shared",
+  command: ["make", "all"],
+  locks: ["/x", "/y"],
+  ...more,
+});
+
+Deno.test("the lines of a run say who waited for and held which lock", () => {
+  const reader = new RunEventReader();
+  const told = [
+    line("waiting", { path: "/y" }),
+    line("waiting", { path: "/y" }),
+    line("acquired", { waitMs: 5 }),
+    line("started", { pid: 8 }),
+    line("released", { holdMs: 9 }),
+  ].flatMap((each) => reader.read(each)!);
+  assertEquals(
+    told.map(({ event, file, waitedMs, heldMs }) => [
+      event,
+      file.path,
+      waitedMs,
+      heldMs,
+    ]),
+    [
+      ["waiting", "/y", undefined, undefined],
+      ["acquired", "/x", undefined, undefined],
+      ["acquired", "/y", 5, undefined],
+      ["released", "/x", undefined, 9],
+      ["released", "/y", undefined, 9],
+    ],
+  );
+  assertEquals(told[0]?.process, { pid: 7, command: "make all" });
+  assertEquals([told[0]?.type, told[0]?.mode], ["OFDLCK", "READ"]);
+});
+
+Deno.test("a deadline without a wait is a refusal", () => {
+  const reader = new RunEventReader();
+  assertEquals(
+    reader.read(line("timeout", { waitMs: 0 }))?.map(({ event }) => event),
+    ["refused", "refused"],
+  );
+  reader.read(line("waiting", { path: "/x" }));
+  const [gaveUp] = reader.read(line("timeout", { waitMs: 20 }))!;
+  assertEquals([gaveUp?.event, gaveUp?.reason], ["gave-up", "timeout"]);
+});
+
+Deno.test("a run that was killed holds nothing any more", () => {
+  const reader = new RunEventReader();
+  reader.read(line("acquired", { waitMs: 0 }));
+  const told = reader.finish((pid) => pid !== 7, 42);
+  assertEquals(
+    told.map(({ event, reason, heldMs }) => [event, reason, heldMs]),
+    [["released", "unseen", undefined], ["released", "unseen", undefined]],
+  );
+  reader.read(line("acquired", { waitMs: 0 }));
+  assertEquals(reader.finish(() => true, 42), []);
+});
