@@ -36,19 +36,20 @@ export function mountDetached(type: string): number {
   if (context < 0) return context;
   const fd = BigInt(context);
   try {
+    // It takes neither key nor value.
     const created = callLibc(() =>
-      libc.syscall_fsconfig(
-        SYS_FSCONFIG,
-        fd,
-        FSCONFIG_CMD_CREATE,
-        null,
-        null,
-        0n,
-      )
+      libc.syscall_numbers(SYS_FSCONFIG, fd, FSCONFIG_CMD_CREATE, 0n, 0n, 0n)
     );
     if (created < 0) return created;
     return callLibc(() =>
-      libc.syscall_fsmount(SYS_FSMOUNT, fd, FSMOUNT_CLOEXEC, NO_ATTRIBUTES)
+      libc.syscall_numbers(
+        SYS_FSMOUNT,
+        fd,
+        FSMOUNT_CLOEXEC,
+        NO_ATTRIBUTES,
+        0n,
+        0n,
+      )
     );
   } finally {
     closeFile(context);

@@ -205,11 +205,11 @@ const SYMBOLS = {
   // int prlimit(pid_t pid, int resource, const struct rlimit *new_limit,
   //             struct rlimit *old_limit)
   prlimit: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" },
-  // long syscall(long number, pid_t pid1, pid_t pid2, int type,
-  //              unsigned long idx1, unsigned long idx2), for kcmp(2)
-  syscall_kcmp: {
+  // long syscall(long number, ...), for kcmp(2), fsconfig(2) and fsmount(2),
+  // which take up to five numbers
+  syscall_numbers: {
     name: "syscall",
-    parameters: ["i64", "i32", "i32", "i32", "u64", "u64"],
+    parameters: ["i64", "i64", "i64", "i64", "i64", "i64"],
     result: "i64",
   },
   // long syscall(long number, pid_t tgid, pid_t tid, int sig), for tgkill(2)
@@ -223,20 +223,6 @@ const SYMBOLS = {
   syscall_fsopen: {
     name: "syscall",
     parameters: ["i64", "buffer", "u64"],
-    result: "i64",
-  },
-  // long syscall(long number, int fd, unsigned int cmd, const char *key,
-  //              const void *value, int aux), for fsconfig(2)
-  syscall_fsconfig: {
-    name: "syscall",
-    parameters: ["i64", "i64", "u64", "pointer", "pointer", "i64"],
-    result: "i64",
-  },
-  // long syscall(long number, int fsfd, unsigned int flags,
-  //              unsigned int attr_flags), for fsmount(2)
-  syscall_fsmount: {
-    name: "syscall",
-    parameters: ["i64", "i64", "u64", "u64"],
     result: "i64",
   },
   // int chdir(const char *path)

@@ -2,7 +2,7 @@ import { callLibc } from "./call.ts";
 import { libc } from "./libc.ts";
 import { SYSCALL_NUMBERS } from "./sleeping_call.ts";
 
-const KCMP_FILE = 0;
+const KCMP_FILE = 0n;
 
 /** A descriptor of some process. */
 export interface ForeignDescriptor {
@@ -26,10 +26,10 @@ export function compareOpenFiles(
   b: ForeignDescriptor,
 ): -1 | 0 | 1 | undefined {
   const result = callLibc(() =>
-    libc.syscall_kcmp(
+    libc.syscall_numbers(
       BigInt(SYSCALL_NUMBERS.kcmp),
-      a.pid,
-      b.pid,
+      BigInt(a.pid),
+      BigInt(b.pid),
       KCMP_FILE,
       BigInt(a.fd),
       BigInt(b.fd),
