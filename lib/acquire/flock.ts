@@ -125,12 +125,14 @@ export function acquire(
  * the time is up or the signal aborts. Other work of this process goes on
  * meanwhile.
  *
- * The wait is a call that sleeps in the kernel, on one of the runtime's helper
- * threads: /proc/locks and `holdfast who` show it. Waits for more than eight
- * files at once, those in a Worker and those on remote filesystems sleep until
- * someone closes the file, by inotify(7), and find a release that leaves it
- * open by attempts 0.25 to 5 s apart. Calls for one path in one isolate are
- * served in order, with one descriptor for all that wait.
+ * The wait is a call that sleeps in the kernel on a thread of its own, for each
+ * file: /proc/locks and `holdfast who` show it, and the runtime's helper threads
+ * have no part in it. The thread tells of its end by SIGURG, for which a program
+ * that listens to that signal is called too. Waits in a Worker, on remote
+ * filesystems, and for more files than there can be threads sleep until someone
+ * closes the file, by inotify(7), and find a release that leaves it open by
+ * attempts 0.25 to 5 s apart. Calls for one path in one isolate are served in
+ * order, with one descriptor for all that wait.
  *
  * Permissions: `--allow-ffi`. See flock(2).
  *

@@ -29,7 +29,7 @@ import {
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { closeFile, isStillNamed } from "../sys/file.ts";
-import type { ParkedCall } from "../sys/parked_call.ts";
+import type { ParkedCall } from "../sys/thread/parked_call.ts";
 import { readState, writeState } from "./state_file.ts";
 import {
   busyInfo,

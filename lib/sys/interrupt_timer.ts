@@ -14,7 +14,6 @@ import { SIGACTION_SIZE } from "./signals.ts";
 const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 const SIG_DFL = 0n;
-const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const CLOCK_MONOTONIC = 1;
@@ -114,13 +113,6 @@ export function wakingSignal(): number {
   throw new LockError(
     "Cannot set a timer: this process uses every real-time signal",
   );
-}
-
-/** Whether this thread doesn't take a signal now. */
-export function isSignalBlocked(signal: number): boolean {
-  const mask = new BigUint64Array(128 / 8);
-  libc.sigprocmask(SIG_BLOCK, null, mask);
-  return ((mask[0]! >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
 /** A timer that sends a signal to the calling thread. */

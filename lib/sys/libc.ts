@@ -72,22 +72,8 @@ const SYMBOLS = {
   fremovexattr: { parameters: ["i32", "buffer"], result: "i32" },
   // int flock(int fd, int operation)
   flock: { parameters: ["i32", "i32"], result: "i32" },
-  // The same, parked on a helper thread; its errno is lost.
-  flock_async: {
-    name: "flock",
-    parameters: ["i32", "i32"],
-    result: "i32",
-    nonblocking: true,
-  },
   // int fcntl(int fd, int op, struct flock *arg)
   fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
-  // The same, parked on a helper thread; its errno is lost.
-  fcntl_async: {
-    name: "fcntl",
-    parameters: ["i32", "i32", "buffer"],
-    result: "i32",
-    nonblocking: true,
-  },
   // int fcntl(int fd, int op, int arg)
   fcntl_int: {
     name: "fcntl",
@@ -212,12 +198,6 @@ const SYMBOLS = {
     parameters: ["i64", "i64", "i64", "i64", "i64", "i64"],
     result: "i64",
   },
-  // long syscall(long number, pid_t tgid, pid_t tid, int sig), for tgkill(2)
-  syscall_tgkill: {
-    name: "syscall",
-    parameters: ["i64", "i32", "i32", "i32"],
-    result: "i64",
-  },
   // long syscall(long number, const char *fsname, unsigned int flags), for
   // fsopen(2)
   syscall_fsopen: {
@@ -271,8 +251,6 @@ const SYMBOLS = {
 /** The bound C functions, each typed from its entry in the table. */
 export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-type SymbolName = keyof typeof SYMBOLS;
-
 type LibcFunction = (...args: unknown[]) => unknown;
 
 /** Calls of one function after which compiling a stub for it pays. */
@@ -283,16 +261,18 @@ const CALLS_BEFORE_STUB = 200;
  * prepare. One through a symbol of `Deno.dlopen` takes 0.4 µs, but the machine
  * code for it takes 0.2 ms to make, which a short-lived process never earns.
  */
-function bind(name: SymbolName): LibcFunction {
+function bind(
+  bound: object,
+  table: Deno.ForeignLibraryInterface,
+  name: string,
+): LibcFunction {
   if (Deno.build.os !== "linux") {
     throw new Error(
       `holdfast needs Linux: this is ${Deno.build.os}, where its system calls differ`,
     );
   }
-  // Before glibc 2.34 the timers are in librt, which still is there and leads
-  // to libc since.
-  const soname = name.startsWith("timer_") ? "librt.so.1" : "libc.so.6";
-  const definition: Deno.ForeignFunction = SYMBOLS[name];
+  const soname = sonameOf(name);
+  const definition = table[name] as Deno.ForeignFunction;
   const symbol = definition.name ?? name;
   // What dlopen calls a static of type "pointer" is the symbol's address.
   const { symbols } = Deno.dlopen(soname, { [symbol]: { type: "pointer" } });
@@ -310,7 +290,7 @@ function bind(name: SymbolName): LibcFunction {
     const library = Deno.dlopen(soname, { [name]: definition });
     const symbol = library.symbols[name] as LibcFunction;
     stub = OWN_CALL_SITE[name]?.(symbol) ?? symbol;
-    define(name, stub);
+    define(bound, name, stub);
     return stub(...args);
   };
 }
@@ -319,7 +299,7 @@ function bind(name: SymbolName): LibcFunction {
  * function called. The callers have seen the pointer's: so each call of an
  * uncontended lock goes through a place of its own, 0.1 µs faster. */
 const OWN_CALL_SITE: Readonly<
-  Partial<Record<SymbolName, (f: LibcFunction) => LibcFunction>>
+  Record<string, (f: LibcFunction) => LibcFunction>
 > = {
   open: (f) => (path, flags, mode) => f(path, flags, mode),
   close: (f) => (fd) => f(fd),
@@ -329,12 +309,40 @@ const OWN_CALL_SITE: Readonly<
     f(fd, path, flags, mask, buffer),
 };
 
-function define(name: SymbolName, value: LibcFunction): void {
-  Object.defineProperty(libc, name, {
+/* Before glibc 2.34 timers and threads are in libraries of their own, which
+ * still are there and lead to libc since. */
+function sonameOf(name: string): string {
+  if (name.startsWith("timer_")) return "librt.so.1";
+  return name.startsWith("pthread_") ? "libpthread.so.0" : "libc.so.6";
+}
+
+function define(bound: object, name: string, value: LibcFunction): void {
+  Object.defineProperty(bound, name, {
     configurable: true,
     enumerable: true,
     value,
   });
+}
+
+/**
+ * Functions of the C library, each bound when it is first used.
+ *
+ * @param table Those that few programs need have a table of their own, beside
+ * their caller.
+ */
+export function bindLazily<Table extends Deno.ForeignLibraryInterface>(
+  table: Table,
+): Deno.DynamicLibrary<Table>["symbols"] {
+  const bound = Object.create(
+    new Proxy({}, {
+      get(_, name) {
+        const value = bind(bound, table, name as string);
+        define(bound, name as string, value);
+        return value;
+      },
+    }),
+  );
+  return bound;
 }
 
 /**
@@ -345,15 +353,7 @@ function define(name: SymbolName, value: LibcFunction): void {
  *
  * Permissions: `--allow-ffi` on the first use of each symbol.
  */
-export const libc: Libc = Object.create(
-  new Proxy({}, {
-    get(_, name) {
-      const value = bind(name as SymbolName);
-      define(name as SymbolName, value);
-      return value;
-    },
-  }),
-);
+export const libc: Libc = bindLazily(SYMBOLS);
 
 /** Whether libc may be called without asking anybody. */
 export function hasFfi(): boolean {

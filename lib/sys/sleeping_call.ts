@@ -10,8 +10,8 @@ const isArm = Deno.build.arch === "aarch64";
 
 /** The numbers of the system calls that are named by number here. */
 export const SYSCALL_NUMBERS = isArm
-  ? { flock: 32, fcntl: 25, tgkill: 131, kcmp: 272 }
-  : { flock: 73, fcntl: 72, tgkill: 234, kcmp: 312 };
+  ? { flock: 32, fcntl: 25, kcmp: 272 }
+  : { flock: 73, fcntl: 72, kcmp: 312 };
 
 /** A thread asleep in a system call. */
 export interface SleepingCall {
@@ -29,14 +29,14 @@ export interface SleepingCall {
  * Permissions: `--allow-ffi`; none are shown of a process that ptrace(2) could
  * not attach to. See proc_pid_syscall(5).
  *
- * @param process Its id, or `self`.
+ * @param pid The process.
  */
-export function readSleepingCalls(process: number | "self"): SleepingCall[] {
-  const threads = listDirectory(`/proc/${process}/task`);
+export function readSleepingCalls(pid: number): SleepingCall[] {
+  const threads = listDirectory(`/proc/${pid}/task`);
   if (typeof threads === "number") return [];
   const found: SleepingCall[] = [];
   for (const thread of threads) {
-    const text = readTextIfAny(`/proc/${process}/task/${thread}/syscall`);
+    const text = readTextIfAny(`/proc/${pid}/task/${thread}/syscall`);
     const [number, ...args] = text?.split(" ") ?? [];
     // "running", or -1 asleep elsewhere than in a system call.
     if (args.length < 6) continue;

@@ -14,9 +14,18 @@ export interface Clock {
 /** setTimeout takes a signed 32-bit number of milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** The runtime's timers take 1 ms at least, a helper thread doesn't. */
+/* The runtime's timers take 1 ms at least, a helper thread doesn't; unless the
+ * program keeps all of them busy. */
+const SHORT_SLEEP_PATIENCE_MS = 2;
+
 async function shortSleep(ms: number): Promise<void> {
-  await libc.usleep_async(Math.max(0, Math.round(ms * 1000)));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, SHORT_SLEEP_PATIENCE_MS);
+  });
+  const sleep = libc.usleep_async(Math.max(0, Math.round(ms * 1000)));
+  await Promise.race([sleep, patience]);
+  clearTimeout(timer);
 }
 
 /** The real clock. */

@@ -7,7 +7,7 @@
 import { isRemoteFd } from "../fs/guard.ts";
 import type { BlockOptions } from "../lock/flock/flock.ts";
 import { LockError } from "../sys/error.ts";
-import type { ParkedCall } from "../sys/parked_call.ts";
+import type { ParkedCall } from "../sys/thread/parked_call.ts";
 import type { EventWakeOptions } from "./event_wake.ts";
 import { parkedWake } from "./parked_wake.ts";
 import type { WakeSource } from "./wake.ts";
@@ -20,7 +20,7 @@ export interface WaitableAttempt<T> {
   readonly isReleasedSilently?: boolean;
   /** Takes the lock if it is free. */
   try(): T | undefined;
-  /** Waits for the lock on a helper thread, where that can be done. */
+  /** Waits for the lock on a thread of its own, where that can be done. */
   park?(): ParkedCall | undefined;
   /**
    * Waits for the lock on this thread, which does nothing else meanwhile, until

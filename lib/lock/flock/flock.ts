@@ -10,7 +10,7 @@ import { SyscallError } from "../../sys/error.ts";
 import { closeFile } from "../../sys/file.ts";
 import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
 import { libc } from "../../sys/libc.ts";
-import { parkCall, type ParkedCall } from "../../sys/parked_call.ts";
+import { parkCall, type ParkedCall } from "../../sys/thread/parked_call.ts";
 import type { HeldLock } from "../held_lock.ts";
 import { setDescriptorInheritable } from "../../sys/inheritance.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
@@ -281,19 +281,14 @@ export class FlockAttempt implements Disposable {
   }
 
   /**
-   * Waits in the kernel for the lock, on a helper thread. Once the call has
+   * Waits in the kernel for the lock, on a thread of its own. Once the call has
    * succeeded the lock is held by the open file: {@linkcode FlockAttempt.try}
    * gives its handle, disposing of the attempt gives it up.
    *
    * @returns The waiting call; `undefined` when it can't be parked.
    */
   park(): ParkedCall | undefined {
-    return parkCall(
-      "flock",
-      this.fd,
-      LOCK_OPERATIONS[this.#mode],
-      libc.flock_async,
-    );
+    return parkCall("flock", this.fd, LOCK_OPERATIONS[this.#mode]);
   }
 
   /**

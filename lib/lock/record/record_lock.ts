@@ -23,7 +23,7 @@ import {
 import { SyscallError } from "../../sys/error.ts";
 import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
 import { libc } from "../../sys/libc.ts";
-import { parkCall, type ParkedCall } from "../../sys/parked_call.ts";
+import { parkCall, type ParkedCall } from "../../sys/thread/parked_call.ts";
 import { checkBigint, checkWord } from "../check.ts";
 import type { BlockOptions } from "../flock/flock.ts";
 
@@ -112,10 +112,6 @@ export const FLOCK_LAYOUT = {
   size: struct.length,
 } as const;
 
-/* V8 keeps a smaller buffer inside its heap, where a garbage collection could
- * move it under a parked call. */
-const UNMOVED_SIZE = 128;
-
 function encode(request: RecordLockRequest): void {
   const { type, startByte = 0n, lengthBytes = 0n, whence } = request;
   // What isn't in the tables would become 0, a read lock.
@@ -203,7 +199,7 @@ function setLockWait(
 }
 
 /**
- * F_OFD_SETLKW on a helper thread, while the event loop goes on. The kernel
+ * F_OFD_SETLKW on a thread of its own, while the event loop goes on. The kernel
  * looks for no rings among OFD locks, so it is refused for no reason that
  * {@linkcode fOfdSetlk} can't tell.
  *
@@ -216,19 +212,7 @@ export function parkOfdSetlkw(
   request: RecordLockRequest,
 ): ParkedCall | undefined {
   encode(request);
-  const own = new Uint8Array(UNMOVED_SIZE);
-  own.set(struct);
-  return parkCall(
-    "fcntl",
-    fd,
-    COMMANDS.ofd.setWait,
-    async (fd, command) => {
-      const result = await libc.fcntl_async(fd, command, own);
-      // Until here the kernel reads it.
-      own.fill(0);
-      return result;
-    },
-  );
+  return parkCall("fcntl", fd, COMMANDS.ofd.setWait, struct);
 }
 
 function recordLockError(

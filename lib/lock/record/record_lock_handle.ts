@@ -6,7 +6,7 @@
 
 import { LockError } from "../../sys/error.ts";
 import { closeFile, type FileStat } from "../../sys/file.ts";
-import type { ParkedCall } from "../../sys/parked_call.ts";
+import type { ParkedCall } from "../../sys/thread/parked_call.ts";
 import { quotePath } from "../../proc/printable.ts";
 import { checkBigint, checkOptions, checkWord } from "../check.ts";
 import {
@@ -243,8 +243,8 @@ export class RecordLockAttempt implements Disposable {
   }
 
   /**
-   * Waits in the kernel for an OFD lock, on a helper thread. Once the call has
-   * succeeded the lock is held by the open file:
+   * Waits in the kernel for an OFD lock, on a thread of its own. Once the call
+   * has succeeded the lock is held by the open file:
    * {@linkcode RecordLockAttempt.try} gives its handle, disposing of the
    * attempt gives it up.
    *

@@ -1,0 +1,183 @@
+/**
+ * System calls that sleep on a thread of their own while the event loop goes
+ * on, and can be called back.
+ *
+ * The thread makes the call, sets a byte and raises SIGURG, which JavaScript
+ * can listen to and which by default does nothing. No helper thread of the
+ * runtime is used, and no signal is ever sent to a thread other than these: a
+ * program's own I/O isn't disturbed, and it doesn't hold up a wait either.
+ *
+ * @module
+ */
+
+import { LockError } from "../error.ts";
+import { wakingSignal } from "../interrupt_timer.ts";
+import { SIGNAL_NUMBERS } from "../signals.ts";
+import { type CallThread, takeThread } from "./call_thread.ts";
+import { mostThreads } from "./thread_limit.ts";
+
+const SIGURG = SIGNAL_NUMBERS.SIGURG;
+
+/** Where a thread says, in its scratch memory, that its call has ended. */
+const ENDED = 0;
+/** Where a call's argument is. */
+const ARGUMENT = 64;
+
+/* A thread that has been interrupted before it has begun with its call is
+ * interrupted again. */
+const INTERRUPT_AGAIN_MS = 1;
+
+/* SIGURG is the program's too: should it take the signal from us, waits end
+ * late rather than never. */
+const LOOK_AGAIN_MS = 5000;
+
+/** A call that sleeps on a thread of its own. */
+export interface ParkedCall {
+  /**
+   * Resolves when the call has ended: it was granted what it asked for, has
+   * failed, or has been interrupted. Which of these, another call by the same
+   * open file tells.
+   */
+  readonly ended: Promise<void>;
+  /** Has the call end as soon as can be, unless it has. */
+  interrupt(): void;
+}
+
+/** What is asleep or about to be. */
+const parked = new Set<CallOnThread>();
+const unwanted = new Set<CallOnThread>();
+let interrupting: ReturnType<typeof setInterval> | undefined;
+let looking: ReturnType<typeof setInterval> | undefined;
+
+class CallOnThread implements ParkedCall {
+  readonly ended: Promise<void>;
+  /** The descriptor it is made with. */
+  readonly fd: number;
+  readonly #thread: CallThread;
+  readonly #resolve: () => void;
+
+  constructor(thread: CallThread, fd: number) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#resolve = resolve;
+    this.#thread = thread;
+    this.fd = fd;
+  }
+
+  get hasEnded(): boolean {
+    return this.#thread.scratch.bytes[ENDED] !== 0;
+  }
+
+  interrupt(): void {
+    if (!parked.has(this)) return;
+    unwanted.add(this);
+    this.#thread.signal(wakingSignal());
+    interrupting ??= setInterval(interruptUnwanted, INTERRUPT_AGAIN_MS);
+  }
+
+  /** Gives up the thread, and tells. */
+  end(): void {
+    this.#thread.release();
+    this.#resolve();
+  }
+}
+
+function interruptUnwanted(): void {
+  endCalls();
+  for (const call of unwanted) call.interrupt();
+}
+
+/** Ends the calls whose threads say so. */
+function endCalls(): void {
+  const ended = [...parked].filter((call) => call.hasEnded);
+  for (const call of ended) {
+    parked.delete(call);
+    unwanted.delete(call);
+  }
+  // Before anybody is told: who has waited leaves nothing behind.
+  if (unwanted.size === 0) {
+    clearInterval(interrupting);
+    interrupting = undefined;
+  }
+  if (parked.size === 0 && ended.length > 0) stopListening();
+  for (const call of ended) call.end();
+}
+
+function startListening(): void {
+  Deno.addSignalListener("SIGURG", endCalls);
+  // To listen to a signal doesn't keep a program running; to wait does.
+  looking = setInterval(endCalls, LOOK_AGAIN_MS);
+}
+
+function stopListening(): void {
+  Deno.removeSignalListener("SIGURG", endCalls);
+  clearInterval(looking);
+}
+
+/**
+ * Makes a call that sleeps in the kernel on a thread of its own.
+ *
+ * @param name The C function.
+ * @param fd The descriptor to call with. Until the call has ended it stays open
+ * and its lock isn't touched: a thread that is slow to begin would act on
+ * whatever that has become.
+ * @param operation Its second argument.
+ * @param argument What its third argument points to, at most 64 bytes.
+ * @returns The call; `undefined` where it can't be made: in a Worker, which may
+ * be terminated and whose call would then take the lock for nobody; without
+ * glibc; when there are threads enough.
+ */
+export function parkCall(
+  name: "flock" | "fcntl",
+  fd: number,
+  operation: number,
+  argument?: Uint8Array,
+): ParkedCall | undefined {
+  if (!canInterrupt() || parked.size >= mostThreads(parked.size)) {
+    return undefined;
+  }
+  const thread = takeThread();
+  if (thread === undefined) return undefined;
+  const { bytes, address } = thread.scratch;
+  const args: (number | bigint)[] = [fd, operation];
+  if (argument !== undefined) {
+    bytes.set(argument, ARGUMENT);
+    args.push(address + BigInt(ARGUMENT));
+  }
+  // The thread may be done before this one goes on.
+  if (parked.size === 0) startListening();
+  const isStarted = thread.start([
+    { name, args, signals: [wakingSignal()] },
+    { name: "memset", args: [address + BigInt(ENDED), 1, 1] },
+    { name: "raise", args: [SIGURG], signals: [SIGURG] },
+  ]);
+  if (!isStarted) {
+    if (parked.size === 0) stopListening();
+    return undefined;
+  }
+  const call = new CallOnThread(thread, fd);
+  parked.add(call);
+  return call;
+}
+
+let isInterruptible: boolean | undefined;
+
+function canInterrupt(): boolean {
+  return isInterruptible ??= !("WorkerGlobalScope" in globalThis) &&
+    isSignalLeft();
+}
+
+function isSignalLeft(): boolean {
+  try {
+    wakingSignal();
+    return true;
+  } catch (error) {
+    if (error instanceof LockError) return false;
+    throw error;
+  }
+}
+
+/** The descriptors with which threads of this isolate sleep. */
+export function parkedDescriptors(): number[] {
+  return [...parked].map(({ fd }) => fd);
+}

@@ -1,0 +1,205 @@
+/**
+ * What waiting in the kernel doesn't do to the rest of a program. Each runs in
+ * a process of its own, whose helper threads are kept busy.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { tryAcquire } from "../../../mod.ts";
+import { runProgram } from "../../support/run_program.ts";
+import { TempDir } from "../../support/temp_dir.ts";
+
+const STRESS = Math.max(1, Number(Deno.env.get("HOLDFAST_STRESS") ?? 1));
+const ROOT = new URL("../../../", import.meta.url);
+
+/** What the scripts have in common: files that are read by helper threads. */
+const PRELUDE = `
+  import { acquire, acquireRecordLock, tryAcquire, tryRecordLock } from ${
+  JSON.stringify(new URL("mod.ts", ROOT))
+};
+  import { libc } from ${JSON.stringify(new URL("lib/sys/libc.ts", ROOT))};
+  const [path, count] = Deno.args;
+  const { symbols: { pipe, setuid } } = Deno.dlopen("libc.so.6", {
+    pipe: { parameters: ["buffer"], result: "i32" },
+    setuid: { parameters: ["u32"], result: "i32" },
+  });
+  const fdCount = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  /** A pipe, and the file that a helper thread is to read. */
+  function openPipe() {
+    const fds = new Int32Array(2);
+    pipe(fds);
+    return { out: fds[1], file: Deno.openSync("/proc/self/fd/" + fds[0]) };
+  }
+  const write = (fd) => libc.write(fd, new Uint8Array(1), 1n);
+  const both = [acquire, acquireRecordLock];
+`;
+
+/** Runs a script and gives what it prints. */
+async function run(script: string, ...args: string[]): Promise<string[]> {
+  const { code, stdout, stderr } = await runProgram(Deno.execPath(), [
+    "eval",
+    "--no-config",
+    PRELUDE + script,
+    ...args,
+  ]);
+  assertEquals([code, stderr], [0, ""]);
+  return stdout.trimEnd().split("\n");
+}
+
+Deno.test("thousands of waits given up interrupt no read of the program", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  using _flock = tryAcquire(path)!;
+  const [aborts, reads, errors, left] = await run(
+    `
+    const holdingBack = () =>
+      [...Deno.readDirSync("/proc/self/task")].filter(({ name }) => {
+        try {
+          const file = "/proc/self/task/" + name + "/status";
+          return Deno.readTextFileSync(file).includes("SigBlk:\tf");
+        } catch {
+          return false;
+        }
+      }).length;
+    let isOver = false;
+    let reads = 0;
+    const errors = [];
+    const pipes = Array.from({ length: 45 }, openPipe);
+    const readers = pipes.map(async ({ file }) => {
+      while (!isOver) {
+        await file.read(new Uint8Array(1)).then(
+          () => reads++,
+          (error) => errors.push(error.name),
+        );
+      }
+    });
+    using range = tryRecordLock(path);
+    // The runtime opens what it takes to listen to signals, once.
+    await acquire(path, { timeoutMs: 50 }).catch(() => {});
+    const before = fdCount();
+    let aborts = 0;
+    while (aborts < Number(count)) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const waits = Array.from({ length: 10 }, (_, i) =>
+        both[i % 2](path.slice(0, 1).repeat(i) + path, { signal })
+          .catch(() => aborts++));
+      if (aborts % 3 === 0) await pause(0);
+      controller.abort();
+      for (const { out } of pipes) write(out);
+      await Promise.all(waits);
+    }
+    const left = fdCount() - before;
+    // Waiting threads alone hold back almost all signals.
+    while (holdingBack() > 0) await pause(1);
+    isOver = true;
+    for (const { out } of pipes) write(out);
+    for (const { out } of pipes) write(out);
+    await Promise.all(readers);
+    console.log(aborts + "\\n" + reads + "\\n" + [...new Set(errors)] + "\\n" + left);
+    `,
+    path,
+    `${3000 * STRESS}`,
+  );
+  assert(Number(aborts) >= 3000 * STRESS, `${aborts} aborts`);
+  assert(Number(reads) > 300, `${reads} reads`);
+  assertEquals([errors, left], ["", "0"]);
+});
+
+Deno.test("with every helper thread busy a lock is handed over, and a wait given up, at once", async () => {
+  using dir = new TempDir();
+  const lines = await run(
+    `
+    const pipes = Array.from({ length: 40 }, openPipe);
+    const reads = pipes.map(({ file }) => file.read(new Uint8Array(1)));
+    for (const [take, tryTake] of [
+      [acquire, tryAcquire],
+      [acquireRecordLock, tryRecordLock],
+    ]) {
+      const holder = tryTake(path);
+      const wait = take(path);
+      const controller = new AbortController();
+      await pause(10);
+      let start = performance.now();
+      holder.release();
+      using lock = await wait;
+      console.log(performance.now() - start);
+      const given = take(path, { signal: controller.signal });
+      await pause(10);
+      start = performance.now();
+      controller.abort();
+      await given.catch(() => {});
+      console.log(performance.now() - start);
+      start = performance.now();
+      await take(path, { timeoutMs: 0.5 }).catch(() => {});
+      console.log(performance.now() - start);
+    }
+    for (const { out } of pipes) write(out);
+    await Promise.all(reads);
+    `,
+    dir.join("a.lock"),
+  );
+  assertEquals(lines.length, 6);
+  // A millisecond each; the threads would stay busy for ever.
+  for (const ms of lines.map(Number)) assert(ms < 1000, `${lines}`);
+});
+
+Deno.test("setuid(2), in which every thread takes part, isn't held up by a wait", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  using _holder = tryAcquire(path)!;
+  const [result] = await run(
+    `
+    const controller = new AbortController();
+    const wait = acquire(path, { signal: controller.signal });
+    await pause(10);
+    console.log(setuid(Deno.uid()));
+    controller.abort();
+    await wait.catch(() => {});
+    `,
+    path,
+  );
+  assertEquals(result, "0");
+});
+
+Deno.test("a program that ends while its waits are being granted ends as it would", async () => {
+  using dir = new TempDir();
+  const ends = {
+    throw: [`throw new Error("mine")`, 1, "mine"],
+    reject: [`Promise.reject(new Error("mine"))`, 1, "mine"],
+    exit: [`Deno.exit(7)`, 7, ""],
+    kill: [`Deno.kill(Deno.pid, "SIGTERM"); while (true);`, 143, ""],
+  } as const;
+  for (let round = 0; round < 3 * STRESS; round++) {
+    const results = await Promise.all(
+      Object.values(ends).map(async ([end, code, text], index) => {
+        const path = dir.join(`${index}.lock`);
+        const result = await runProgram(Deno.execPath(), [
+          "eval",
+          "--no-config",
+          `${PRELUDE}
+          const paths = Array.from({ length: 50 }, (_, i) => path + i);
+          const held = paths.map((one) => tryAcquire(one));
+          for (const one of paths) acquire(one);
+          await pause(5);
+          let granted = 0;
+          held.forEach((lock) => lock.release());
+          setTimeout(() => { ${end} }, ${round % 3});
+          `,
+          path,
+        ]);
+        const names = Array.from({ length: 50 }, (_, i) => `${path}${i}`);
+        return {
+          code: result.code === code,
+          text: result.stderr.includes(text),
+          isFree: names.every((name) => {
+            using lock = tryAcquire(name);
+            return lock !== undefined;
+          }),
+        };
+      }),
+    );
+    for (const result of results) {
+      assertEquals(result, { code: true, text: true, isFree: true });
+    }
+  }
+});
