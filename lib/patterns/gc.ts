@@ -11,7 +11,7 @@ import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { fOfdSetlk } from "../lock/record/record_lock.ts";
 import { openDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
-import { EISDIR, ELOOP, ENOENT, ENOTDIR } from "../sys/errno.ts";
+import { EAGAIN, EISDIR, ELOOP, ENOENT, ENOTDIR } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
@@ -247,6 +247,8 @@ function collectFile(
   if (ageMs < olderThanMs) return "recent";
   const fd = openAt(directory.fd, name, OPEN_FILE);
   if (fd === -ENOENT || fd === -ELOOP || fd === -EISDIR) return "gone";
+  // Somebody has a lease on it; see F_SETLEASE in fcntl(2).
+  if (fd === -EAGAIN) return "held";
   if (fd < 0) {
     throw new SyscallError("open lock file", {
       syscall: "openat",

@@ -4,15 +4,15 @@
  * @module
  */
 
-import { type PathLike, toPath } from "../lock/lock_path.ts";
+import { type PathLike, toLockPath, toPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
+import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
 import { callLibc, cString } from "../sys/call.ts";
 import { environmentVariable } from "../sys/environment.ts";
 import { EEXIST } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import { statPath } from "../sys/file.ts";
-import { absolutePath } from "../sys/path_parts.ts";
 import { libc } from "../sys/libc.ts";
 
 /**
@@ -23,7 +23,8 @@ import { libc } from "../sys/libc.ts";
  * It is created if need be. One under a runtime directory or /tmp is made with
  * mode 0700, and refused when it is a symbolic link, belongs to somebody else
  * or can be written by others. The one in `HOLDFAST_LOCK_DIR` is taken as it
- * is: it may well be meant for a group of users.
+ * is, unless it is a symbolic link that another user has put into a directory
+ * open to everyone: it may well be meant for a group of users.
  *
  * Permissions: `--allow-ffi`. See the XDG Base Directory Specification.
  *
@@ -41,9 +42,10 @@ import { libc } from "../sys/libc.ts";
 export function lockDirectory(): string {
   const chosen = environmentVariable("HOLDFAST_LOCK_DIR");
   if (chosen !== undefined) {
-    const directory = absolutePath(chosen);
-    makeDirectories(directory);
-    return directory;
+    const directory = toLockPath(chosen);
+    rejectForeignDirectory(directory);
+    makeDirectories(directory.absolute);
+    return directory.absolute;
   }
   const uid = libc.geteuid();
   const runtime = [environmentVariable("XDG_RUNTIME_DIR"), `/run/user/${uid}`]

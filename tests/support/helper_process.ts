@@ -1,3 +1,11 @@
+/** How a helper is started. */
+export interface HelperOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  uid?: number;
+  gid?: number;
+}
+
 /** A child that says "ready" on stdout once it is where a test wants it. */
 export class HelperProcess implements AsyncDisposable {
   readonly pid: number;
@@ -19,7 +27,7 @@ export class HelperProcess implements AsyncDisposable {
   static async start(
     command: string,
     args: string[],
-    options: { env?: Record<string, string>; cwd?: string } = {},
+    options: HelperOptions = {},
   ): Promise<HelperProcess> {
     const helper = HelperProcess.spawn(command, args, options);
     const line = await helper.nextLine();
@@ -34,7 +42,7 @@ export class HelperProcess implements AsyncDisposable {
   static spawn(
     command: string,
     args: string[],
-    options: { env?: Record<string, string>; cwd?: string } = {},
+    options: HelperOptions = {},
   ): HelperProcess {
     return new HelperProcess(
       new Deno.Command(command, {

@@ -1,7 +1,11 @@
 /** Commands that write: whose links they follow, and what they may run. */
 
 import { assert, assertEquals } from "@std/assert";
+import { openLockFile } from "../../../lib/lock/lock_file.ts";
+import { LockError } from "../../../lib/sys/error.ts";
+import { closeFile } from "../../../lib/sys/file.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
 import { ORDINARY } from "../../support/ordinary_user.ts";
 import { needsRoot } from "../../support/programs.ts";
 import { runProgram } from "../../support/run_program.ts";
@@ -116,6 +120,53 @@ for (
     },
   });
 }
+
+Deno.test({
+  name:
+    `a link that takes the place of a file between two looks is never followed${root.suffix}`,
+  ignore: root.ignore,
+  async fn() {
+    using dir = new TempDir();
+    Deno.chmodSync(dir.path, 0o755);
+    const secret = dir.join("secret");
+    Deno.writeTextFileSync(secret, "");
+    const shared = dir.join("shared");
+    Deno.mkdirSync(shared);
+    Deno.chmodSync(shared, 0o1777);
+    const path = `${shared}/a.lock`;
+    using cache = new TempDir();
+    Deno.chmodSync(cache.path, 0o777);
+    await using _swapper = await HelperProcess.start(Deno.execPath(), [
+      "eval",
+      "--no-config",
+      `const [path, secret] = Deno.args;
+      console.log("ready");
+      for (;;) {
+        Deno.writeTextFileSync(path + ".own", "");
+        Deno.chmodSync(path + ".own", 0o666);
+        Deno.renameSync(path + ".own", path);
+        Deno.symlinkSync(secret, path + ".link");
+        Deno.renameSync(path + ".link", path);
+      }`,
+      path,
+      secret,
+    ], { env: { DENO_DIR: cache.path, HOME: cache.path }, ...ORDINARY });
+    const { ino } = Deno.statSync(secret);
+    let opened = 0;
+    let refused = 0;
+    while (opened < 20_000 || refused < 20_000) {
+      try {
+        const { fd, stat } = openLockFile(path);
+        closeFile(fd);
+        assert(stat.inode !== BigInt(ino!), `opened after ${opened} others`);
+        opened++;
+      } catch (error) {
+        if (!(error instanceof LockError)) throw error;
+        refused++;
+      }
+    }
+  },
+});
 
 for (const part of [".locks", ".building"]) {
   Deno.test(`cache: a symbolic link in place of ${part} is refused`, async () => {
