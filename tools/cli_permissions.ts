@@ -9,6 +9,7 @@
 export const CLI_PERMISSIONS: readonly string[] = [
   "--allow-env",
   "--allow-ffi",
+  "--allow-net",
   "--allow-read",
   "--allow-run",
   "--allow-sys",

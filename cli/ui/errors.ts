@@ -121,11 +121,15 @@ function exitCodeOf(error: unknown): number | undefined {
       return EXIT.SELF_DEADLOCK;
     case "UnsupportedFilesystemError":
     case "TraceUnavailableError":
+    case "ClusterUnreachableError":
       return EXIT.UNAVAILABLE;
+    case "ClusterPermissionError":
+      return EXIT.NO_PERMISSION;
     case "ProcParseError":
       return EXIT.SOFTWARE;
     case "LockError":
     case "LockCompromisedError":
+    case "LeaseLostError":
     case "ForeignLinkLockError":
       return EXIT.DATA;
     case "NotFound":

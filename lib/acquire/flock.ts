@@ -169,11 +169,20 @@ export function acquire(
     : acquireFlock(path, options as AcquireOptions);
 }
 
+/**
+ * Not a literal: Deno would read the engines' modules, and an npm package, at
+ * the start of every program that takes a lock, which costs 15 ms. What makes
+ * one file of a program doesn't find them: there, import `./cluster` itself.
+ */
+function loadCluster(): Promise<typeof import("../cluster/acquire.ts")> {
+  return import(new URL("../cluster/acquire.ts", import.meta.url).href);
+}
+
 async function acquireByUrl(
   url: LockUrl,
   options: ClusterAcquireOptions,
 ): Promise<HeldClusterLock> {
-  const { acquireClusterLock } = await import("../cluster/acquire.ts");
+  const { acquireClusterLock } = await loadCluster();
   return await acquireClusterLock(url, options);
 }
 

@@ -121,6 +121,23 @@ export function withLockName(url: ClusterUrl, name: string): ClusterUrl {
   return formatted({ ...url, name });
 }
 
+/**
+ * Some URLs in an order that is the same for everybody, each once: two groups
+ * taken so can't wait for each other. The lock's name comes first, since one
+ * engine may be reached by several lists of servers.
+ *
+ * @throws {TypeError} when one can't be read.
+ */
+export function inOneOrder(texts: readonly string[]): string[] {
+  const urls = new Map(
+    texts.map(parseClusterUrl).map((url) => [url.text, url]),
+  );
+  const key = ({ kind, name, database = "", text }: ClusterUrl) =>
+    [name, kind, database, text].join("\0");
+  return [...urls.values()].sort((a, b) => key(a) < key(b) ? -1 : 1)
+    .map(({ text }) => text);
+}
+
 /** A host and port as a URL has them. */
 export function formatEndpoint({ host, port }: ClusterEndpoint): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;

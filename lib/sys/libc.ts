@@ -191,13 +191,15 @@ const SYMBOLS = {
   // int prlimit(pid_t pid, int resource, const struct rlimit *new_limit,
   //             struct rlimit *old_limit)
   prlimit: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" },
-  // long syscall(long number, ...), for kcmp(2), fsconfig(2) and fsmount(2),
-  // which take up to five numbers
+  // long syscall(long number, ...), for kcmp(2), fsconfig(2), fsmount(2),
+  // pidfd_open(2) and pidfd_send_signal(2), which take up to five numbers
   syscall_numbers: {
     name: "syscall",
     parameters: ["i64", "i64", "i64", "i64", "i64", "i64"],
     result: "i64",
   },
+  // int pipe2(int pipefd[2], int flags)
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
   // long syscall(long number, const char *fsname, unsigned int flags), for
   // fsopen(2)
   syscall_fsopen: {

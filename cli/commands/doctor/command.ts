@@ -12,6 +12,7 @@ import {
   type TrustEntry,
 } from "../../../lib/fs/verdict.ts";
 import { formatHolderList } from "../../../lib/inspect/holder.ts";
+import { isLockUrl } from "../../../lib/lock/lock_path.ts";
 import { printable, quotePath } from "../../../lib/proc/printable.ts";
 import { DOCTOR_SPEC } from "./spec.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
@@ -41,6 +42,9 @@ export async function doctorCommand(args: string[]): Promise<number> {
   }
   const paths = [...options.operands, ...options.afterDashes ?? []];
   if (paths.length === 0) throw new UsageError("missing path");
+  if (paths.some(isLockUrl)) {
+    return await (await import("./engines.ts")).examineEngines(paths, options);
+  }
   if (options.flag("probe")) checkUtf8(paths, "a path to --probe");
   const kind = (options.value("kind") ?? "flock") as LockKind;
   const reports: Report[] = [];

@@ -15,6 +15,7 @@ import {
   type TableWaiter,
 } from "../../../lib/inspect/lock_table.ts";
 import { waitGraph } from "../../../lib/inspect/wait_graph.ts";
+import { isLockUrl } from "../../../lib/lock/lock_path.ts";
 import { currentUid } from "../../../lib/sys/process_info.ts";
 import { parseDuration } from "../../args/duration.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
@@ -53,6 +54,9 @@ export async function locksCommand(args: string[]): Promise<number> {
   if (options.flag("list-columns")) {
     writeOut(listColumns());
     return EXIT.OK;
+  }
+  if (options.operands.some(isLockUrl)) {
+    return await (await import("./engines.ts")).locksInEngines(options);
   }
   const given = VIEWS.filter((name) => options.flag(name));
   if (given.length > 1) {

@@ -36,13 +36,16 @@ const SIGKILL = 9n;
  * setting outlives exec; see PR_SET_PDEATHSIG(2const).
  *
  * @param parent The process id of the supervisor.
+ * @param prepare Called when the kernel has been told, before the command is.
  */
 export function becomeGuarded(
   parent: number,
   command: readonly string[],
+  prepare?: () => void,
 ): never {
   libc.prctl(PR_SET_PDEATHSIG, SIGKILL);
   // A parent that ended before that goes unnoticed by the kernel.
   if (libc.getppid() !== parent) Deno.exit(128 + Number(SIGKILL));
+  prepare?.();
   execCommand(command);
 }

@@ -8,9 +8,9 @@ import { changeDirectory, setEnvironment } from "../../../lib/sys/exec.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { readRequest } from "./read_request.ts";
-import type { CommandRequest } from "./request.ts";
+import type { TakenLock } from "./request.ts";
 import { RUN_SPEC } from "./spec.ts";
-import type { Supervisor } from "./supervise.ts";
+import type { LeasedStart, Supervisor } from "./supervise.ts";
 import { takeLock } from "./take_lock.ts";
 
 /** Runs the subcommand and gives the exit code. */
@@ -19,7 +19,20 @@ export async function runCommand(args: string[]): Promise<number> {
   const guard = options.value("guard");
   if (guard !== undefined) {
     const { becomeGuarded } = await import("./become_command.ts");
-    return becomeGuarded(Number(guard), options.afterDashes ?? []);
+    const gate = options.value("gate");
+    const { passGate } = gate === undefined
+      ? { passGate: undefined }
+      : await import("./cluster/gate_process.ts");
+    return becomeGuarded(
+      Number(guard),
+      options.afterDashes ?? [],
+      passGate && (() => passGate(Number(gate))),
+    );
+  }
+  const leaseGuard = options.value("lease-guard");
+  if (leaseGuard !== undefined) {
+    const { runLeaseGuard } = await import("./cluster/guard_process.ts");
+    return runLeaseGuard(Number(leaseGuard));
   }
   const request = await readRequest(options);
   const { command, log, maxLoad } = request;
@@ -46,7 +59,8 @@ export async function runCommand(args: string[]): Promise<number> {
   if (taken.skip) return EXIT.OK;
   using lock = taken.lock;
   log?.acquired();
-  prepare(command, taken.env);
+  const variables = { ...taken.env, ...Object.fromEntries(command.variables) };
+  if (taken.process === undefined) prepare(variables, command.directory);
   if (command.exec) {
     const { becomeCommand } = await import("./become_command.ts");
     return becomeCommand(command.argv, lock);
@@ -58,7 +72,10 @@ export async function runCommand(args: string[]): Promise<number> {
     );
   }
   supervisor ??= await makeSupervisor();
-  const ending = await supervisor.run(lock);
+  const ending = await supervisor.run(
+    lock,
+    leased(taken, variables, command.directory),
+  ).finally(taken.finish);
   lock.release();
   log?.exited(ending);
   if (lock.lost?.aborted) throw lock.lost.reason;
@@ -68,12 +85,25 @@ export async function runCommand(args: string[]): Promise<number> {
 
 /** Environment and directory as the command is to find them. */
 function prepare(
-  { variables, directory }: CommandRequest,
-  ofLock: Record<string, string>,
+  variables: Record<string, string>,
+  directory: string | undefined,
 ): void {
-  const all = { ...ofLock, ...Object.fromEntries(variables) };
-  for (const [name, value] of Object.entries(all)) setEnvironment(name, value);
+  for (const [name, value] of Object.entries(variables)) {
+    setEnvironment(name, value);
+  }
   if (directory !== undefined) changeDirectory(directory);
+}
+
+/** How a command is started that is under a lease. */
+function leased(
+  { process }: TakenLock,
+  variables: Record<string, string>,
+  directory: string | undefined,
+): LeasedStart | undefined {
+  return process && {
+    ...process,
+    start: () => process.start(variables, directory),
+  };
 }
 
 /**

@@ -15,6 +15,7 @@ import { printable, quotePath } from "../../../lib/proc/printable.ts";
 import { openEventFile, openHistory } from "../../../lib/trace/history.ts";
 import { formatDuration } from "../../args/duration.ts";
 import { writeError } from "../../ui/output.ts";
+import type { ClusterLockEvent } from "../../../lib/cluster/engine.ts";
 import type { Ending } from "./supervise.ts";
 
 /** Version of the event format. */
@@ -63,6 +64,22 @@ export class RunLog {
   /** A lock is busy and the wait for it begins. */
   waiting(path: string): void {
     this.#write("waiting", { path });
+  }
+
+  /** Something has happened to the lease of a lock in an engine. */
+  leaseEvent(path: string, event: ClusterLockEvent): void {
+    switch (event.type) {
+      case "renewed":
+        return this.#write("renewed", { path });
+      case "failed-over":
+        return this.#write("failed-over", {
+          path,
+          from: event.from,
+          to: event.to,
+        });
+      case "lost":
+        return this.#write("lost", { path, reason: event.reason });
+    }
   }
 
   /** The time is up. */

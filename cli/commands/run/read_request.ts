@@ -6,6 +6,8 @@
 
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
 import { environmentVariable } from "../../../lib/sys/environment.ts";
+import type { LockMode } from "../../../lib/lock/flock/flock.ts";
+import { isLockUrl } from "../../../lib/lock/lock_path.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import type { RunLogOptions } from "./log.ts";
 import type { CommandRequest, LockTarget, RunRequest } from "./request.ts";
@@ -39,7 +41,9 @@ export async function readRequest(options: ParsedOptions): Promise<RunRequest> {
   const verbose = options.flag("verbose") && !quiet;
   const mode = options.last("shared", "exclusive") ?? "exclusive";
   const maxLoad = options.value("max-load");
-  const { target, cpus } = TARGET_OPTIONS.some((name) => options.flag(name))
+  const { target, cpus } = options.operands.some(isLockUrl)
+    ? await readClusterTarget(options, mode)
+    : TARGET_OPTIONS.some((name) => options.flag(name))
     ? await (await import("./read_target.ts")).readTarget(options, mode)
     : { target: readFiles(options), cpus: undefined };
   const command = await readCommand(options);
@@ -65,6 +69,11 @@ export async function readRequest(options: ParsedOptions): Promise<RunRequest> {
       command: command.argv,
     }),
   };
+}
+
+async function readClusterTarget(options: ParsedOptions, mode: LockMode) {
+  const { readClusterTarget } = await import("./cluster/read_target.ts");
+  return { target: readClusterTarget(options, mode), cpus: undefined };
 }
 
 function readFiles({ operands }: ParsedOptions): LockTarget {

@@ -7,6 +7,7 @@
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
 import type { ByteRange } from "../../../lib/lock/record/record_lock.ts";
+import type { ClusterTarget } from "./cluster/request.ts";
 import type { LoadLimit } from "./load_gate.ts";
 import type { RunLog } from "./log.ts";
 
@@ -43,6 +44,7 @@ export type LockTarget =
   | FairTarget
   | IntervalTarget
   | SlotsTarget
+  | ClusterTarget
   | { type: "nothing" };
 
 /** Lock files, all or none. */
@@ -122,4 +124,21 @@ export interface TakenLock {
   env: Record<string, string>;
   /** Set when there is nothing to do now: the command isn't run. */
   skip?: true;
+  /** What starts and ends the command where that isn't left to `run`. */
+  process?: LeasedProcess;
+  /** Gives up what `lock.release` can't at once; the command is dead by then. */
+  finish?: () => Promise<void>;
+}
+
+/** A command that must end before a lease does. */
+export interface LeasedProcess {
+  /** Starts it with variables, in a directory, and gives its process id. */
+  start(
+    variables: Record<string, string>,
+    directory: string | undefined,
+  ): number;
+  /** It has been asked to end for the loss of the lock. */
+  onTold(): void;
+  /** KILL follows so many milliseconds after that. */
+  lossGraceMs: number;
 }

@@ -28,13 +28,24 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
     {
       long: "message",
       value: "TEXT",
-      help: "with --kind link: what others are told who find the lock held",
+      help: "with --kind link or a URL: what others are told who find the " +
+        "lock held; the command, unless given, with a URL",
     },
     {
       long: "lease",
       value: "DURATION",
       help: "with --kind link: lose the lock, and end the command, when no " +
-        "heartbeat has succeeded for so long; take over expired leases",
+        "heartbeat has succeeded for so long; take over expired leases. With " +
+        "a URL: others can have the lock so long after the last renewal; 15s " +
+        "unless given",
+    },
+    {
+      long: "lease-margin",
+      value: "DURATION",
+      help:
+        "with a URL: end the command so long before its lease may end, by " +
+        "TERM and, after two thirds of it, KILL; two fifths of the lease " +
+        "unless given",
     },
     {
       long: "tree",
@@ -192,6 +203,7 @@ export const RUN_SPEC: CommandSpec = {
     "holdfast run [OPTION…] LOCKFILE… -- COMMAND [ARG…]",
     "holdfast run [OPTION…] LOCKFILE… -c 'SHELL TEXT' [-- ARG…]",
     "holdfast run --slots N [OPTION…] NAME -- COMMAND [ARG…]",
+    "holdfast run [OPTION…] URL… [LOCKFILE…] -- COMMAND [ARG…]",
     "holdfast run {--tree DIR|--cpus N} [OPTION…] -- COMMAND [ARG…]",
   ],
   description:
@@ -209,6 +221,13 @@ export const RUN_SPEC: CommandSpec = {
     "Where HOLDFAST_EVENTS names a file, or a directory to keep one in, what " +
     "happens is appended to it as with --json-events, and `holdfast report` " +
     "sums it up. At 16 MiB a new file is begun; four older ones are kept.\n\n" +
+    "A URL names a lock that several machines share: " +
+    "etcd://HOST:PORT,HOST/NAME, etcds:// by TLS, or " +
+    "postgres://USER@HOST/DATABASE#NAME. The command finds it in " +
+    "HOLDFAST_LOCK, a number that rises with every holder in HOLDFAST_FENCE, " +
+    "and the engine's name for the lock in HOLDFAST_LOCK_KEY; of several, each " +
+    "on a line. When the lease can't be renewed the command is ended before " +
+    "anybody else can have the lock.\n\n" +
     "A DURATION is a number of seconds, or has units: 500ms, 30s, 2m, 1h30m.",
   operands: [
     { name: "LOCKFILE", help: "a file or directory to lock", complete: "file" },
@@ -224,6 +243,18 @@ export const RUN_SPEC: CommandSpec = {
       hidden: true,
       help: "become the command, and be killed when the parent PID ends",
     },
+    {
+      long: "gate",
+      value: "FD",
+      hidden: true,
+      help: "with --guard: become the command when a line arrives there",
+    },
+    {
+      long: "lease-guard",
+      value: "FD",
+      hidden: true,
+      help: "end a command at the deadlines that arrive there",
+    },
   ],
   exitCodes: [
     ["N", "the command's own exit code"],
@@ -232,10 +263,14 @@ export const RUN_SPEC: CommandSpec = {
     ["64", "the command line can't be understood"],
     ["65", "the file can't be locked, or the lock was lost"],
     ["66", "the lock file can't be opened"],
-    ["69", "the filesystem makes no promise about this kind of lock"],
+    [
+      "69",
+      "the filesystem makes no promise about this kind of lock, or the engine " +
+      "can't be reached or used",
+    ],
     ["71", "out of processes, descriptors, memory or locks"],
     ["73", "the lock file can't be created: no room, or read-only"],
-    ["77", "Deno lacks a permission that this takes"],
+    ["77", "Deno lacks a permission that this takes, or the engine refuses"],
     ["126, 127", "the command can't be executed, or wasn't found"],
   ],
   examples: [

@@ -34,6 +34,16 @@ export interface SuperviseOptions {
   onStart?: ((pid: number) => void) | undefined;
 }
 
+/** How a command is started and ended that must end before a lease does. */
+export interface LeasedStart {
+  /** Starts it, to die with this process, and gives its process id. */
+  start(): number;
+  /** Told that it has got TERM for the loss of the lock. */
+  onTold(): void;
+  /** KILL follows so many milliseconds after that. */
+  lossGraceMs: number;
+}
+
 /** How a command ended. */
 export interface Ending {
   /** Its process id. */
@@ -105,14 +115,17 @@ export class Supervisor {
    * inherited it.
    *
    * @param lock What protects it.
+   * @param leased How it is started and ended where the lock is a lease.
    * @throws {SyscallError} when it can't be started.
    * @throws {LockCompromisedError} when the lock is lost already.
    */
-  async run(lock: Partial<HeldLock>): Promise<Ending> {
+  async run(lock: Partial<HeldLock>, leased?: LeasedStart): Promise<Ending> {
     const { onStart } = this.#options;
     const onDeath = this.#options.onDeath ??
       (lock.setInheritable ? "keep" : "kill");
-    const start = onDeath === "keep"
+    const start = leased !== undefined
+      ? () => leased.start()
+      : onDeath === "keep"
       ? this.#start ?? prepareCommand(this.#command)
       : prepareCommand(await guarded(this.#command));
     const signals = this.#signals;
@@ -124,7 +137,12 @@ export class Supervisor {
     lock.setInheritable?.(false);
     signals.forwardTo(pid);
     onStart?.(pid);
-    lock.lost?.addEventListener("abort", () => signals.terminate());
+    const terminate = () => {
+      signals.terminate(leased?.lossGraceMs);
+      leased?.onTold();
+    };
+    if (lock.lost?.aborted) terminate();
+    else lock.lost?.addEventListener("abort", terminate);
     const reapOrphans = Deno.pid === FIRST_PID;
     try {
       for (;;) {
@@ -233,18 +251,26 @@ class SignalForwarder {
     }
   }
 
-  /** Asks the command to end, as a TERM that arrives here does. */
-  terminate(): void {
+  /**
+   * Asks the command to end, as a TERM that arrives here does.
+   *
+   * @param killAfterMs KILL follows at the latest so many milliseconds later.
+   */
+  terminate(killAfterMs?: number): void {
     if (this.#pid === undefined) return;
     sendSignal(this.#pid, "SIGTERM");
-    this.#startKillTimer(this.#pid);
+    this.#startKillTimer(this.#pid, killAfterMs);
   }
 
-  #startKillTimer(pid: number): void {
-    if (this.#killAfterMs === undefined) return;
-    this.#killTimer ??= setTimeout(
+  #startKillTimer(pid: number, mostMs = Infinity): void {
+    const ms = Math.min(this.#killAfterMs ?? Infinity, mostMs);
+    if (ms === Infinity) return;
+    // One that was to end at its leisure may have to hurry now.
+    if (mostMs !== Infinity) clearTimeout(this.#killTimer);
+    else if (this.#killTimer !== undefined) return;
+    this.#killTimer = setTimeout(
       () => sendSignal(pid, "SIGKILL"),
-      Math.min(this.#killAfterMs, MAX_TIMER_MS),
+      Math.min(ms, MAX_TIMER_MS),
     );
   }
 

@@ -24,6 +24,8 @@ export async function takeLock(
     case "slots":
       return (await import("./take_coordinated.ts"))
         .takeCoordinated(request, target);
+    case "cluster":
+      return (await import("./cluster/take.ts")).takeCluster(request, target);
     case "nothing":
       throw new TypeError("There is nothing to lock");
   }

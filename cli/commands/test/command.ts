@@ -15,6 +15,7 @@ import {
   RECORD_LOCK_TYPES,
 } from "../../../lib/inspect/range_holders.ts";
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
+import { isLockUrl } from "../../../lib/lock/lock_path.ts";
 import { probeLockFile } from "../../../lib/lock/lock_file.ts";
 import { dirname } from "../../../lib/sys/path_parts.ts";
 import type { ByteSpan } from "../../../lib/lock/record/byte_span.ts";
@@ -72,6 +73,9 @@ export async function testCommand(args: string[]): Promise<number> {
   const [path, ...more] = [...options.operands, ...options.afterDashes ?? []];
   if (path === undefined) throw new UsageError("missing lock file");
   if (more.length > 0) throw new UsageError(`unexpected operand '${more[0]}'`);
+  if (isLockUrl(path)) {
+    return await (await import("./engines.ts")).testInEngine(path, options);
+  }
   const kind = options.value("kind") as TestKind | undefined;
   const range = options.value("range");
   if (range !== undefined && kind !== "posix" && kind !== "ofd") {

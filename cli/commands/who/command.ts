@@ -19,6 +19,7 @@ import {
 } from "../../../lib/inspect/needle.ts";
 import type { LinkLockOwner } from "../../../lib/lock/link/mod.ts";
 import type { BlockingLock } from "../../../lib/lock/record/record_lock.ts";
+import { isLockUrl } from "../../../lib/lock/lock_path.ts";
 import { LockError } from "../../../lib/sys/error.ts";
 import { statPath } from "../../../lib/sys/file.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
@@ -54,6 +55,10 @@ export async function whoCommand(args: string[]): Promise<number> {
   const options = parseOptions(WHO_SPEC, args);
   const paths = [...options.operands, ...options.afterDashes ?? []];
   if (paths.length === 0) throw new UsageError("missing lock file");
+  if (paths.some(isLockUrl)) {
+    const { whoInEngines } = await import("./engines.ts");
+    return await whoInEngines(paths, options.flag("json"));
+  }
   const files = await readFiles(paths);
   if (options.flag("json")) {
     const link = await loadLink(files);

@@ -1,0 +1,90 @@
+/**
+ * The process that ends a command in time when its supervisor is frozen or
+ * killed: it sleeps in the kernel and wakes for deadlines.
+ *
+ * @module
+ */
+
+import { bootTimeMs } from "../../../../lib/sys/boot_clock.ts";
+import { Pidfd } from "../../../../lib/sys/pidfd.ts";
+import { LineReader } from "../../../../lib/sys/pipe.ts";
+import { ignoreSignal, type SignalName } from "../../../../lib/sys/signals.ts";
+import { EXIT } from "../../../ui/exit_codes.ts";
+
+/** What a terminal sends to everybody in its foreground: not meant for it. */
+const IGNORED: readonly SignalName[] = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGTSTP",
+];
+
+/** poll(2) doesn't count time in suspend, leases do. */
+const MOST_SLEEP_MS = 1000;
+
+/** A supervisor that runs does it itself; so long after it, it is frozen. */
+const TERM_DELAY_MS = 200;
+
+/** The moments that its supervisor has told it last, by `bootTimeMs`. */
+interface Deadlines {
+  termAt: number;
+  killAt: number;
+}
+
+/**
+ * Obeys the lines that arrive: `pid N`, the command; `lease TERM KILL`, when
+ * it is to end; `told`, it has been told to; `end`, it has ended. The end of
+ * the lines without that is the end of the supervisor, and of the command.
+ */
+export function runLeaseGuard(fd: number): number {
+  for (const name of IGNORED) ignoreSignal(name);
+  const reader = new LineReader(fd);
+  const deadlines = new Map<string, Deadlines>();
+  let command: Pidfd | undefined;
+  let isTold = false;
+  for (;;) {
+    const line = reader.next(sleepTime(deadlines, isTold));
+    if (line === null) {
+      command?.signal("SIGKILL");
+      return EXIT.OK;
+    }
+    const [word, ...values] = line?.split(" ") ?? [];
+    switch (word) {
+      case "pid":
+        command = Pidfd.open(Number(values[0]));
+        break;
+      case "lease": {
+        const [lock = "", termAt, killAt] = values;
+        deadlines.set(lock, {
+          termAt: Number(termAt) + TERM_DELAY_MS,
+          killAt: Number(killAt),
+        });
+        break;
+      }
+      case "told":
+        isTold = true;
+        break;
+      case "end":
+        return EXIT.OK;
+    }
+    const now = bootTimeMs();
+    const all = [...deadlines.values()];
+    if (all.some(({ killAt }) => now >= killAt)) {
+      command?.signal("SIGKILL");
+    } else if (!isTold && all.some(({ termAt }) => now >= termAt)) {
+      // A command that isn't there yet is told when it is.
+      isTold = command?.signal("SIGTERM") ?? false;
+    }
+  }
+}
+
+function sleepTime(deadlines: Map<string, Deadlines>, isTold: boolean): number {
+  if (deadlines.size === 0) return -1;
+  const now = bootTimeMs();
+  const left = [...deadlines.values()].flatMap(({ termAt, killAt }) => [
+    killAt - now,
+    ...(isTold ? [] : [termAt - now]),
+  ]).filter((ms) => ms > 0);
+  return Math.min(MOST_SLEEP_MS, ...left);
+}
