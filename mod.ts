@@ -95,9 +95,9 @@ export {
   judgeFilesystem,
   LOCK_KINDS,
   type LockKind,
-  type LockParty,
   type Trust,
   type TrustEntry,
+  type TrustScope,
   type TrustTable,
 } from "./lib/fs/verdict.ts";
 export { LockTimeoutError } from "./lib/wait/lock_timeout_error.ts";

@@ -24,7 +24,7 @@ export const LOCK_KINDS: readonly LockKind[] = [
  * `clients`: this host and others that mount the same storage. `server`: a
  * file server's own processes and its clients.
  */
-export type LockParty = "host" | "clients" | "server";
+export type TrustScope = "host" | "clients" | "server";
 
 /** Whether a lock excludes; `depends` when it can't be told from here. */
 export type Trust = "yes" | "no" | "depends";
@@ -40,7 +40,7 @@ export interface TrustEntry {
 /** By kind, then by the parties there are on this filesystem. */
 export type TrustTable = Record<
   LockKind,
-  Partial<Record<LockParty, TrustEntry>>
+  Partial<Record<TrustScope, TrustEntry>>
 >;
 
 const yes = (reason: string): TrustEntry => ({ trust: "yes", reason });

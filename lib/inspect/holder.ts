@@ -4,21 +4,21 @@
  * @module
  */
 
-import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
+import type { ProcLock } from "../proc/proc_locks.ts";
 import { CMDLINE_UNAVAILABLE } from "../proc/cmdline.ts";
 import { ProcParseError } from "../proc/error.ts";
 import { LockError } from "../sys/error.ts";
-import { readText } from "../sys/file.ts";
 import { readCommandLine, readStartTimeMs, readUser } from "../sys/process.ts";
 import { findBlockedOfdCalls, waiterPid } from "./blocked_call.ts";
-import {
-  type DescriptorScan,
-  type LockedDescriptor,
-  scanLockedDescriptors,
-} from "./descriptor_scan.ts";
+import type { LockedDescriptor } from "./descriptor_scan.ts";
 import type { PathLike } from "../lock/lock_path.ts";
-import { holdersOf, type HolderSource } from "./lock_holders.ts";
+import { type HolderSource, processesHolding } from "./lock_holders.ts";
 import { type JoinedLock, joinLocks } from "./lock_join.ts";
+import {
+  type LockViews,
+  readLockViews,
+  withoutReleased,
+} from "./lock_views.ts";
 import { formatNeedle, type Needle, needleFromPath } from "./needle.ts";
 
 /** A process that holds a lock, or waits for one. */
@@ -138,14 +138,9 @@ export function readHoldersForNeedle(needle: Needle): HolderInfo[] {
 export function readLockPartiesForNeedles(
   needles: readonly Needle[],
 ): LockParties[] {
-  // The descriptors are read first: a lock released in between then leaves a
-  // holder of a moment ago, and never a taker whose descriptors are unknown.
-  const scan = scanLockedDescriptors();
-  const descriptorsByKey = descriptorsByFile(scan.descriptors);
-  const linesByKey = Map.groupBy(
-    parseProcLocks(readText("/proc/locks"), { onError: () => {} }),
-    lockKey,
-  );
+  const views = readLockViews();
+  const descriptorsByKey = descriptorsByFile(views.descriptors);
+  const linesByKey = Map.groupBy(views.lines, lockKey);
   const describe = memoizedDescription();
   return needles.map((needle) => {
     const key = formatNeedle(needle);
@@ -154,11 +149,11 @@ export function readLockPartiesForNeedles(
     const ofdCalls = findBlockedOfdCalls(waiters);
     const { locks } = joinLocks(lines, descriptorsByKey.get(key) ?? []);
     return {
-      holders: describeHolders(locks, scan, describe),
+      holders: describeHolders(withoutReleased(locks), views, describe),
       waiters: waiters.map((line) =>
         describe(waiterPid(line, ofdCalls), line, [])
       ),
-      unreadableProcesses: scan.unreadable.size,
+      unreadableProcesses: views.unreadable.size,
     };
   });
 }
@@ -193,12 +188,12 @@ type Describe = (
 /** Each process once a kind of lock, however many look alike. */
 function describeHolders(
   locks: readonly JoinedLock[],
-  scan: DescriptorScan,
+  { unreadable }: LockViews,
   describe: Describe,
 ): HolderInfo[] {
   const holders = new Map<string, HolderInfo>();
   for (const lock of locks) {
-    for (const { pid, sources } of holdersOf(lock, scan.unreadable)) {
+    for (const { pid, sources } of processesHolding(lock, unreadable)) {
       const { type, access, startByte, endByte } = lock.line;
       const id = `${pid} ${type} ${access} ${startByte} ${endByte}`;
       if (!holders.has(id)) {

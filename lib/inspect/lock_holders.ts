@@ -32,7 +32,7 @@ const BOTH_SOURCES: HolderSource[] = ["taker", "descriptor"];
  *
  * @param unreadable Processes whose descriptors may not be read.
  */
-export function holdersOf(
+export function processesHolding(
   lock: JoinedLock,
   unreadable: ReadonlySet<number>,
 ): LockHolderRef[] {

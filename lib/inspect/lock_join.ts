@@ -212,7 +212,7 @@ function findBlockers(
     const { line, head } = waiter;
     const file = line.device === undefined ? head ?? line : line;
     const blockers = (byFile.get(fileIdentity(file)) ?? [])
-      .filter((lock) => isInTheWay(lock.line, line));
+      .filter((lock) => blocksWaiter(lock.line, line));
     // The head may be of a reading torn between two pages; it is better
     // than nothing.
     if (blockers.length > 0) waiter.blockers = blockers;
@@ -240,7 +240,7 @@ function family(type: string): string {
 }
 
 /** Whether a held lock keeps a wish from being fulfilled. */
-function isInTheWay(held: ProcLock, wish: ProcLock): boolean {
+function blocksWaiter(held: ProcLock, wish: ProcLock): boolean {
   const kind = family(held.type);
   if (kind !== family(wish.type)) return false;
   // A breaker's line doesn't say what it wants to do to the file.

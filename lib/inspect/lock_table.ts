@@ -6,7 +6,7 @@
 
 import { parseFdinfo } from "../proc/fdinfo.ts";
 import { type MountInfo, parseMountinfo } from "../proc/mountinfo.ts";
-import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
+import type { ProcLock } from "../proc/proc_locks.ts";
 import { listDirectory, readText, readTextIfAny } from "../sys/file.ts";
 import {
   describeProcess,
@@ -20,17 +20,12 @@ import {
   waiterPid,
 } from "./blocked_call.ts";
 import {
-  readDescriptorLocks,
-  scanLockedDescriptors,
-} from "./descriptor_scan.ts";
-import {
-  holdersOf,
   type HolderSource,
   type LockHolderRef,
+  processesHolding,
 } from "./lock_holders.ts";
 import {
   type DescriptorRef,
-  isSameLock,
   type JoinedLock,
   type JoinedLocks,
   type JoinedWaiter,
@@ -42,6 +37,7 @@ import {
   mountsByDevice,
   UNNAMED_FILE,
 } from "./locked_path.ts";
+import { readLockViews, withoutReleased } from "./lock_views.ts";
 
 /** A process that holds a lock. */
 export interface TableHolder {
@@ -138,7 +134,7 @@ export interface LockTable {
  */
 export function readLockTable(): LockTable {
   const readAtMs = Date.now();
-  const { joined, unreadable, unparsedLines } = readBothViews();
+  const { joined, unreadable, unparsedLines } = readJoinedLocks();
   const builder = new TableBuilder(unreadable);
   const table: LockTable = {
     readAtMs,
@@ -166,38 +162,18 @@ export function readLockTable(): LockTable {
   return table;
 }
 
-interface BothViews {
+interface ReadLocks {
   joined: JoinedLocks;
   unreadable: ReadonlySet<number>;
   unparsedLines: number;
 }
 
 /** What it has read is garbage, megabytes of it, when this returns. */
-function readBothViews(): BothViews {
-  // The descriptors are read first: a lock taken in between then has a taker
-  // without descriptors, and never the other way round.
-  const scan = scanLockedDescriptors();
-  let { unparsedLines } = scan;
-  const lines = parseProcLocks(readText("/proc/locks"), {
-    onError: () => unparsedLines++,
-  });
-  const joined = joinLocks(lines, scan.descriptors, groupByOpenFile);
-  joined.locks = joined.locks.filter((lock) =>
-    lock.listed || isHidden(lock.line) || isStillThere(lock)
-  );
-  return { joined, unreadable: scan.unreadable, unparsedLines };
-}
-
-/** Whether /proc/locks leaves a lock out: its taker has no pid here. */
-function isHidden(line: ProcLock): boolean {
-  return line.pid === 0;
-}
-
-/** Whether a lock that was not listed is held on, and not just released. */
-function isStillThere({ line, descriptors }: JoinedLock): boolean {
-  return descriptors.some(({ pid, fd }) =>
-    readDescriptorLocks(pid, fd).some((lock) => isSameLock(lock, line))
-  );
+function readJoinedLocks(): ReadLocks {
+  const { lines, descriptors, unreadable, unparsedLines } = readLockViews();
+  const joined = joinLocks(lines, descriptors, groupByOpenFile);
+  joined.locks = withoutReleased(joined.locks);
+  return { joined, unreadable, unparsedLines };
 }
 
 /** Groups descriptors by open file description, as far as kcmp(2) tells. */
@@ -242,7 +218,7 @@ class TableBuilder {
 
   lock(joined: JoinedLock, id: number): TableLock {
     const { line, listed } = joined;
-    const holders = holdersOf(joined, this.#unreadable);
+    const holders = processesHolding(joined, this.#unreadable);
     return {
       id,
       ...this.#range(line, line, joined.descriptors),

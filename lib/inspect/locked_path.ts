@@ -45,7 +45,7 @@ export interface LockedFile {
 }
 
 /** What a descriptor shows of its file. */
-export type NamedFile = Pick<LockedFile, "path" | "pathStatus" | "sizeBytes">;
+export type ShownFile = Pick<LockedFile, "path" | "pathStatus" | "sizeBytes">;
 
 /** What a lock's line says of its file. */
 type FileKey = Pick<LockedFile, "major" | "minor" | "inode">;
@@ -53,7 +53,7 @@ type FileKey = Pick<LockedFile, "major" | "minor" | "inode">;
 const DELETED = " (deleted)";
 
 /** Nothing is known. */
-export const UNNAMED_FILE: NamedFile = {
+export const UNNAMED_FILE: ShownFile = {
   path: undefined,
   pathStatus: "unknown",
   sizeBytes: undefined,
@@ -70,7 +70,7 @@ export class FileNamer {
    * The kernel adds ` (deleted)` to a name that was removed, which a file may
    * also really be called: the name counts if it leads to the file.
    */
-  nameOf({ pid, fd }: DescriptorRef, key: FileKey): NamedFile {
+  nameOf({ pid, fd }: DescriptorRef, key: FileKey): ShownFile {
     const link = `/proc/${pid}/fd/${fd}`;
     const target = readLink(link);
     if (target === undefined) return UNNAMED_FILE;

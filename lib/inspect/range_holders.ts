@@ -9,7 +9,7 @@ export type ConflictingTypes = readonly string[];
 export const RECORD_LOCK_TYPES: ConflictingTypes = ["POSIX", "OFDLCK"];
 
 /** Whether a holder's lock is in the way of a lock on some bytes. */
-export function isInTheWay(
+export function excludesRange(
   holder: HolderInfo,
   span: ByteSpan,
   mode: LockMode,
@@ -35,7 +35,7 @@ export function readRangeHolders(
   mode: LockMode,
 ): HolderInfo[] {
   return readLockParties(path).holders
-    .filter((holder) => isInTheWay(holder, span, mode));
+    .filter((holder) => excludesRange(holder, span, mode));
 }
 
 /** The same for an error about something else: none where /proc is missing. */

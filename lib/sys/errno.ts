@@ -114,8 +114,6 @@ export const EFBIG = 27;
 export const ENOSPC = 28;
 /** Read-only filesystem. */
 export const EROFS = 30;
-/** Too many links to one file. */
-export const EMLINK = 31;
 /** The wait would close a ring of waiters. */
 export const EDEADLK = 35;
 /** File name too long. */
@@ -124,8 +122,6 @@ export const ENAMETOOLONG = 36;
 export const ENOLCK = 37;
 /** Function not implemented. */
 export const ENOSYS = 38;
-/** Directory not empty. */
-export const ENOTEMPTY = 39;
 /** Too many symbolic links, or O_NOFOLLOW met one. */
 export const ELOOP = 40;
 /** Beyond the largest possible offset. */

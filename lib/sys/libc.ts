@@ -80,8 +80,6 @@ const SYMBOLS = {
     parameters: ["i32", "i32", "i32"],
     result: "i32",
   },
-  // int dup2(int oldfd, int newfd)
-  dup2: { parameters: ["i32", "i32"], result: "i32" },
   // int statx(int dirfd, const char *pathname, int flags, unsigned int mask,
   //           struct statx *statxbuf)
   statx: {
@@ -160,12 +158,8 @@ const SYMBOLS = {
   prctl: { parameters: ["i32", "u64"], result: "i32" },
   // int getrlimit(int resource, struct rlimit *rlim)
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
-  // int setrlimit(int resource, const struct rlimit *rlim)
-  setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   // int execvp(const char *file, char *const argv[])
   execvp: { parameters: ["buffer", "buffer"], result: "i32" },
-  // int execve(const char *pathname, char *const argv[], char *const envp[])
-  execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
   // int posix_spawnp(pid_t *pid, const char *file,
   //                  const posix_spawn_file_actions_t *file_actions,
   //                  const posix_spawnattr_t *attrp,

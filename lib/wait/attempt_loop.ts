@@ -1,6 +1,6 @@
 import { checkFunction, checkNumber, rejectArgument } from "../lock/check.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { hasWaiters, takeTurn } from "./waiter_queue.ts";
+import { hasWaiters, takePlace } from "./waiter_queue.ts";
 import type { WakeSource } from "./wake.ts";
 
 /** When a wait for a lock ends without the lock. */
@@ -56,8 +56,9 @@ export function checkTimeout(timeoutMs: number): void {
 }
 
 /**
- * Attempts something until it succeeds, the time is up or the signal aborts;
- * the last attempt is made at the deadline itself.
+ * Attempts something until it succeeds, the time is up or the signal aborts.
+ * Who has come to the head of the queue makes a last attempt when the time is
+ * up; who is still behind others makes none.
  *
  * @param attempt Gives a value when it succeeds, and `undefined` when busy.
  * What it throws ends the loop.
@@ -90,10 +91,10 @@ export async function attemptUntil<T>(
   if (timeoutMs === 0) return { value, waitedMs: 0 };
   if (value !== undefined) return { value, waitedMs: clock.now() - start };
   onBusy?.();
-  const turn = queue === undefined ? undefined : takeTurn(queue, clock);
+  const place = queue === undefined ? undefined : takePlace(queue, clock);
   let wake: WakeSource | undefined;
   try {
-    const atHead = await turn?.reached(leftMs(), signal) ?? true;
+    const atHead = await place?.reached(leftMs(), signal) ?? true;
     signal?.throwIfAborted();
     if (behindOthers && atHead) value = attempt();
     if (atHead && value === undefined) wake = await options.wake();
@@ -106,7 +107,7 @@ export async function attemptUntil<T>(
     }
   } finally {
     // The next in the queue takes over what the wake source leaves behind.
-    turn?.[Symbol.dispose]();
+    place?.[Symbol.dispose]();
     const tidied = wake?.[Symbol.asyncDispose]();
     // Who has the lock now shouldn't keep others waiting for the tidying up.
     if (value === undefined) await tidied;

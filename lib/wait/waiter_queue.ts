@@ -7,7 +7,7 @@
 import { type Clock, systemClock } from "./clock.ts";
 
 /** A place in a queue; leaving it lets the next one to the head. */
-export interface Turn extends Disposable {
+export interface Place extends Disposable {
   /**
    * Resolves when this place is at the head, after `ms` milliseconds, or when
    * `signal` aborts. Never rejects.
@@ -18,7 +18,7 @@ export interface Turn extends Disposable {
 }
 
 /* Insertion order is the order of waiting: the first member is the head. */
-const queues = new Map<string, Set<QueuedTurn>>();
+const queues = new Map<string, Set<QueuedPlace>>();
 
 /** Whether anyone in this isolate waits for a file. */
 export function hasWaiters(key: string): boolean {
@@ -32,14 +32,14 @@ export function hasWaiters(key: string): boolean {
  * @param key Names the file.
  * @param clock Measures how long a turn is waited for.
  */
-export function takeTurn(key: string, clock: Clock = systemClock): Turn {
-  return new QueuedTurn(key, clock);
+export function takePlace(key: string, clock: Clock = systemClock): Place {
+  return new QueuedPlace(key, clock);
 }
 
-class QueuedTurn implements Turn {
+class QueuedPlace implements Place {
   readonly #key: string;
   readonly #clock: Clock;
-  readonly #queue: Set<QueuedTurn>;
+  readonly #queue: Set<QueuedPlace>;
   #advance: (() => void) | undefined;
 
   constructor(key: string, clock: Clock) {

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquire, type FlockHandle, LockTimeoutError } from "../../mod.ts";
 import { lockEvents } from "../../lib/wait/lock_events.ts";
 import { mostThreads } from "../../lib/sys/thread/thread_limit.ts";
-import { hasWaiters, takeTurn } from "../../lib/wait/waiter_queue.ts";
+import { hasWaiters, takePlace } from "../../lib/wait/waiter_queue.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
 import { settle } from "../support/manual_clock.ts";
@@ -163,9 +163,9 @@ Deno.test("shared waiters are granted together, an exclusive one in its turn", a
 });
 
 Deno.test("a place in the queue is reached once, in order, and can be left", async () => {
-  const first = takeTurn("queue-test");
-  const second = takeTurn("queue-test");
-  const third = takeTurn("queue-test");
+  const first = takePlace("queue-test");
+  const second = takePlace("queue-test");
+  const third = takePlace("queue-test");
   assertEquals(await first.reached(0), true);
   assertEquals(await third.reached(0), false);
   const reached = third.reached(60_000);

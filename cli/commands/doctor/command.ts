@@ -8,8 +8,8 @@ import { diagnose, type Diagnosis } from "../../../lib/fs/doctor.ts";
 import {
   LOCK_KINDS,
   type LockKind,
-  type LockParty,
   type TrustEntry,
+  type TrustScope,
 } from "../../../lib/fs/verdict.ts";
 import { formatHolderList } from "../../../lib/inspect/holder.ts";
 import { isLockUrl } from "../../../lib/lock/lock_path.ts";
@@ -87,7 +87,7 @@ function toJson(report: Report): Record<string, unknown> {
     trust: Object.fromEntries(LOCK_KINDS.map((kind) => [
       kind,
       Object.fromEntries(
-        PARTIES.map(([party]) => [party, diagnosis.trust[kind][party] ?? null]),
+        SCOPES.map(([scope]) => [scope, diagnosis.trust[kind][scope] ?? null]),
       ),
     ])),
     warnings: diagnosis.warnings,
@@ -101,7 +101,7 @@ function toJson(report: Report): Record<string, unknown> {
   };
 }
 
-const PARTIES: readonly [LockParty, string][] = [
+const SCOPES: readonly [TrustScope, string][] = [
   ["host", "processes of this host"],
   ["clients", "hosts that mount the same storage"],
   ["server", "the file server and its clients"],
@@ -125,9 +125,9 @@ function toText(report: Report): string {
   if (exportedBy !== undefined) {
     lines.push(`  exported by NFS: ${quotePath(exportedBy)}`);
   }
-  for (const [party, name] of PARTIES) {
+  for (const [scope, name] of SCOPES) {
     const entries = LOCK_KINDS.flatMap((kind) => {
-      const entry = diagnosis.trust[kind][party];
+      const entry = diagnosis.trust[kind][scope];
       return entry === undefined ? [] : [{ kind, entry }];
     });
     if (entries.length === 0) continue;

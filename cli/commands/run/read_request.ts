@@ -46,7 +46,7 @@ export async function readRequest(options: ParsedOptions): Promise<RunRequest> {
     : TARGET_OPTIONS.some((name) => options.flag(name))
     ? await (await import("./read_target.ts")).readTarget(options, mode)
     : { target: readFiles(options), cpus: undefined };
-  const command = await readCommand(options);
+  const command = await readCommandRequest(options);
   return {
     target,
     cpus,
@@ -81,7 +81,9 @@ function readFiles({ operands }: ParsedOptions): LockTarget {
   return { type: "files", paths: operands, kind: "flock", range: undefined };
 }
 
-async function readCommand(options: ParsedOptions): Promise<CommandRequest> {
+async function readCommandRequest(
+  options: ParsedOptions,
+): Promise<CommandRequest> {
   const exec = options.flag("exec");
   if (exec) checkExec(options);
   return {

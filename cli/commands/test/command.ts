@@ -11,7 +11,7 @@ import {
   readLockParties,
 } from "../../../lib/inspect/holder.ts";
 import {
-  isInTheWay,
+  excludesRange,
   RECORD_LOCK_TYPES,
 } from "../../../lib/inspect/range_holders.ts";
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
@@ -130,7 +130,7 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
       kind,
       kindReason: isRemote ? remoteReason(asked) : undefined,
       holders: holders.filter((holder) =>
-        isInTheWay(holder, span, mode, typesInTheWay(kind, blocking))
+        excludesRange(holder, span, mode, typesInTheWay(kind, blocking))
       ),
       blocking,
       unreadableProcesses,
