@@ -1,66 +1,69 @@
-/** A proxy on loopback whose connections can be cut without either end knowing. */
-export class TcpProxy implements AsyncDisposable {
+/** A way to a server on loopback that a test can cut. */
+export class TcpProxy implements Disposable {
   readonly port: number;
   readonly #listener: Deno.TcpListener;
-  readonly #connections: Deno.TcpConn[] = [];
-  readonly #running: Promise<unknown>[] = [];
+  readonly #target: number;
+  readonly #connections = new Set<Deno.Conn>();
   #isCut = false;
 
-  constructor(targetPort: number) {
+  constructor(target: number) {
+    this.#target = target;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.port = this.#listener.addr.port;
-    this.#running.push(this.#accept(targetPort));
+    void this.#serve();
   }
 
-  /** From now on nothing passes any more, not even the end of a connection. */
+  /**
+   * From now on nothing comes through, in either direction: connections stay
+   * open and silent, as when a cable is pulled.
+   */
   cut(): void {
     this.#isCut = true;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    for (const connection of this.#connections) close(connection);
-    await Promise.all(this.#running);
-  }
-
-  async #accept(targetPort: number): Promise<void> {
+  async #serve(): Promise<void> {
     for await (const client of this.#listener) {
-      this.#connections.push(client);
+      this.#connections.add(client);
       if (this.#isCut) continue;
       const server = await Deno.connect({
         hostname: "127.0.0.1",
-        port: targetPort,
-      });
-      this.#connections.push(server);
-      this.#running.push(
-        this.#pass(client, server),
-        this.#pass(server, client),
-      );
+        port: this.#target,
+      }).catch(() => undefined);
+      if (server === undefined) {
+        this.#close(client);
+        continue;
+      }
+      this.#connections.add(server);
+      void this.#pump(client, server);
+      void this.#pump(server, client);
     }
   }
 
-  async #pass(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
-    const buffer = new Uint8Array(65536);
+  async #pump(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+    const buffer = new Uint8Array(16 * 1024);
     try {
       for (;;) {
-        const length = await from.read(buffer);
+        const count = await from.read(buffer);
         if (this.#isCut) return;
-        if (length === null) {
-          await to.closeWrite();
-          return;
+        if (count === null) break;
+        for (let at = 0; at < count;) {
+          at += await to.write(buffer.subarray(at, count));
         }
-        await to.write(buffer.slice(0, length));
       }
     } catch {
-      if (!this.#isCut) close(to);
+      // One side has gone away.
     }
+    this.#close(from);
+    this.#close(to);
   }
-}
 
-function close(connection: Deno.TcpConn): void {
-  try {
-    connection.close();
-  } catch {
-    // It has been closed already.
+  #close(connection: Deno.Conn): void {
+    if (this.#connections.delete(connection)) connection.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.#isCut = true;
+    this.#listener.close();
+    for (const connection of this.#connections) this.#close(connection);
   }
 }

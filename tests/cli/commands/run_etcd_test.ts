@@ -1,0 +1,270 @@
+/** Commands under locks in etcd, and what ends them in time. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  acquireClusterLock,
+  readClusterLock,
+} from "../../../lib/cluster/mod.ts";
+import { cliArgs, runCli } from "../../support/cli.ts";
+import { ETCD, EtcdServer } from "../../support/etcd.ts";
+import { freePort } from "../../support/free_port.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
+import { TcpProxy } from "../../support/tcp_proxy.ts";
+import { TempDir } from "../../support/temp_dir.ts";
+import { until } from "../../support/until.ts";
+
+const PERMISSIONS = ["--allow-ffi", "--allow-net"];
+const TTL_MS = 5000;
+
+function etcdTest(
+  name: string,
+  fn: (server: EtcdServer, directory: TempDir) => Promise<void>,
+): void {
+  Deno.test({
+    name: `run with etcd: ${name}${ETCD.suffix}`,
+    ignore: ETCD.ignore,
+    fn: async () => {
+      await using server = await EtcdServer.start();
+      using directory = new TempDir();
+      await fn(server, directory);
+    },
+  });
+}
+
+function run(args: string[], env: Record<string, string> = {}) {
+  return runCli(["run", ...args], { permissions: PERMISSIONS, env });
+}
+
+/** Starts `run` with a command that writes the time, again and again. */
+function startBeating(
+  args: string[],
+  directory: TempDir,
+  setup = "",
+): HelperProcess {
+  const script = `${setup}\necho ready\n` +
+    'while :; do date +%s%N >>"$0"; sleep 0.02; done';
+  const lease = `${TTL_MS}ms`;
+  return HelperProcess.spawn(
+    Deno.execPath(),
+    cliArgs([
+      ...["run", "--lease", lease, ...args, "--", "sh", "-c", script],
+      directory.join("beats"),
+    ], PERMISSIONS),
+  );
+}
+
+/** When the command was last seen, in milliseconds since 1970. */
+function lastBeat(directory: TempDir): number {
+  const beats = Deno.readTextFileSync(directory.join("beats")).trim()
+    .split("\n");
+  return Number(BigInt(beats.at(-1)!)) / 1e6;
+}
+
+/** Waits for the lock as another host would, and says when it came. */
+async function nextHolder(url: string): Promise<number> {
+  await using _lock = await acquireClusterLock(url);
+  return Date.now();
+}
+
+async function untilQueued(url: string): Promise<void> {
+  await until(async () => (await readClusterLock(url)).waiters.length > 0);
+}
+
+etcdTest(
+  "the command is told lock, fence and key, and the lock is free afterwards",
+  async (server, directory) => {
+    const url = server.url("deploy");
+    const { code, stdout, stderr } = await run([
+      ...["--env", "EXTRA=1", "--cwd", directory.path, url, "--", "sh", "-c"],
+      'echo "$HOLDFAST_LOCK $HOLDFAST_FENCE $HOLDFAST_LOCK_KEY $EXTRA"; pwd; ' +
+      "exit 7",
+    ]);
+    assertEquals([code, stderr], [7, ""]);
+    const [line = "", cwd] = stdout.split("\n");
+    const [lock, fence, key, extra] = line.split(" ");
+    assertEquals([lock, extra, cwd], [url, "1", directory.path]);
+    assert(BigInt(fence!) > 0n);
+    assert(/^deploy\/[0-9a-f]+$/.test(key!), key);
+    assertEquals((await readClusterLock(url)).holders, []);
+    const again = await run([url, "--", "sh", "-c", "echo $HOLDFAST_FENCE"]);
+    assert(BigInt(again.stdout.trim()) > BigInt(fence!));
+  },
+);
+
+etcdTest(
+  "a busy lock is 75, with the holder's name, command and place",
+  async (server) => {
+    const url = server.url("deploy");
+    await using _held = await acquireClusterLock(url, { message: "release 7" });
+    const { code, stderr } = await run(["-n", url, "--", "true"]);
+    assertEquals(code, 75);
+    assertStringIncludes(stderr, `pid ${Deno.pid}`);
+    assertStringIncludes(stderr, "release 7");
+    const waited = await run(["-v", "-w", "0.2", url, "--", "true"]);
+    assertEquals(waited.code, 75);
+    assertStringIncludes(waited.stderr, "next in its queue");
+    const quiet = await run(["--singleton", url, "--", "true"]);
+    assertEquals([quiet.code, quiet.stderr], [0, ""]);
+  },
+);
+
+Deno.test("run with etcd: where none is, it is 69 and one sentence", async () => {
+  const url = `etcd://127.0.0.1:${freePort()}/deploy`;
+  const { code, stdout, stderr } = await run([url, "--", "echo", "never"]);
+  assertEquals([code, stdout], [69, ""]);
+  assertEquals(stderr.trim().split("\n").length, 1);
+  assertStringIncludes(stderr, "refuses connections");
+});
+
+etcdTest(
+  "wrong credentials are 77, and no secret is in any text",
+  async (server) => {
+    await server.ctl("user", "add", "root:rootpw");
+    await server.ctl("user", "grant-role", "root", "root");
+    await server.ctl("auth", "enable");
+    const env = { ETCDCTL_USER: "root", ETCDCTL_PASSWORD: "hunter2" };
+    const url = server.url("deploy");
+    const { code, stderr } = await run([url, "--", "true"], env);
+    assertEquals(code, 77);
+    assertStringIncludes(stderr, "refused user and password");
+    assert(!stderr.includes("hunter2"), stderr);
+    const good = { ETCDCTL_USER: "root", ETCDCTL_PASSWORD: "rootpw" };
+    assertEquals((await run([url, "--", "true"], good)).code, 0);
+  },
+);
+
+Deno.test("run with etcd: what can't go with a lease is refused", async () => {
+  const url = "etcd://127.0.0.1/deploy";
+  for (
+    const [words, ...args] of [
+      ["--exec can't", "--exec", url],
+      ["can't be shared", "--shared", url],
+      ["Nobody would be left", "--on-supervisor-death", "keep", url],
+      ["--kind can't", "--kind", "ofd", url],
+      ["password does not belong", "etcd://u:hunter2@h/deploy"],
+      ["no lock is named", "etcd://h/"],
+      ["can't be kept", "--lease", "1s", url],
+      ["--slots needs one name", "--slots", "2", url, "etcd://h/b"],
+    ] as const
+  ) {
+    const { code, stderr } = await run([...args, "--", "true"]);
+    assertEquals(code, 64, stderr);
+    assertStringIncludes(stderr, words);
+    assert(!stderr.includes("hunter2"), stderr);
+  }
+});
+
+etcdTest(
+  "a revoked lease: TERM for the command, 65, and events that say so",
+  async (server, directory) => {
+    const url = server.url("deploy");
+    const events = directory.join("events");
+    await using held = startBeating(
+      ["--json-events", events, url],
+      directory,
+      "trap 'echo told; exit 0' TERM",
+    );
+    assertEquals(await held.nextLine(), "ready");
+    const [holder] = (await readClusterLock(url)).holders;
+    await server.ctl("lease", "revoke", holder!.key.split("/").at(-1)!);
+    assertEquals(await held.nextLine(), "told");
+    assertEquals((await held.status).code, 65);
+    const seen = Deno.readTextFileSync(events).trim().split("\n")
+      .map((line) => JSON.parse(line));
+    const lost = seen.find(({ event }) => event === "lost");
+    assertStringIncludes(lost.reason, "revoked");
+    assertEquals(seen.at(-1).event, "released");
+  },
+);
+
+etcdTest(
+  "cut off from etcd, a command that ignores TERM is dead before the next holder starts",
+  async (server, directory) => {
+    using proxy = new TcpProxy(server.port);
+    await using held = startBeating(
+      [`etcd://127.0.0.1:${proxy.port}/deploy`],
+      directory,
+      "trap '' TERM",
+    );
+    assertEquals(await held.nextLine(), "ready");
+    const next = nextHolder(server.url("deploy"));
+    await untilQueued(server.url("deploy"));
+    proxy.cut();
+    const startedAt = await next;
+    assert(lastBeat(directory) < startedAt);
+    assertEquals((await held.status).code, 65);
+  },
+);
+
+etcdTest(
+  "a frozen supervisor: the command is dead before the next holder starts",
+  async (server, directory) => {
+    const url = server.url("deploy");
+    await using held = startBeating([url], directory, "trap '' TERM");
+    assertEquals(await held.nextLine(), "ready");
+    const next = nextHolder(url);
+    await untilQueued(url);
+    held.kill("SIGSTOP");
+    const startedAt = await next;
+    assert(lastBeat(directory) < startedAt);
+    held.kill("SIGCONT");
+    assertEquals((await held.status).code, 65);
+  },
+);
+
+etcdTest(
+  "a supervisor killed with -9 takes the command along, and its lease ends",
+  async (server, directory) => {
+    const url = server.url("deploy");
+    await using held = startBeating([url], directory, "trap '' TERM HUP INT");
+    assertEquals(await held.nextLine(), "ready");
+    const next = nextHolder(url);
+    await untilQueued(url);
+    const killedAt = Date.now();
+    held.kill("SIGKILL");
+    const startedAt = await next;
+    assert(lastBeat(directory) < startedAt);
+    // etcd looks for leases that have ended twice a second.
+    assert(startedAt - killedAt < TTL_MS + 1000, `${startedAt - killedAt} ms`);
+  },
+);
+
+etcdTest(
+  "a group of files and URLs: files first, and one order for everybody",
+  async (server, directory) => {
+    const file = directory.join("file.lock");
+    const [a, b] = [server.url("a"), server.url("b")];
+    const show = 'echo "$HOLDFAST_LOCK"; echo "$HOLDFAST_FENCE"';
+    const runs = await Promise.all([
+      run([a, file, b, "--", "sh", "-c", show]),
+      run([b, a, file, "--", "sh", "-c", show]),
+      run([b, a, "--", "sh", "-c", show]),
+    ]);
+    for (const [index, { code, stdout, stderr }] of runs.entries()) {
+      assertEquals([code, stderr], [0, ""]);
+      const lines = stdout.trim().split("\n");
+      const files = index < 2 ? [file] : [];
+      assertEquals(lines.slice(0, files.length + 2), [...files, a, b]);
+      assertEquals(lines.length, files.length + 4);
+    }
+  },
+);
+
+etcdTest("slots: each command has a number of its own", async (server) => {
+  const url = server.url("gpu");
+  const args = ["--slots", "2", url, "--", "sh", "-c", "echo $HOLDFAST_SLOT"];
+  await using held = await acquireClusterLock(url, { slots: 2 });
+  assertEquals(held.slot, 0);
+  const { code, stdout } = await run(args);
+  assertEquals([code, stdout], [0, "1\n"]);
+});
+
+etcdTest(
+  "a command that can't be found is 127, and the lock is given up",
+  async (server) => {
+    const url = server.url("deploy");
+    const { code, stderr } = await run([url, "--", "/no/such/command"]);
+    assertEquals(code, 127);
+    assertStringIncludes(stderr, "/no/such/command");
+    assertEquals((await readClusterLock(url)).holders, []);
+  },
+);
