@@ -15,6 +15,7 @@
 import { measureContention } from "./contention.ts";
 import { measureHandover } from "./handover.ts";
 import { measureInspection } from "./inspection_report.ts";
+import { measurePostgres } from "./postgres.ts";
 import { measureRecordLocks } from "./record_lock.ts";
 import { measureStartup } from "./startup.ts";
 import {
@@ -36,6 +37,7 @@ const BENCHMARKS: Record<string, (peers: Peers) => Promise<Report>> = {
   startup: measureStartup,
   inspection: measureInspection,
   waiting: measureWaiting,
+  postgres: measurePostgres,
 };
 
 const NPM_PEERS = ["fs-ext", "proper-lockfile"];
