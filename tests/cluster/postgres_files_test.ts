@@ -10,7 +10,7 @@ import {
   lockKeys,
   parseLabel,
 } from "../../lib/cluster/postgres/lock_label.ts";
-import { fatalMessage } from "../../lib/cluster/postgres/session.ts";
+import { fatalMessage } from "../../lib/cluster/postgres/answers.ts";
 
 const SERVER = { host: "db", port: 5432, database: "d", user: "u" };
 

@@ -214,7 +214,7 @@ class Acquisition {
         ? "select pg_advisory_unlock_all()"
         : slotUnlock(this.#keys),
     });
-    return await this.#outwaitForgotten(lock, Number(row!.up_ms)) &&
+    return await this.#outwaitForgotten(lock, session.memoryMs) &&
         !request.signal?.aborted
       ? lock
       : await this.#giveUp(lock);
@@ -226,10 +226,13 @@ class Acquisition {
    *
    * @returns Whether that is so before the deadline.
    */
-  async #outwaitForgotten(lock: ClusterLock, upMs: number): Promise<boolean> {
+  async #outwaitForgotten(
+    lock: ClusterLock,
+    memoryMs: number,
+  ): Promise<boolean> {
     const { times: { ttlMs }, deadline, request: { signal } } = this.#wait;
-    if (upMs >= ttlMs) return true;
-    const until = this.#clock.now() + Math.min(ttlMs - upMs, ttlMs);
+    if (memoryMs >= ttlMs) return true;
+    const until = this.#clock.now() + Math.min(ttlMs - memoryMs, ttlMs);
     if (until > deadline) return false;
     const stop = AbortSignal.any([lock.lost, ...(signal ? [signal] : [])]);
     while (!stop.aborted && this.#clock.now() < until) {
@@ -266,17 +269,8 @@ function lockParameters({ ttlMs }: LeaseTimes): SessionParameters {
 /*
  * A transaction that writes nothing leaves no trace in the WAL, so that its
  * number is given out again after a crash: the message is what it writes.
- *
- * When one server process crashes, all are ended and the locks forgotten,
- * though the postmaster's start time stays: it resets all statistics then.
- * Somebody who resets one of them by hand leaves the others.
  */
 function fenceStatement(name: string): string {
-  return `select pg_current_xact_id() as fence,
-    pg_logical_emit_message(true, 'holdfast', '${escapeName(name)}'),
-    extract(epoch from clock_timestamp() - greatest(
-      pg_postmaster_start_time(),
-      least((select stats_reset from pg_stat_bgwriter),
-        (select stats_reset from pg_stat_archiver),
-        (select stats_reset from pg_stat_wal)))) * 1000 as up_ms`;
+  return "select pg_current_xact_id() as fence, " +
+    `pg_logical_emit_message(true, 'holdfast', '${escapeName(name)}')`;
 }

@@ -132,7 +132,8 @@ export function explainFailure(
           `${at} is not PostgreSQL itself but a pooler (${says}), and a ` +
           "lock of a shared session is nobody's; connect to the server itself",
       };
-    case "42704": // undefined_object
+    case "42704": // undefined_object, a parameter
+    case "42883": // undefined_function
       return {
         flaw: "old-version",
         reason: `${at} is older than PostgreSQL 14 and can't end the session ` +

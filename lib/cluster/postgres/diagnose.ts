@@ -3,7 +3,8 @@ import type { ClusterDiagnosis, ClusterFact } from "../engine.ts";
 import { ClusterPermissionError, ClusterUnreachableError } from "../errors.ts";
 import { DEFAULT_TTL_MS } from "../lease_rule.ts";
 import type { ClusterUrl } from "../url.ts";
-import { PostgresSession, type Row } from "./session.ts";
+import type { Row } from "./answers.ts";
+import { PostgresSession } from "./session.ts";
 import {
   isLocalSocket,
   type PostgresServer,

@@ -22,7 +22,8 @@ import {
   parseLabel,
   unescapeName,
 } from "./lock_label.ts";
-import type { PostgresSession, Row } from "./session.ts";
+import type { Row } from "./answers.ts";
+import type { PostgresSession } from "./session.ts";
 
 /** One advisory lock that a server process holds or waits for. */
 export interface AdvisoryLock {

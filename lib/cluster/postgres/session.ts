@@ -5,6 +5,7 @@
  */
 
 import type postgres from "postgres";
+import { fatalMessage, type Row, textRows } from "./answers.ts";
 import {
   connectError,
   type ConnectFailure,
@@ -26,9 +27,6 @@ import {
 
 /** Parameters that a session starts with, as `SET` knows them. */
 export type SessionParameters = Readonly<Record<string, string>>;
-
-/** A row as text, whatever the types of its columns. */
-export type Row = Readonly<Record<string, string | null>>;
 
 /** The session has ended, with all that it held. */
 export class SessionEndedError extends Error {
@@ -56,11 +54,24 @@ const PARAMETERS: SessionParameters = {
   default_transaction_read_only: "off",
 };
 
-/** The session's own facts; its columns are those of {@linkcode Row}. */
+/*
+ * What a session is asked first.
+ *
+ * When one server process crashes, all are ended and their locks forgotten,
+ * though the postmaster's start time stays: it resets all statistics then.
+ * Somebody who resets one of them by hand leaves the others. The functions are
+ * those of the views pg_stat_bgwriter, pg_stat_archiver and pg_stat_wal, which
+ * take a new session a millisecond to look up.
+ */
 const GREETING = `select pg_backend_pid() as pid,
   current_setting('application_name') as label,
   current_setting('server_version') as version,
-  pg_is_in_recovery() as standby`;
+  pg_is_in_recovery() as standby,
+  1000 * date_part('epoch', clock_timestamp() - greatest(
+    pg_postmaster_start_time(),
+    least(pg_stat_get_bgwriter_stat_reset_time(),
+      (select stats_reset from pg_stat_get_archiver()),
+      (select stats_reset from pg_stat_get_wal())))) as up_ms`;
 
 /** What is used of the options that the client library leaves untyped. */
 interface ClientOptions extends postgres.Options<Record<string, never>> {
@@ -90,6 +101,8 @@ export class PostgresSession implements AsyncDisposable {
   readonly #sql: postgres.Sql;
   readonly #ended = new AbortController();
   #backend = { pid: 0, secret: 0 };
+  #upMs = 0;
+  #greetedAt = 0;
   #lastWords: string | undefined;
   #running = 0;
   #hasConnected = false;
@@ -210,6 +223,14 @@ export class PostgresSession implements AsyncDisposable {
   }
 
   /**
+   * For how long at least the server has remembered its locks: it can't have
+   * forgotten them as long as this session lives.
+   */
+  get memoryMs(): number {
+    return this.#upMs + performance.now() - this.#greetedAt;
+  }
+
+  /**
    * Runs statements without parameters.
    *
    * @param timeoutMs The session counts as ended when no answer comes in time.
@@ -286,6 +307,8 @@ export class PostgresSession implements AsyncDisposable {
     // The library counts the time of the login, not that of this query.
     const [row] = await this.query(GREETING, 2 * connectTimeoutMs);
     const keyPid = this.#backend.pid;
+    this.#greetedAt = performance.now();
+    this.#upMs = Number(row?.up_ms);
     this.isStandby = row?.standby === "t";
     this.version = row?.version ?? "";
     // A pooler hands out keys for cancelling of its own, and what it isn't
@@ -368,37 +391,4 @@ async function openAt(
     if (!(error instanceof TlsError) && code !== "28000") break;
   }
   return last!;
-}
-
-function textRows(
-  rows: readonly Record<string, unknown>[],
-): readonly Row[] {
-  return rows.map((row) =>
-    Object.fromEntries(
-      Object.entries(row).map((
-        [name, value],
-      ) => [name, value === null ? null : asText(value)]),
-    )
-  );
-}
-
-function asText(value: unknown): string {
-  if (typeof value === "boolean") return value ? "t" : "f";
-  return String(value);
-}
-
-/**
- * The text of a server's FATAL message, which comes just before it closes the
- * connection:
- *
- * ```text
- * 'E' length(4) { field type(1) text NUL } NUL      S FATAL, C 57P01, M …
- * ```
- */
-export function fatalMessage(chunk: Uint8Array): string | undefined {
-  if (chunk[0] !== "E".charCodeAt(0)) return undefined;
-  const fields = new TextDecoder().decode(chunk.subarray(5)).split("\0");
-  const severity = fields.find((field) => field.startsWith("V"))?.slice(1);
-  const message = fields.find((field) => field.startsWith("M"))?.slice(1);
-  return severity === "FATAL" || severity === "PANIC" ? message : undefined;
 }
