@@ -102,6 +102,7 @@ export {
 } from "./lib/fs/verdict.ts";
 export { LockTimeoutError } from "./lib/wait/lock_timeout_error.ts";
 export type { WaitOptions } from "./lib/wait/attempt_loop.ts";
+export type { NestedOptions } from "./lib/acquire/nested.ts";
 export {
   acquire,
   type AcquireOptions,

@@ -9,7 +9,7 @@ import type { ParsedOptions } from "./parse.ts";
 import { RUN_SPEC } from "../commands/run/spec.ts";
 import type { OptionSpec } from "./spec.ts";
 
-const NAMES = ["nonblock", "timeout", "allow-remote"];
+const NAMES = ["nonblock", "timeout", "allow-remote", "allow-nested"];
 
 /** Their entries in a command's table: those of `run`. */
 export const WAIT_OPTIONS: readonly OptionSpec[] = RUN_SPEC.options
@@ -19,7 +19,7 @@ export const WAIT_OPTIONS: readonly OptionSpec[] = RUN_SPEC.options
 /** What they say, as the library takes it. */
 export function readWaitOptions(
   options: ParsedOptions,
-): { timeoutMs: number; allowRemote: boolean } {
+): { timeoutMs: number; allowRemote: boolean; allowNested: boolean } {
   const timeout = options.value("timeout");
   return {
     timeoutMs: options.flag("nonblock")
@@ -28,5 +28,6 @@ export function readWaitOptions(
       ? Infinity
       : parseDuration(timeout),
     allowRemote: options.flag("allow-remote"),
+    allowNested: options.flag("allow-nested"),
   };
 }

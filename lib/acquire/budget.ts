@@ -18,9 +18,10 @@ import type { WaitableAttempt } from "../wait/lock_wake.ts";
 import type { WakeSource } from "../wait/wake.ts";
 import { flockAttempt, type FlockAttemptOptions } from "./flock_attempt.ts";
 import { readHoldersOf } from "./holders.ts";
+import { type NestedOptions, rejectNestedWait } from "./nested.ts";
 
 /** What is checked and created before a lock file is locked. */
-export interface CoordOptions extends WaitOptions {
+export interface CoordOptions extends WaitOptions, NestedOptions {
   /** Create missing parent directories of the lock file. */
   createParents?: boolean | undefined;
   /** Lock even on a network, cluster or FUSE filesystem. */
@@ -59,6 +60,12 @@ export interface WaitTarget {
   path: LockPath | string;
   /** Open descriptors of the files whose release is worth another attempt. */
   fds(): readonly number[];
+  /**
+   * Refuses the wait when it would never end.
+   *
+   * @throws {SelfDeadlockError} when it would.
+   */
+  rejectNested?(): Promise<void>;
 }
 
 /** One deadline for several waits that follow each other. */
@@ -113,13 +120,19 @@ export class WaitBudget {
         const { eventWake } = await import("../wait/event_wake.ts");
         return eventWake(() => target.fds().map((fd) => ({ fd })));
       },
-    });
+    }, async () => await target.rejectNested?.());
   }
 
-  /** Takes a lock; gives `undefined` when the time was up. */
+  /**
+   * Takes a lock; gives `undefined` when the time was up.
+   *
+   * @param rejectNested Refuses a wait that would never end; by what is in the
+   * attempt's way unless given.
+   */
   take<T>(
     path: LockPath | string,
     attempt: WaitableAttempt<T>,
+    rejectNested: () => Promise<void> = () => this.#rejectNested(path, attempt),
   ): Promise<T | undefined> {
     return this.#attempt(() => attempt.try(), {
       path,
@@ -128,23 +141,35 @@ export class WaitBudget {
         const { lockWake } = await import("../wait/lock_wake.ts");
         return lockWake(attempt, this.#options);
       },
-    });
+    }, rejectNested);
   }
 
   async #attempt<T>(
     attempt: () => T | undefined,
     wait: Wait,
+    rejectNested: () => Promise<void>,
   ): Promise<T | undefined> {
     const { signal, onWait, waitBy = (wait) => wait.wake() } = this.#options;
     const { value } = await attemptUntil(attempt, {
       timeoutMs: this.leftMs,
       signal,
-      wake: () => waitBy(wait),
+      wake: async () => {
+        await rejectNested();
+        return await waitBy(wait);
+      },
       onBusy: () => {
         if (this.#waits++ === 0) onWait?.(busyInfo(wait.path));
       },
     });
     return value;
+  }
+
+  async #rejectNested(
+    path: LockPath | string,
+    { conflict }: WaitableAttempt<unknown>,
+  ): Promise<void> {
+    if (conflict === undefined) return;
+    await rejectNestedWait(path, conflict, this.#options);
   }
 
   /** Sleeps, but not beyond the deadline. */

@@ -19,6 +19,7 @@ import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { lockWake } from "../wait/lock_wake.ts";
 import { flockAttempt } from "./flock_attempt.ts";
 import { readHoldersOf } from "./holders.ts";
+import { type NestedOptions, rejectNestedWait } from "./nested.ts";
 
 /** What is checked and created before a file is locked. */
 export interface TryAcquireOptions {
@@ -39,7 +40,8 @@ export interface WaitInfo {
 }
 
 /** How {@linkcode acquire} takes a lock and waits for it. */
-export interface AcquireOptions extends TryAcquireOptions, WaitOptions {
+export interface AcquireOptions
+  extends TryAcquireOptions, WaitOptions, NestedOptions {
   /** Called once, when the lock is found busy and the wait begins. */
   onWait?: ((info: WaitInfo) => void) | undefined;
   /**
@@ -141,6 +143,8 @@ export function acquire(
  * @returns The held lock; `using` releases it at the end of the block.
  * @throws {LockTimeoutError} when it was busy until the deadline; it names
  * the holders.
+ * @throws {SelfDeadlockError} when it would wait without end, for an ancestor
+ * that waits for this process; see `allowNested`.
  * @throws {UnsupportedFilesystemError} when flock can't be relied on there.
  * @throws {SyscallError} when the file can't be opened or locked.
  * @throws {RangeError} when `timeoutMs` is negative or not a number.
@@ -198,7 +202,10 @@ async function acquireFlock(
       timeoutMs: options.timeoutMs,
       signal: options.signal,
       queue: file.absolute,
-      wake: () => lockWake(attempt, options),
+      wake: async () => {
+        await rejectNestedWait(file, attempt.conflict, options);
+        return lockWake(attempt, options);
+      },
       onBusy: () =>
         options.onWait?.({
           path: file.given,

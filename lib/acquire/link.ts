@@ -22,6 +22,7 @@
 
 import {
   formatLinkOwnerLine,
+  judgeLinkOwner,
   type LinkLock,
   LinkLockAttempt,
   type LinkLockOptions,
@@ -36,6 +37,7 @@ import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { hasFfi } from "../sys/libc.ts";
 import { dirname } from "../sys/path_parts.ts";
 import { pollingWake, type WakeSource } from "../wait/wake.ts";
+import { mayBeNested, type NestedOptions, rejectWaitFor } from "./nested.ts";
 
 export * from "../lock/link/mod.ts";
 export type { HeldLock } from "../lock/held_lock.ts";
@@ -43,7 +45,8 @@ export type { WaitOptions } from "../wait/attempt_loop.ts";
 export { LockError } from "../sys/error.ts";
 
 /** How {@linkcode acquireLinkLock} takes a lock and waits for it. */
-export interface AcquireLinkLockOptions extends LinkLockOptions, WaitOptions {
+export interface AcquireLinkLockOptions
+  extends LinkLockOptions, WaitOptions, NestedOptions {
   /** Called once, when the lock is found busy and the wait begins. */
   onWait?: (() => void) | undefined;
 }
@@ -106,6 +109,8 @@ async function wakeFor({ absolute }: LockPath): Promise<WakeSource> {
  * @returns The held lock; `using` releases it at the end of the block.
  * @throws {LinkLockTimeoutError} when it was busy until the deadline; it names
  * the owner.
+ * @throws {SelfDeadlockError} when it would wait without end, for an ancestor
+ * that waits for this process; see `allowNested`.
  * @throws {ForeignLinkLockError} when something else stands at the path.
  * @throws {RangeError} when `timeoutMs` is negative or not a number.
  * @throws `signal.reason` when the signal aborts.
@@ -129,12 +134,21 @@ export async function acquireLinkLock(
   const { value: lock, waitedMs } = await attemptUntil(() => attempt.try(), {
     timeoutMs: options.timeoutMs,
     signal: options.signal,
-    wake: () => wakeFor(file),
+    wake: async () => {
+      if (mayBeNested(options)) await rejectNestedLink(file);
+      return await wakeFor(file);
+    },
     onBusy: options.onWait,
   });
   if (lock !== undefined) return lock;
   const owner = readLinkLockOwner(file.absolute);
   throw new LinkLockTimeoutError(file.given, waitedMs, owner);
+}
+
+async function rejectNestedLink(file: LockPath): Promise<void> {
+  const owner = readLinkLockOwner(file.absolute);
+  if (owner === undefined || judgeLinkOwner(owner).liveness !== "alive") return;
+  await rejectWaitFor(file, [owner.pid]);
 }
 
 /**

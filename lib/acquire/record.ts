@@ -27,6 +27,7 @@ import type { TryAcquireOptions, WaitInfo } from "./flock.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { lockWake, type WaitableAttempt } from "../wait/lock_wake.ts";
 import { readHoldersOf } from "./holders.ts";
+import { type NestedOptions, rejectNestedWait } from "./nested.ts";
 
 /** Which record lock is taken and what is checked before. */
 export interface CheckedRecordLockOptions
@@ -34,13 +35,14 @@ export interface CheckedRecordLockOptions
 
 /** How {@linkcode acquireRecordLock} takes a lock and waits for it. */
 export interface AcquireRecordLockOptions
-  extends CheckedRecordLockOptions, WaitOptions {
+  extends CheckedRecordLockOptions, WaitOptions, NestedOptions {
   /** Called once, when the lock is found busy and the wait begins. */
   onWait?: ((info: WaitInfo) => void) | undefined;
 }
 
 /** How {@linkcode acquireBothLocks} takes the locks and waits for them. */
-export interface AcquireBothOptions extends TryAcquireOptions, WaitOptions {
+export interface AcquireBothOptions
+  extends TryAcquireOptions, WaitOptions, NestedOptions {
   /** Called once, when a lock is found busy and the wait begins. */
   onWait?: ((info: WaitInfo) => void) | undefined;
 }
@@ -89,6 +91,7 @@ export function waitableRecordLock(
     },
     span,
     isReleasedSilently,
+    conflict: { types: ["POSIX", "OFDLCK"], mode, span },
     try: () => attempt.try(),
     park: () => attempt.park(),
     sleep: (options) =>
@@ -130,7 +133,12 @@ async function waitForAttempt<T>(
     {
       timeoutMs: options.timeoutMs,
       signal: options.signal,
-      wake: () => lockWake(ending, options),
+      wake: async () => {
+        if (ending.conflict !== undefined) {
+          await rejectNestedWait(path, ending.conflict, options);
+        }
+        return lockWake(ending, options);
+      },
       onBusy: () => options.onWait?.({ path: path.given, readHolders }),
     },
   );

@@ -48,13 +48,22 @@ export interface DescriptorScan {
  * @throws {SyscallError} when /proc can't be listed.
  */
 export function scanLockedDescriptors(): DescriptorScan {
+  return scanProcesses(listPids());
+}
+
+/** The same for one process; nothing of it when it may not be read. */
+export function scanDescriptorsOf(pid: number): LockedDescriptor[] {
+  return scanProcesses([pid]).descriptors;
+}
+
+function scanProcesses(pids: readonly number[]): DescriptorScan {
   const scan: DescriptorScan = {
     descriptors: [],
     readable: new Set(),
     unreadable: new Set(),
     unparsedLines: 0,
   };
-  for (const pid of listPids()) scanProcess(pid, scan);
+  for (const pid of pids) scanProcess(pid, scan);
   return scan;
 }
 

@@ -108,6 +108,11 @@ export class BothLockAttempt implements Disposable {
     return this.file.fd;
   }
 
+  /** What is in its way: locks of every kind. */
+  get conflict(): { types: readonly string[]; mode: LockMode } {
+    return { types: ["FLOCK", "POSIX", "OFDLCK"], mode: this.#mode };
+  }
+
   /** Takes both locks if both are free, else neither. */
   try(): BothLockHandle | undefined {
     return this.#named.lock(({ fd }) =>

@@ -6,7 +6,7 @@
 
 import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockAttempt, FlockHandle } from "../lock/flock/flock.ts";
-import { type PathLike, toLockPath } from "../lock/lock_path.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
@@ -16,6 +16,7 @@ import { listDirectory } from "../sys/file.ts";
 import { namedPath } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "../lock/lock_set.ts";
 import { lockScan } from "./scan_lock.ts";
+import { mayBeNested, rejectWaitFor } from "../acquire/nested.ts";
 import {
   type CoordOptions,
   openAttempt,
@@ -174,15 +175,20 @@ export async function acquireSlots(
       await formatSlotList(states),
     );
   };
+  const rejectNested = async () => {
+    if (!mayBeNested(options)) return;
+    await rejectNestedSlots(toLockPath(directory), paths, want);
+  };
   using turn = fair
     ? await (await import("./turnstile.ts"))
-      .takeTurn(`${directory}/queue`, budget, options)
+      .takeTurn(`${directory}/queue`, budget, { ...options, rejectNested })
     : undefined;
   if (fair && turn === undefined) throw await timeout();
   try {
     const target = {
       path: given,
       fds: () => attempts.map(({ fd }) => fd),
+      rejectNested,
     };
     const held = await budget.wait(target, () => {
       // A single slot needs the scan lock only to tell slots that are taken
@@ -218,6 +224,28 @@ function tryLowest(
   } catch (error) {
     releaseAll([...locks.values()]);
     throw error;
+  }
+}
+
+/**
+ * Refuses to wait for slots of which ancestors, who wait for this process, keep
+ * too many.
+ *
+ * @throws {SelfDeadlockError} naming one of them.
+ */
+async function rejectNestedSlots(
+  directory: LockPath,
+  paths: readonly string[],
+  want: number,
+): Promise<void> {
+  const { findWaitingAncestor } = await import("../inspect/ancestor_holder.ts");
+  const states = await readSlotFiles(paths).catch(() => []);
+  const kept = states.flatMap(({ holders }) => {
+    const pids = holders.flatMap(({ pid }) => pid ?? []);
+    return findWaitingAncestor(directory.absolute, new Set(pids)) ?? [];
+  });
+  if (paths.length - kept.length < want) {
+    await rejectWaitFor(directory, kept);
   }
 }
 

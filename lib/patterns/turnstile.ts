@@ -37,6 +37,7 @@ import {
   openAttempt,
   WaitBudget,
 } from "../acquire/budget.ts";
+import { rejectNestedWait } from "../acquire/nested.ts";
 
 /** A place in the line, given up by `using` or {@linkcode Turn.leave}. */
 export class Turn implements Disposable {
@@ -148,6 +149,13 @@ function drawTicket(fd: number, path: string): bigint {
   return ticket;
 }
 
+/** How a line is joined. */
+export interface TakeTurnOptions
+  extends Pick<CoordOptions, "allowRemote" | "createParents"> {
+  /** Refuses to wait in a line that will never move. */
+  rejectNested?: (() => Promise<void>) | undefined;
+}
+
 /**
  * Joins the line of a queue file and waits to be the first.
  *
@@ -157,8 +165,9 @@ function drawTicket(fd: number, path: string): bigint {
 export async function takeTurn(
   path: LockPath | string,
   budget: WaitBudget,
-  options: Pick<CoordOptions, "allowRemote" | "createParents"> = {},
+  options: TakeTurnOptions = {},
 ): Promise<Turn | undefined> {
+  const { rejectNested } = options;
   const turn = joinQueue(path, options);
   const { given } = toLockPath(path);
   try {
@@ -167,7 +176,7 @@ export async function takeTurn(
       try: () => turn.isDue(given) || undefined,
       park: () => turn.park(),
       sleep: (options) => turn.sleep({ ...options, path: given }),
-    });
+    }, rejectNested);
     if (due) return turn;
   } catch (error) {
     turn.leave();
@@ -236,7 +245,11 @@ export async function acquireFair(
   using turn = await takeTurn(
     file.plus(QUEUE_SUFFIX),
     budget,
-    options,
+    {
+      ...options,
+      rejectNested: () =>
+        rejectNestedWait(file, { types: ["FLOCK"], mode }, options),
+    },
   );
   if (turn !== undefined) {
     using attempt = openAttempt(file, mode, options);

@@ -1,4 +1,5 @@
-import { formatHolderList, type HolderInfo } from "../inspect/holder.ts";
+import { formatHoldersInTheWay } from "../inspect/ancestor_holder.ts";
+import type { HolderInfo } from "../inspect/holder.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 
@@ -24,7 +25,7 @@ export class LockTimeoutError extends LockError {
       : `was still held after ${Math.ceil(waitedMs)} ms`;
     super(
       `Cannot lock ${quotePath(path)}: it ${waited}; holders:\n` +
-        formatHolderList(holders),
+        formatHoldersInTheWay(holders).map((line) => `  ${line}`).join("\n"),
     );
     this.path = path;
     this.waitedMs = waitedMs;

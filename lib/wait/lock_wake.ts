@@ -5,12 +5,23 @@
  */
 
 import { isRemoteFd } from "../fs/guard.ts";
-import type { BlockOptions } from "../lock/flock/flock.ts";
+import type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
+import type { ByteSpan } from "../lock/record/byte_span.ts";
 import { LockError } from "../sys/error.ts";
 import type { ParkedCall } from "../sys/thread/parked_call.ts";
 import type { EventWakeOptions } from "./event_wake.ts";
 import { parkedWake } from "./parked_wake.ts";
 import type { WakeSource } from "./wake.ts";
+
+/** Which locks on a file are in the way of another. */
+export interface Conflict {
+  /** Their kinds, as the kernel names them. */
+  readonly types: readonly string[];
+  /** How the other is taken. */
+  readonly mode: LockMode;
+  /** The bytes it is on; all unless set. */
+  readonly span?: ByteSpan | undefined;
+}
 
 /** A lock that is being attempted. */
 export interface WaitableAttempt<T> {
@@ -18,6 +29,8 @@ export interface WaitableAttempt<T> {
   readonly fd: number;
   /** Releases often raise no event: of a range of a file that stays open. */
   readonly isReleasedSilently?: boolean;
+  /** What is in its way, where that is known. */
+  readonly conflict?: Conflict;
   /** Takes the lock if it is free. */
   try(): T | undefined;
   /** Waits for the lock on a thread of its own, where that can be done. */

@@ -52,6 +52,7 @@ export async function readRequest(options: ParsedOptions): Promise<RunRequest> {
     cpus,
     mode,
     allowRemote: options.flag("allow-remote"),
+    allowNested: options.flag("allow-nested"),
     timeoutMs: options.flag("nonblock") || singleton
       ? 0
       : await readMs(options.value("timeout")) ?? Infinity,

@@ -21,6 +21,8 @@ export interface RunRequest {
   readonly mode: LockMode;
   /** Lock even where this kind of lock can't be relied on. */
   readonly allowRemote: boolean;
+  /** Wait even for an ancestor that waits for this process. */
+  readonly allowNested: boolean;
   /** How long to wait for the lock; 0 doesn't wait. */
   readonly timeoutMs: number;
   /** Exit code when the lock is not to be had in time. */

@@ -79,6 +79,11 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
       help: "exit code when giving up, 0 to 255; 75 unless given",
     },
     {
+      long: "allow-nested",
+      help: "wait even for a lock that an ancestor of this command holds " +
+        "while it waits for it, which without -w is refused at once",
+    },
+    {
       long: "singleton",
       help: "if the lock is taken, exit with 0 at once and say nothing: the " +
         "command is running already",
@@ -271,6 +276,10 @@ export const RUN_SPEC: CommandSpec = {
     ["71", "out of processes, descriptors, memory or locks"],
     ["73", "the lock file can't be created: no room, or read-only"],
     ["77", "Deno lacks a permission that this takes, or the engine refuses"],
+    [
+      "78",
+      "the wait would never end: an ancestor holds the lock and waits for this",
+    ],
     ["126, 127", "the command can't be executed, or wasn't found"],
   ],
   examples: [

@@ -37,7 +37,7 @@ export async function takeByEngine<T>(
   acquire: (options: EngineOptions) => Promise<T>,
   subject: WaitSubject = {},
 ): Promise<T | undefined> {
-  const { timeoutMs, allowRemote, verbosity } = request;
+  const { timeoutMs, allowRemote, allowNested, verbosity } = request;
   let notice: WaitNotice | undefined;
   const waitBy = async (wait: Wait) => {
     if (wait.attempt?.sleep !== undefined) await request.beforeSleep?.();
@@ -50,7 +50,7 @@ export async function takeByEngine<T>(
     return await noticedWake(wait, notice);
   };
   try {
-    return await acquire({ timeoutMs, allowRemote, waitBy });
+    return await acquire({ timeoutMs, allowRemote, allowNested, waitBy });
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
     if (!(error instanceof Error && TIMEOUTS.includes(error.name))) throw error;

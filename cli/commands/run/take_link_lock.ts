@@ -39,7 +39,7 @@ async function waitFor(
 ): Promise<LinkLock | undefined> {
   // Whoever sets a lease takes part in leases.
   const options = { message, leaseMs, breakExpired: leaseMs !== undefined };
-  const { timeoutMs, verbosity, log } = request;
+  const { timeoutMs, allowNested, verbosity, log } = request;
   // The wait is rare: the first attempt is made without preparing for it.
   const first = new LinkLockAttempt(path, options).try();
   if (first !== undefined) return first;
@@ -50,7 +50,7 @@ async function waitFor(
   if (verbosity === "verbose" && timeoutMs > 0) show();
   const ticks = verbosity === "quiet" ? undefined : setInterval(show, 1000);
   try {
-    return await acquireLinkLock(path, { ...options, timeoutMs });
+    return await acquireLinkLock(path, { ...options, timeoutMs, allowNested });
   } catch (error) {
     if (!(error instanceof LinkLockTimeoutError)) throw error;
     status.clear();

@@ -4,10 +4,9 @@
  * @module
  */
 
+import { formatHoldersInTheWay } from "../../../lib/inspect/ancestor_holder.ts";
 import {
-  formatHolder,
   type HolderInfo,
-  NO_HOLDERS_RECORDED,
   readHoldersIfAny,
 } from "../../../lib/inspect/holder.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
@@ -62,8 +61,7 @@ export class WaitNotice {
   #show(): boolean {
     if (!this.#status.isLive) return false;
     const waited = formatDuration(performance.now() - this.#start);
-    const holders = this.#readHolders(this.name).map(formatHolder);
-    if (holders.length === 0) holders.push(NO_HOLDERS_RECORDED);
+    const holders = formatHoldersInTheWay(this.#readHolders(this.name));
     this.#status.show([
       `holdfast: waiting ${waited} for ${quotePath(this.name)}, held by`,
       ...holders.map((line) => `  ${line}`),

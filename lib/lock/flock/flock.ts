@@ -273,6 +273,11 @@ export class FlockAttempt implements Disposable {
     return this.file.fd;
   }
 
+  /** What is in its way: other programs' locks of the same kind. */
+  get conflict(): { types: readonly string[]; mode: LockMode } {
+    return { types: ["FLOCK"], mode: this.#mode };
+  }
+
   /** Takes the lock if it is free; the handle then owns the descriptor. */
   try(): FlockHandle | undefined {
     return this.#named.lock(({ fd }) =>

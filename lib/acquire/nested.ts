@@ -1,0 +1,92 @@
+/**
+ * Waits that would never end, told at once.
+ *
+ * @module
+ */
+
+import { type LockPath, toLockPath } from "../lock/lock_path.ts";
+import type { ByteSpan } from "../lock/record/byte_span.ts";
+import { environmentVariable } from "../sys/environment.ts";
+import { hasFfi } from "../sys/libc.ts";
+import type { WaitOptions } from "../wait/attempt_loop.ts";
+import type { Conflict } from "../wait/lock_wake.ts";
+
+const WHOLE_FILE: ByteSpan = { startByte: 0n, endByte: undefined };
+
+/** Whether a wait is refused that an ancestor keeps from ending. */
+export interface NestedOptions {
+  /**
+   * Wait without a deadline even for a lock that an ancestor of this process
+   * holds while it waits for this process to end, as `holdfast run` waits for
+   * its command; `false` unless set: such a wait would never end, and is
+   * refused with a `SelfDeadlockError`.
+   */
+  allowNested?: boolean | undefined;
+}
+
+type NestedWaitOptions = NestedOptions & Pick<WaitOptions, "timeoutMs">;
+
+/** Whether somebody may hold a lock for this process and wait for it. */
+export function mayBeNested(
+  { timeoutMs = Infinity, allowNested = false }: NestedWaitOptions,
+): boolean {
+  return timeoutMs === Infinity && !allowNested && hasFfi() &&
+    environmentVariable("HOLDFAST_LOCK") !== undefined;
+}
+
+/**
+ * Refuses a wait for a lock that an ancestor holds who waits for this process.
+ *
+ * What can't be seen, by /proc, is no reason to refuse a wait.
+ *
+ * @param path The lock file.
+ * @param conflict What is in the way there.
+ * @throws {SelfDeadlockError} naming the ancestor.
+ */
+export async function rejectNestedWait(
+  path: LockPath | string,
+  { types, mode, span = WHOLE_FILE }: Conflict,
+  options: NestedWaitOptions,
+): Promise<void> {
+  if (!mayBeNested(options)) return;
+  const { excludesRange } = await import("../inspect/range_holders.ts");
+  const { readHoldersIfAny } = await import("../inspect/holder.ts");
+  const file = toLockPath(path);
+  await rejectWaitFor(
+    file,
+    readHoldersIfAny(file.absolute)
+      .filter((holder) => excludesRange(holder, span, mode, types))
+      .flatMap(({ pid }) => pid ?? []),
+  );
+}
+
+/**
+ * Refuses a wait for processes of which one is an ancestor that waits for this
+ * process; or which are this process alone, where that was started with the
+ * lock. Where it has taken the lock itself, it goes on and can release it.
+ *
+ * @param file The lock that they hold.
+ * @param pids All of them are in the way.
+ * @throws {SelfDeadlockError} naming the one.
+ */
+export async function rejectWaitFor(
+  { given, absolute }: LockPath,
+  pids: readonly number[],
+): Promise<void> {
+  const { findWaitingAncestor, hasInheritedLock } = await import(
+    "../inspect/ancestor_holder.ts"
+  );
+  const ancestor = findWaitingAncestor(absolute, new Set(pids));
+  const isOwn = ancestor === undefined && pids.length > 0 &&
+    pids.every((pid) => pid === Deno.pid) && hasInheritedLock(absolute);
+  const holderPid = isOwn ? Deno.pid : ancestor;
+  if (holderPid === undefined) return;
+  const { SelfDeadlockError } = await import("../lock/self_deadlock_error.ts");
+  const { readCommandLine } = await import("../sys/process.ts");
+  throw new SelfDeadlockError({
+    path: given,
+    holderPid,
+    relation: isOwn ? "self" : "ancestor",
+    command: readCommandLine(holderPid),
+  });
+}

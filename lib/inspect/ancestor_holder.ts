@@ -1,0 +1,124 @@
+/**
+ * Holders of a lock that wait for this very process.
+ *
+ * @module
+ */
+
+import { readBytes } from "../sys/file.ts";
+import { isInheritable } from "../sys/inheritance.ts";
+import { readAncestors } from "../sys/process_info.ts";
+import { scanDescriptorsOf } from "./descriptor_scan.ts";
+import {
+  formatHolder,
+  type HolderInfo,
+  NO_HOLDERS_RECORDED,
+} from "./holder.ts";
+import { formatNeedle, needleFromPath } from "./needle.ts";
+
+/** The variable that tells a command which locks are held for it. */
+export const HELD_LOCKS_VARIABLE = "HOLDFAST_LOCK";
+
+/**
+ * Of the processes that hold a lock, the nearest one that is an ancestor of
+ * this process and holds it for the sake of this line of processes: the
+ * environment that it or its child in the line was started with names the lock
+ * in HOLDFAST_LOCK. `holdfast run` is such a process and waits for its command;
+ * a command that has inherited the lock, or became one by `--exec`, is another.
+ *
+ * A shell that holds a lock by a descriptor of its own is not: it may release
+ * it while its background job waits.
+ *
+ * Permissions: `--allow-ffi`; of other users' processes the environment can't
+ * be read. See proc_pid_environ(5).
+ *
+ * @param path The lock, from the root.
+ * @param holders Their process ids.
+ * @returns Its process id; `undefined` when there is none, or without /proc.
+ */
+export function findWaitingAncestor(
+  path: string,
+  holders: ReadonlySet<number>,
+): number | undefined {
+  const line = [Deno.pid, ...readAncestors(Deno.pid)];
+  for (let i = 1; i < line.length; i++) {
+    const [child, ancestor] = [line[i - 1]!, line[i]!];
+    if (!holders.has(ancestor)) continue;
+    if ([ancestor, child].some((pid) => isStartedUnder(pid, path))) {
+      return ancestor;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Whether this process holds a lock by a descriptor that it was started with:
+ * it has taken the place of a command that had the lock.
+ *
+ * Permissions: `--allow-ffi`.
+ *
+ * @param path The lock, from the root.
+ */
+export function hasInheritedLock(path: string): boolean {
+  const key = isStartedUnder(Deno.pid, path) ? fileKey(path) : undefined;
+  return key !== undefined &&
+    scanDescriptorsOf(Deno.pid).some(({ fd, locks }) =>
+      isInheritable(fd) &&
+      locks.some(({ device, inode }) =>
+        device !== undefined && formatNeedle({ ...device, inode }) === key
+      )
+    );
+}
+
+/**
+ * Holders as text for one who waits for them: those that are this process, or
+ * ancestors of it, are marked.
+ *
+ * @returns A line each; one that says so when there are none.
+ */
+export function formatHoldersInTheWay(
+  holders: readonly HolderInfo[],
+): string[] {
+  if (holders.length === 0) return [NO_HOLDERS_RECORDED];
+  const ancestors = readAncestors(Deno.pid);
+  return holders.map((holder) => {
+    const { pid } = holder;
+    const mark = pid === Deno.pid
+      ? " (this process)"
+      : pid !== undefined && ancestors.includes(pid)
+      ? " (an ancestor of this process)"
+      : "";
+    return formatHolder(holder) + mark;
+  });
+}
+
+/** Whether a process was told at its start that a lock is held for it. */
+function isStartedUnder(pid: number, path: string): boolean {
+  const value = readInitialVariable(pid, HELD_LOCKS_VARIABLE);
+  if (value === undefined) return false;
+  // A path may have colons of its own.
+  if (`:${value}:`.includes(`:${path}:`)) return true;
+  const key = fileKey(path);
+  return key !== undefined &&
+    value.split(":").some((other) => fileKey(other) === key);
+}
+
+/** Names a file; `undefined` where there is none, or it can't be looked up. */
+function fileKey(path: string): string | undefined {
+  try {
+    const needle = path.startsWith("/") ? needleFromPath(path) : undefined;
+    return needle && formatNeedle(needle);
+  } catch {
+    return undefined;
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** A variable of the environment that a process was started with. */
+function readInitialVariable(pid: number, name: string): string | undefined {
+  const bytes = readBytes(`/proc/${pid}/environ`);
+  if (typeof bytes === "number") return undefined;
+  return decoder.decode(bytes).split("\0")
+    .find((entry) => entry.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
+}
