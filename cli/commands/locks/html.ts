@@ -10,6 +10,7 @@ import { type WaitGraph, waitGraph } from "../../../lib/inspect/wait_graph.ts";
 import { printable } from "../../../lib/proc/printable.ts";
 import { readTextIfAny } from "../../../lib/sys/file.ts";
 import { formatDuration } from "../../args/duration.ts";
+import { embedJson, escapeHtml } from "../../ui/markup.ts";
 import { writeOut } from "../../ui/output.ts";
 import { truncate } from "../../ui/terminal.ts";
 import { describePath } from "./column.ts";
@@ -58,12 +59,14 @@ export function renderPage(
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Locks on ${escape(host)}</title>
+<title>Locks on ${escapeHtml(host)}</title>
 <style>${PAGE_STYLE}</style>
 </head>
 <body>
 <main>
-<header><h1>File locks on ${escape(host)}</h1><p>as of ${readAt}</p></header>
+<header><h1>File locks on ${
+    escapeHtml(host)
+  }</h1><p>as of ${readAt}</p></header>
 ${renderFigures(table, deadlocks)}
 ${deadlocks.map(renderDeadlock).join("")}
 ${renderGraph(graph, deadlocks)}
@@ -129,11 +132,11 @@ function renderFigures(
 
 function renderDeadlock({ certain, ring, files }: Deadlock): string {
   const steps = ring.map((edge) =>
-    `<li><b>${escape(describeNode(edge.from))}</b> waits for ` +
-    `${escape(describeEdge(edge))}, ` +
+    `<li><b>${escapeHtml(describeNode(edge.from))}</b> waits for ` +
+    `${escapeHtml(describeEdge(edge))}, ` +
     `${edge.reason === "lock" ? "held by" : "namely"} ` +
-    `<b>${escape(describeNode(edge.to))}</b><br><small>${
-      escape(edge.from.process?.command ?? "")
+    `<b>${escapeHtml(describeNode(edge.to))}</b><br><small>${
+      escapeHtml(edge.from.process?.command ?? "")
     }</small></li>`
   );
   const names = files.map((file) =>
@@ -143,7 +146,7 @@ function renderDeadlock({ certain, ring, files }: Deadlock): string {
 <h2>${certain ? "Deadlock" : "Possible deadlock"}: ${ring.length} in a ring</h2>
 <ol>${steps.join("")}</ol>
 <p>Files: ${
-    escape(names.join(", "))
+    escapeHtml(names.join(", "))
   }. To resolve it, end one of the processes.</p>
 </section>`;
 }
@@ -167,13 +170,13 @@ function renderGraph(
   const { width, height, nodes, edges } = layOut(graph);
   const boxes = nodes.map(({ node, x, y }) =>
     `<g class="${stuckNodes.has(node.name) ? "dead" : ""}">` +
-    `<title>${escape(node.process?.command ?? node.name)}</title>` +
+    `<title>${escapeHtml(node.process?.command ?? node.name)}</title>` +
     `<rect class="box" x="${x}" y="${y}" width="${NODE_WIDTH}" height="${NODE_HEIGHT}" rx="9"/>` +
     `<text x="${x + 12}" y="${y + 21}" font-weight="600">${
-      escape(truncate(describeNode(node), 27))
+      escapeHtml(truncate(describeNode(node), 27))
     }</text>` +
     `<text class="small" x="${x + 12}" y="${y + 38}">${
-      escape(truncate(node.process?.command ?? "", 31))
+      escapeHtml(truncate(node.process?.command ?? "", 31))
     }</text></g>`
   );
   const lines = edges.map((placed) => renderEdge(placed, stuck));
@@ -209,8 +212,8 @@ function renderEdge(
       reason === "child" ? "child" : ""
     }" d="${path}" marker-end="url(#arrow${dead && "-dead"})"/>`,
     label: `<text class="label ${dead}" x="${labelX}" y="${labelY}"><title>${
-      escape(title)
-    }</title>${escape(truncate(name, 24) + more)}</text>`,
+      escapeHtml(title)
+    }</title>${escapeHtml(truncate(name, 24) + more)}</text>`,
   };
 }
 
@@ -218,7 +221,7 @@ function fileName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1) || path;
 }
 
-/** The rows for the page's script, in a form that can't end the element. */
+/** The rows for the page's script. */
 function embedded(table: LockTable, deadlocks: readonly Deadlock[]): string {
   const deadlocked = new Set(
     deadlocks.flatMap(({ edges }) => edges.map(({ waiter }) => waiter)),
@@ -227,8 +230,7 @@ function embedded(table: LockTable, deadlocks: readonly Deadlock[]): string {
     cells(row, table.readAtMs)
   );
   const types = [...new Set(rows.map(([, , type]) => type))].sort();
-  return JSON.stringify({ types, rows }).replace(/</g, "\\u003c")
-    .replace(/\u2028/g, "\\u2028").replace(/\u2029/g, "\\u2029");
+  return embedJson({ types, rows });
 }
 
 function cells(row: Row, nowMs: number): string[] {
@@ -259,20 +261,4 @@ function cells(row: Row, nowMs: number): string[] {
       : formatDuration(Math.max(0, nowMs - process.startTimeMs)),
     file.major === undefined ? "" : `${file.major}:${file.minor}:${file.inode}`,
   ].map(printable);
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** Text for markup, safe between tags and in quoted attributes. */
-function escape(text: string): string {
-  return printable(text).replace(
-    /[&<>"']/g,
-    (character) => ENTITIES[character]!,
-  );
 }

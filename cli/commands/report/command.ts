@@ -23,7 +23,7 @@ import { REPORT_SPEC } from "./spec.ts";
 import { formatReport } from "./text.ts";
 
 /** Options that each give the report another form. */
-const FORMS = ["json", "openmetrics"];
+const FORMS = ["json", "html", "openmetrics"];
 
 const DEFAULT_TOP = 20;
 
@@ -37,12 +37,17 @@ export async function reportCommand(args: string[]): Promise<number> {
     );
   }
   const top = readTop(options);
+  const htmlFile = options.value("html");
   const builder = new ReportBuilder({
+    timeline: htmlFile !== undefined,
     fromMs: readSince(options.value("since")),
   });
   await addEvents(builder, options);
   const report = builder.finish();
-  if (options.flag("openmetrics")) {
+  if (htmlFile !== undefined) {
+    const { writeReportPage } = await import("./html.ts");
+    writeReportPage(htmlFile, report, builder.timeline(report));
+  } else if (options.flag("openmetrics")) {
     const { reportMetrics } = await import("./openmetrics.ts");
     writeOut(reportMetrics(report));
   } else if (options.flag("json")) {

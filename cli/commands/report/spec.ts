@@ -50,6 +50,12 @@ export const REPORT_SPEC: CommandSpec = {
     { long: "top", value: "N", help: "list N locks; 20 unless given" },
     { long: "json", help: "print all of it as one JSON document" },
     {
+      long: "html",
+      value: "FILE",
+      help: "write a page with a timeline for a browser; it needs no network",
+      complete: "file",
+    },
+    {
       long: "openmetrics",
       help: "print figures in the text format that Prometheus reads",
     },
@@ -82,6 +88,10 @@ export const REPORT_SPEC: CommandSpec = {
   ],
   examples: [
     ["sudo holdfast report --for 30s", "what the next half minute brings"],
+    [
+      "sudo holdfast report --for 5m --html locks.html",
+      "the same as a page with a timeline",
+    ],
     ["holdfast report build.trace", "a trace that was written down"],
     [
       "holdfast report --since 24h",
