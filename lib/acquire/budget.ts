@@ -6,7 +6,7 @@
 
 import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockAttempt, LockMode } from "../lock/flock/flock.ts";
-import { checkOptions } from "../lock/check.ts";
+import { checkCallbacks, checkOptions } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import {
   attemptUntil,
@@ -81,6 +81,7 @@ export class WaitBudget {
    */
   constructor(options: EngineOptions) {
     checkOptions(options);
+    checkCallbacks(options, "onWait");
     checkTimeout(options.timeoutMs ?? Infinity);
     this.#options = options;
   }

@@ -6,7 +6,7 @@
 
 import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
-import { checkFunction } from "../lock/check.ts";
+import { checkCallbacks, checkFunction } from "../lock/check.ts";
 import type { ClusterAcquireOptions } from "../cluster/acquire.ts";
 import type { HeldClusterLock } from "../cluster/engine.ts";
 import {
@@ -196,6 +196,7 @@ async function acquireFlock(
 ): Promise<FlockHandle> {
   const file = toLockPath(path);
   using attempt = flockAttempt(file, options);
+  checkCallbacks(options, "onWait", "onDegraded");
   const { value: lock, waitedMs } = await attemptUntil(
     () => attempt.try(),
     {

@@ -32,7 +32,7 @@ import {
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
-import { checkFunction } from "../lock/check.ts";
+import { checkCallbacks, checkFunction } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { hasFfi } from "../sys/libc.ts";
 import { dirname } from "../sys/path_parts.ts";
@@ -131,6 +131,7 @@ export async function acquireLinkLock(
 ): Promise<LinkLock> {
   const file = toLockPath(path);
   const attempt = new LinkLockAttempt(file, options);
+  checkCallbacks(options, "onWait");
   const { value: lock, waitedMs } = await attemptUntil(() => attempt.try(), {
     timeoutMs: options.timeoutMs,
     signal: options.signal,

@@ -9,7 +9,7 @@ import {
   rejectUnsafeBothLocks,
   rejectUnsafeRecordLocks,
 } from "../fs/record_guard.ts";
-import { checkOptions } from "../lock/check.ts";
+import { checkCallbacks, checkOptions } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { BothLockAttempt, type BothLockHandle } from "../lock/both_lock.ts";
 import type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
@@ -128,6 +128,7 @@ async function waitForAttempt<T>(
   readHolders: () => Promise<HolderInfo[]>,
 ): Promise<T> {
   using ending = attempt;
+  checkCallbacks(options, "onWait");
   const { value: lock, waitedMs } = await attemptUntil(
     () => ending.try(),
     {

@@ -19,6 +19,7 @@ import {
   type TmpfilesRule,
 } from "../proc/tmpfiles.ts";
 import { dirname } from "../sys/path_parts.ts";
+import { type PathLike, toPath } from "../lock/lock_path.ts";
 import {
   closeFile,
   type FileStat,
@@ -98,7 +99,11 @@ export interface Diagnosis {
  * console.log(safeKinds, warnings);
  * ```
  */
-export function diagnose(path: string): Diagnosis {
+export function diagnose(path: PathLike): Diagnosis {
+  return diagnosePath(toPath(path));
+}
+
+function diagnosePath(path: string): Diagnosis {
   const stat = statPath(path);
   const real = resolve(path, stat !== undefined);
   const mount = mountOf(stat === undefined ? dirname(real) : real);

@@ -5,6 +5,7 @@
  */
 
 import { callLibc } from "../sys/call.ts";
+import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { UnsupportedFilesystemError } from "../lock/unsupported_filesystem_error.ts";
 import { SyscallError } from "../sys/error.ts";
 import {
@@ -124,11 +125,12 @@ export function fsTypeOfFd(fd: number, path?: string): number {
  * rejectRemoteFs("/tmp"); // a local directory: nothing happens
  * ```
  */
-export function rejectRemoteFs(file: string | number, path?: string): void {
-  if (typeof file === "string") {
-    const fd = openNearest(file);
+export function rejectRemoteFs(file: PathLike | number, path?: string): void {
+  if (typeof file !== "number") {
+    const name = toPath(file, "file");
+    const fd = openNearest(name);
     try {
-      rejectRemoteFs(fd, file);
+      rejectRemoteFs(fd, name);
     } finally {
       closeFile(fd);
     }

@@ -1,3 +1,4 @@
+import { checkDescriptor } from "../lock/check.ts";
 import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { parseMountinfo } from "../proc/mountinfo.ts";
 import { parseFdinfo } from "../proc/fdinfo.ts";
@@ -58,6 +59,7 @@ function hex(value: number): string {
  * @throws {SyscallError} when the descriptor isn't open or /proc isn't mounted.
  */
 export function needleFromFd(fd: number): Needle {
+  checkDescriptor(fd);
   const info = parseFdinfo(readText(`/proc/self/fdinfo/${fd}`));
   const mount = parseMountinfo(readText("/proc/self/mountinfo"))
     .find(({ mountId }) => mountId === info.mountId);

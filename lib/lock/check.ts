@@ -52,6 +52,11 @@ export function checkBigint(value: bigint, name: string): void {
   if (typeof value !== "bigint") rejectArgument(name, "a bigint", value);
 }
 
+/** @throws {TypeError} when a value is no string. */
+export function checkString(value: string, name: string): void {
+  if (typeof value !== "string") rejectArgument(name, "a string", value);
+}
+
 /** @throws {TypeError} when a value is no number. */
 export function checkNumber(value: number, name: string): void {
   if (typeof value !== "number") rejectArgument(name, "a number", value);
@@ -63,6 +68,19 @@ export function checkFunction(
   name: string,
 ): void {
   if (typeof value !== "function") rejectArgument(name, "a function", value);
+}
+
+/** @throws {TypeError} when what is to be called later can't be. */
+export function checkCallbacks<Name extends string>(
+  options: { readonly [name in Name]?: unknown },
+  ...names: Name[]
+): void {
+  for (const name of names) {
+    const value = options[name];
+    if (value !== undefined && typeof value !== "function") {
+      rejectArgument(name, "a function", value);
+    }
+  }
 }
 
 /** @throws {TypeError} when options are given as anything but an object. */

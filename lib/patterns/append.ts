@@ -5,6 +5,7 @@
  */
 
 import { quotePath } from "../proc/printable.ts";
+import { rejectArgument } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { callLibc } from "../sys/call.ts";
 import { ENOSYS, EOPNOTSUPP } from "../sys/errno.ts";
@@ -93,6 +94,9 @@ export async function appendBy(
   const bytes = typeof data === "string"
     ? new TextEncoder().encode(data)
     : data;
+  if (!(bytes instanceof Uint8Array)) {
+    rejectArgument("data", "a string or a Uint8Array", bytes);
+  }
   const budget = new WaitBudget(options);
   const target = toLockPath(path);
   using attempt = openAttempt(target, "exclusive", {

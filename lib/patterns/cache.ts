@@ -5,6 +5,7 @@
  */
 
 import type { FlockHandle } from "../lock/flock/flock.ts";
+import { checkFunction, checkOptions, checkString } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { rejectForeignDirectory } from "../lock/symlink.ts";
@@ -115,6 +116,8 @@ export async function getOrBuild(
   build: CacheBuild,
   options: CacheOptions,
 ): Promise<CacheEntry> {
+  checkFunction(build, "build");
+  checkOptions(options);
   const paths = cachePaths(key, options);
   const { entryPath, givenPath, lockPath } = paths;
   makeOwnDirectory(paths.locks);
@@ -164,6 +167,7 @@ export async function evict(
   key: string,
   options: CacheOptions,
 ): Promise<boolean> {
+  checkOptions(options);
   const paths = cachePaths(key, options);
   const { entryPath, lockPath } = paths;
   if (!exists(entryPath)) return false;
@@ -194,6 +198,7 @@ interface CachePaths {
 }
 
 function cachePaths(key: string, { directory }: CacheOptions): CachePaths {
+  checkString(key, "key");
   checkName(key, "cache key");
   const target = toLockPath(directory, "directory");
   rejectForeignDirectory(target);

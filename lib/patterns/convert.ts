@@ -5,6 +5,7 @@
  */
 
 import type { FlockHandle } from "../lock/flock/flock.ts";
+import { rejectArgument } from "../lock/check.ts";
 import { LockPath } from "../lock/lock_path.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
@@ -58,6 +59,7 @@ export async function upgrade(
   lock: FlockHandle,
   options: CoordOptions = {},
 ): Promise<Conversion> {
+  checkFlock(lock);
   const budget = new WaitBudget(options);
   if (lock.tryConvert("exclusive")) return { uninterrupted: true };
   const path = pathOf(lock);
@@ -75,6 +77,12 @@ export async function upgrade(
   }
   if (done === undefined) throw await budget.timeoutError(path);
   return { uninterrupted: false };
+}
+
+function checkFlock(lock: FlockHandle): void {
+  if (typeof lock?.tryConvert !== "function") {
+    rejectArgument("lock", "a held flock", lock);
+  }
 }
 
 function pathOf({ path, absolutePath }: FlockHandle): LockPath {
@@ -98,6 +106,7 @@ export async function downgrade(
   lock: FlockHandle,
   options: CoordOptions = {},
 ): Promise<Conversion> {
+  checkFlock(lock);
   const budget = new WaitBudget(options);
   if (lock.tryConvert("shared")) return { uninterrupted: true };
   const path = pathOf(lock);

@@ -6,6 +6,7 @@
 
 import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
+import { checkOptions, rejectArgument } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { formatCpuList } from "../proc/cpulist.ts";
@@ -128,6 +129,7 @@ export class CpuTimeoutError extends LockError {
 export async function reserveCpus(
   options: ReserveOptions,
 ): Promise<CpuReservation> {
+  checkOptions(options);
   const directory = options.directory === undefined
     ? `${lockDirectory()}/cpu`
     : toLockPath(options.directory, "directory").absolute;
@@ -172,6 +174,13 @@ function findChoices(
   options: ReserveOptions,
 ): Choice[] {
   const { cpus, domains, sameDomain = false } = options;
+  for (const [name, value] of Object.entries({ cpus, domains })) {
+    if (value !== undefined && typeof value !== "number") {
+      if (!Array.isArray(value)) {
+        rejectArgument(name, "a number or an array", value);
+      }
+    }
+  }
   if ((cpus === undefined) === (domains === undefined)) {
     throw new RangeError("Either cpus or domains must be given");
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkNumber } from "../lock/check.ts";
 import { LockError } from "../sys/error.ts";
 import { getLoadAverages } from "../sys/loadavg.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
@@ -111,6 +112,8 @@ export async function waitForLoad(
     readLoad,
     clock = systemClock,
   } = options;
+  checkNumber(maxLoad, "maxLoad");
+  checkNumber(intervalMs, "intervalMs");
   if (!(maxLoad >= 0)) {
     throw new RangeError(`maxLoad must be 0 or more, got ${maxLoad}`);
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type PathLike, toLockPath, toPath } from "../lock/lock_path.ts";
+import { toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
@@ -137,11 +137,10 @@ export function checkName(name: string, what: string): void {
  * @throws {RangeError} when it can be neither.
  */
 export function namedPath(
-  nameOrPath: PathLike,
+  nameOrPath: string,
   suffix: string,
   what: string,
 ): string {
-  if (typeof nameOrPath !== "string") return toPath(nameOrPath, what);
   if (nameOrPath.includes("/")) return nameOrPath;
   checkName(nameOrPath, what);
   return `${lockDirectory()}/${nameOrPath}${suffix}`;

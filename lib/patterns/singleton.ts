@@ -5,7 +5,7 @@
  */
 
 import type { FlockHandle } from "../lock/flock/flock.ts";
-import type { PathLike } from "../lock/lock_path.ts";
+import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { namedPath } from "./lock_directory.ts";
 import { openAttempt } from "../acquire/budget.ts";
 
@@ -32,7 +32,11 @@ import { openAttempt } from "../acquire/budget.ts";
  * ```
  */
 export function trySingleton(nameOrPath: PathLike): FlockHandle | undefined {
-  const path = namedPath(nameOrPath, ".lock", "singleton name");
+  const path = namedPath(
+    toPath(nameOrPath, "nameOrPath"),
+    ".lock",
+    "singleton name",
+  );
   using attempt = openAttempt(path, "exclusive");
   return attempt.try();
 }

@@ -6,7 +6,13 @@
 
 import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockAttempt, FlockHandle } from "../lock/flock/flock.ts";
-import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
+import { checkNumber, checkOptions } from "../lock/check.ts";
+import {
+  type LockPath,
+  type PathLike,
+  toLockPath,
+  toPath,
+} from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
@@ -112,7 +118,8 @@ export class SlotTimeoutError extends LockError {
  * @throws {RangeError} when it is neither.
  */
 export function slotDirectory(nameOrDirectory: PathLike): string {
-  return namedPath(nameOrDirectory, ".slots", "slot name");
+  const path = toPath(nameOrDirectory, "nameOrDirectory");
+  return namedPath(path, ".slots", "slot name");
 }
 
 /**
@@ -148,7 +155,10 @@ export async function acquireSlots(
   nameOrDirectory: PathLike,
   options: AcquireSlotsOptions,
 ): Promise<HeldSlots> {
+  checkOptions(options);
   const { slots, want = 1, fair = false } = options;
+  checkNumber(slots, "slots");
+  checkNumber(want, "want");
   checkCounts(slots, want);
   const named = toLockPath(slotDirectory(nameOrDirectory));
   const { given, absolute: directory } = named;

@@ -13,10 +13,11 @@
 
 import { rejectRemoteFile } from "../fs/guard.ts";
 import { checkOptions } from "../lock/check.ts";
-import type {
-  BlockOptions,
-  FlockHandle,
-  LockMode,
+import {
+  type BlockOptions,
+  checkMode,
+  type FlockHandle,
+  type LockMode,
 } from "../lock/flock/flock.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { openNamed } from "../lock/lock_file.ts";
@@ -237,6 +238,7 @@ export async function acquireFair(
   checkOptions(options);
   const file = toLockPath(path);
   const { mode = "exclusive" } = options;
+  checkMode(mode);
   const budget = new WaitBudget({
     ...options,
     // To wait in the line is to wait for the lock.

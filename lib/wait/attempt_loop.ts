@@ -1,4 +1,4 @@
-import { checkFunction, checkNumber, rejectArgument } from "../lock/check.ts";
+import { checkNumber, rejectArgument } from "../lock/check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { hasWaiters, takePlace } from "./waiter_queue.ts";
 import type { WakeSource } from "./wake.ts";
@@ -80,7 +80,6 @@ export async function attemptUntil<T>(
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     rejectArgument("signal", "an AbortSignal", signal);
   }
-  if (onBusy !== undefined) checkFunction(onBusy, "onWait");
   signal?.throwIfAborted();
   const start = clock.now();
   const leftMs = () => Math.max(0, start + timeoutMs - clock.now());

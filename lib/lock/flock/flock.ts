@@ -4,45 +4,38 @@
  * @module
  */
 
-import { callLibc, callLibcOnce } from "../../sys/call.ts";
-import { EAGAIN, EBADF, EINTR, ENOLCK, EOPNOTSUPP } from "../../sys/errno.ts";
-import { SyscallError } from "../../sys/error.ts";
 import { closeFile } from "../../sys/file.ts";
-import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
+import { setDescriptorInheritable } from "../../sys/inheritance.ts";
 import { libc } from "../../sys/libc.ts";
 import { parkCall, type ParkedCall } from "../../sys/thread/parked_call.ts";
+import { checkNumber, checkOptions } from "../check.ts";
 import type { HeldLock } from "../held_lock.ts";
-import { setDescriptorInheritable } from "../../sys/inheritance.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
+import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
 import {
   type FlockOptions,
   NamedFile,
   type NamedFileOptions,
 } from "../named_file.ts";
-import { checkDescriptor, checkOptions, rejectArgument } from "../check.ts";
-import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
+import {
+  blockFlockFd,
+  type BlockOptions,
+  checkMode,
+  LOCK_OPERATIONS,
+  LOCK_UN,
+  type LockMode,
+  tryFlockFd,
+} from "./flock_fd.ts";
 
 export type { FlockOptions } from "../named_file.ts";
-
-/**
- * `exclusive`: one holder. `shared`: any number of shared holders, and no
- * exclusive one meanwhile.
- */
-export type LockMode = "exclusive" | "shared";
-
-const LOCK_OPERATIONS: Readonly<Record<LockMode, number>> = {
-  shared: 1,
-  exclusive: 2,
-};
-/** @throws {TypeError} when a value is no mode. */
-export function checkMode(mode: LockMode): void {
-  if (mode !== "exclusive" && mode !== "shared") {
-    rejectArgument("mode", '"exclusive" or "shared"', mode);
-  }
-}
-
-const LOCK_NB = 4;
-const LOCK_UN = 8;
+export {
+  blockFlockFd,
+  type BlockOptions,
+  checkMode,
+  type LockMode,
+  tryFlockFd,
+  unlockFlockFd,
+} from "./flock_fd.ts";
 
 /**
  * A held flock(2). `using` releases it at the end of the block; so does the
@@ -127,121 +120,6 @@ export class FlockHandle implements HeldLock {
 }
 
 /**
- * flock(2) on a descriptor, without waiting.
- *
- * Permissions: `--allow-ffi`.
- *
- * @param fd An open descriptor; it stays open.
- * @param mode Shared or exclusive. A lock held through the same description is
- * converted, which is not atomic: it may be lost to another in between.
- * @param path Names the file in errors.
- * @returns Whether the lock is held now.
- * @throws {SyscallError} when the kernel can't lock it at all.
- */
-export function tryFlockFd(
-  fd: number,
-  mode: LockMode,
-  path?: string,
-): boolean {
-  checkMode(mode);
-  checkDescriptor(fd);
-  const operation = LOCK_OPERATIONS[mode] | LOCK_NB;
-  const result = callLibc(() => libc.flock(fd, operation));
-  if (result === -EAGAIN) return false;
-  if (result < 0) throw flockError(fd, mode, path, -result);
-  return true;
-}
-
-/**
- * flock(2) on a descriptor, asleep in the kernel until the lock is free. The
- * whole thread sleeps, with its event loop.
- *
- * @param fd An open descriptor; it stays open.
- * @param mode Shared or exclusive.
- * @param options When to give up and what to do meanwhile.
- * @returns Whether the lock is held now; `false` only after `timeoutMs`.
- * @throws {SyscallError} when the kernel can't lock it at all.
- */
-export function blockFlockFd(
-  fd: number,
-  mode: LockMode,
-  options: BlockOptions & { path?: string } = {},
-): boolean {
-  const { timeoutMs = Infinity, onTick, tickMs } = options;
-  checkMode(mode);
-  checkDescriptor(fd);
-  const operation = LOCK_OPERATIONS[mode];
-  const result = withInterruptTimer(
-    () => callLibcOnce(() => libc.flock(fd, operation)),
-    { timeoutMs, tickMs, onTick },
-  );
-  if (result === -EINTR) return false;
-  if (result < 0) throw flockError(fd, mode, options.path, -result);
-  return true;
-}
-
-/**
- * Gives up a flock(2) lock of a descriptor, which stays open.
- *
- * @throws {SyscallError} when the descriptor isn't open.
- */
-export function unlockFlockFd(fd: number, path?: string): void {
-  checkDescriptor(fd);
-  const result = callLibc(() => libc.flock(fd, LOCK_UN));
-  if (result >= 0) return;
-  throw new SyscallError(`unlock${path === undefined ? ` ${fd}` : ""}`, {
-    syscall: "flock",
-    errno: -result,
-    path,
-  });
-}
-
-function flockError(
-  fd: number,
-  mode: LockMode,
-  path: string | undefined,
-  errno: number,
-): SyscallError {
-  const target = path === undefined ? ` file descriptor ${fd}` : "";
-  return new SyscallError(`lock${target}`, {
-    syscall: "flock",
-    errno,
-    path,
-    advice: flockAdvice(mode, errno),
-  });
-}
-
-function flockAdvice(mode: LockMode, errno: number): string | undefined {
-  switch (errno) {
-    case EBADF:
-      return mode === "exclusive"
-        ? "the descriptor isn't open, or this is NFS, where an exclusive " +
-          "lock needs a file that may be written"
-        : "the descriptor isn't open";
-    case ENOLCK:
-      return "the kernel or the file server is out of locks, " +
-        "or the server runs no lock service";
-    case EOPNOTSUPP:
-      return "the filesystem has no flock, choose a local path";
-    default:
-      return undefined;
-  }
-}
-
-/** How a thread that sleeps in the kernel gives up. */
-export interface BlockOptions {
-  /** Give up after so many milliseconds; never, unless set. */
-  timeoutMs?: number | undefined;
-  /**
-   * Called about every `tickMs` while waiting, such as to show progress;
-   * `false` ends that.
-   */
-  onTick?: (() => unknown) | undefined;
-  /** Milliseconds between ticks; 1000 unless set. */
-  tickMs?: number | undefined;
-}
-
-/**
  * One lock file on its way to being locked. It stays open between attempts,
  * and is opened anew when the name has come to mean another file.
  */
@@ -312,6 +190,7 @@ export class FlockAttempt implements Disposable {
   /** Waits in the kernel for the lock; `undefined` after the timeout. */
   block(options: BlockOptions): FlockHandle | undefined {
     const { timeoutMs = Infinity } = options;
+    checkNumber(timeoutMs, "timeoutMs");
     const deadline = performance.now() + timeoutMs;
     return this.#named.lock(({ fd }) => {
       const isHeld = blockFlockFd(fd, this.#mode, {

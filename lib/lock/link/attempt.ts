@@ -5,10 +5,10 @@
  */
 
 import {
-  checkFunction,
+  checkCallbacks,
   checkNumber,
   checkOptions,
-  rejectArgument,
+  checkString,
 } from "../check.ts";
 import type { LockPath, PathLike } from "../lock_path.ts";
 import { commitFence, nextFence, noteFence } from "./fence.ts";
@@ -54,12 +54,10 @@ export class LinkLockAttempt {
     this.#names = new LinkNames(path);
     checkOptions(options);
     this.#options = options;
-    const { leaseMs, message, onIncident } = options;
+    checkCallbacks(options, "onIncident");
+    const { leaseMs, message } = options;
     if (leaseMs !== undefined) checkNumber(leaseMs, "leaseMs");
-    if (message !== undefined && typeof message !== "string") {
-      rejectArgument("message", "a string", message);
-    }
-    if (onIncident !== undefined) checkFunction(onIncident, "onIncident");
+    if (message !== undefined) checkString(message, "message");
     if (leaseMs !== undefined && !(leaseMs >= MIN_LEASE_MS)) {
       throw new RangeError(
         `leaseMs must be ${MIN_LEASE_MS} or more milliseconds, got ${leaseMs}`,

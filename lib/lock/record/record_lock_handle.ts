@@ -8,7 +8,7 @@ import { LockError } from "../../sys/error.ts";
 import { closeFile, type FileStat } from "../../sys/file.ts";
 import type { ParkedCall } from "../../sys/thread/parked_call.ts";
 import { quotePath } from "../../proc/printable.ts";
-import { checkBigint, checkOptions, checkWord } from "../check.ts";
+import { checkBigint, checkNumber, checkOptions, checkWord } from "../check.ts";
 import {
   type BlockOptions,
   checkMode,
@@ -277,6 +277,7 @@ export class RecordLockAttempt implements Disposable {
    */
   block(options: BlockOptions): RecordLockHandle | undefined {
     const { timeoutMs = Infinity } = options;
+    checkNumber(timeoutMs, "timeoutMs");
     const deadline = performance.now() + timeoutMs;
     const path = this.#path.given;
     return this.#lock((file, request) => {

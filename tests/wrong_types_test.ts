@@ -1,0 +1,195 @@
+/**
+ * A caller need not be TypeScript: what is of the wrong type is a TypeError
+ * that names the argument, and nothing is made or locked.
+ */
+import { assert, assertEquals } from "@std/assert";
+import * as holdfast from "../mod.ts";
+import * as patterns from "../lib/patterns/mod.ts";
+import { TempDir } from "./support/temp_dir.ts";
+
+type Call = (path: string) => [call: unknown, args: unknown[]];
+
+const CASES: [says: string, call: Call][] = [
+  ["path must be a string or a URL, got the number 5", () => [
+    holdfast.tryAcquire,
+    [5],
+  ]],
+  ["path must be", () => [holdfast.acquire, [undefined]]],
+  ["path must be", () => [holdfast.withLock, [null, {}, () => {}]]],
+  ["path must be", () => [holdfast.tryFlock, [{}]]],
+  ["path must be", () => [holdfast.blockFlock, [5n]]],
+  ["path must be", () => [holdfast.tryRecordLock, [[]]]],
+  ["path must be", () => [holdfast.acquireRecordLock, [true]]],
+  ["path must be", () => [holdfast.blockRecordLock, [5]]],
+  ["path must be", () => [holdfast.acquireBothLocks, [5]]],
+  ["path must be", () => [holdfast.materialize, [5]]],
+  ["path must be", () => [holdfast.openLockFile, [5]]],
+  ["path must be", () => [holdfast.probeLockFile, [5]]],
+  ["path must be", () => [holdfast.needleFromPath, [5]]],
+  ["path must be", () => [holdfast.readHolders, [5]]],
+  ["path must be", () => [holdfast.readLockParties, [5]]],
+  ["path must be", () => [holdfast.diagnose, [5]]],
+  ["file must be", () => [holdfast.rejectRemoteFs, [undefined]]],
+  ["A member must be", () => [holdfast.acquireAll, [[5]]]],
+  ["members must be an array", (path) => [holdfast.acquireAll, [path]]],
+  ['mode must be "exclusive" or "shared", got "write"', (path) => [
+    holdfast.tryFlock,
+    [path, "write"],
+  ]],
+  ["mode must be", (path) => [holdfast.tryAcquire, [path, { mode: "write" }]]],
+  ["mode must be", (path) => [holdfast.acquire, [path, { mode: 1 }]]],
+  ["mode must be", (path) => [
+    holdfast.tryRecordLock,
+    [path, { mode: "write" }],
+  ]],
+  ["mode must be", (path) => [
+    holdfast.acquireBothLocks,
+    [path, { mode: "write" }],
+  ]],
+  ["mode must be", (path) => [
+    holdfast.acquireAll,
+    [[{ path, mode: "write" }]],
+  ]],
+  ['kind must be "flock", "ofd", "posix" or "both"', (path) => [
+    holdfast.acquireAll,
+    [[{ path, kind: "fcntl" }]],
+  ]],
+  ["kind must be", (path) => [holdfast.tryRecordLock, [path, { kind: "x" }]]],
+  ['options must be an object, got "shared"', (path) => [
+    holdfast.tryAcquire,
+    [path, "shared"],
+  ]],
+  ["options must be", (path) => [holdfast.acquire, [path, 5000]]],
+  ["options must be", (path) => [holdfast.tryRecordLock, [path, "posix"]]],
+  ["startByte must be a bigint, got the number 5", (path) => [
+    holdfast.tryRecordLock,
+    [path, { range: { startByte: 5 } }],
+  ]],
+  ["lengthBytes must be a bigint", (path) => [
+    holdfast.acquireRecordLock,
+    [path, { range: { lengthBytes: 5 } }],
+  ]],
+  ["range must be an object", (path) => [
+    holdfast.tryRecordLock,
+    [path, { range: "0-5" }],
+  ]],
+  ['timeoutMs must be a number, got "5"', (path) => [
+    holdfast.acquire,
+    [path, { timeoutMs: "5" }],
+  ]],
+  ["timeoutMs must be a number", (path) => [
+    holdfast.acquireAll,
+    [[path], { timeoutMs: "5" }],
+  ]],
+  ["timeoutMs must be a number", (path) => [
+    holdfast.blockFlock,
+    [path, "exclusive", { timeoutMs: "5" }],
+  ]],
+  ["timeoutMs must be a number", (path) => [
+    holdfast.blockRecordLock,
+    [path, { timeoutMs: 5n }],
+  ]],
+  ["signal must be an AbortSignal", (path) => [
+    holdfast.acquire,
+    [path, { signal: new AbortController() }],
+  ]],
+  ["onWait must be a function", (path) => [
+    holdfast.acquire,
+    [path, { onWait: "log" }],
+  ]],
+  ["fn must be a function, got undefined", (path) => [
+    holdfast.withLock,
+    [path, {}],
+  ]],
+  ['fd must be an open file descriptor, got "3"', () => [
+    holdfast.tryFlockFd,
+    ["3", "shared"],
+  ]],
+  ["mode must be", () => [holdfast.blockFlockFd, [0, "x"]]],
+  ["fd must be", () => [holdfast.unlockFlockFd, [{}]]],
+  ["fd must be", () => [holdfast.needleFromFd, ["3"]]],
+  ["file must be an open file descriptor", () => [holdfast.readLock, [null]]],
+  ["kind must be", () => [holdfast.writeLock, [0, { kind: "flock" }]]],
+  ['type must be "read", "write" or "unlock"', () => [
+    holdfast.fOfdSetlk,
+    [0, { type: "x" }],
+  ]],
+  ["fd must be", () => [holdfast.fSetlk, ["0", { type: "read" }]]],
+  ["fd must be", () => [holdfast.fOfdGetlk, ["0", { type: "read" }]]],
+  ["fd must be", () => [holdfast.fOfdSetlkw, ["0", { type: "read" }]]],
+  ["path must be", () => [patterns.acquireFair, [5]]],
+  ["mode must be", (path) => [patterns.acquireFair, [path, { mode: "w" }]]],
+  ["path must be", () => [patterns.appendToFile, [5, "x"]]],
+  ["data must be a string or a Uint8Array, got the number 5", (path) => [
+    patterns.appendToFile,
+    [path, 5],
+  ]],
+  ["path must be", () => [patterns.transformFile, [5, () => {}]]],
+  ["transform must be a function", (path) => [patterns.transformFile, [path]]],
+  ["directory must be", () => [patterns.collectLockFiles, [5]]],
+  ["directory must be", () => [patterns.treeLockPath, [5]]],
+  ["directory must be", () => [patterns.acquireTree, [5]]],
+  ['slots must be a number, got "2"', (path) => [
+    patterns.acquireSlots,
+    [path, { slots: "2" }],
+  ]],
+  ["options must be", (path) => [patterns.acquireSlots, [path]]],
+  ["nameOrDirectory must be", () => [patterns.acquireSlots, [5, { slots: 1 }]]],
+  ["nameOrDirectory must be", () => [patterns.readSlots, [5]]],
+  ["nameOrPath must be", () => [patterns.trySingleton, [5]]],
+  ["directory must be", () => [
+    patterns.getOrBuild,
+    ["key", () => {}, { directory: 5 }],
+  ]],
+  ["key must be a string", (directory) => [
+    patterns.getOrBuild,
+    [5, () => {}, { directory }],
+  ]],
+  ["build must be a function", (directory) => [
+    patterns.getOrBuild,
+    ["key", undefined, { directory }],
+  ]],
+  ["key must be a string", (directory) => [
+    patterns.evict,
+    [undefined, { directory }],
+  ]],
+  ["path must be", () => [patterns.acquireIfDue, [5, { intervalMs: 1 }]]],
+  ["intervalMs must be a number", (path) => [
+    patterns.acquireIfDue,
+    [path, { intervalMs: "1h" }],
+  ]],
+  ["fn must be a function", (path) => [
+    patterns.debounce,
+    [path, { intervalMs: 1 }],
+  ]],
+  ["lock must be a held flock", (path) => [patterns.upgrade, [path]]],
+  ["lock must be a held flock", () => [patterns.downgrade, [{}]]],
+  ["options must be", () => [patterns.reserveCpus, [2]]],
+  ["cpus must be a number or an array", () => [
+    patterns.reserveCpus,
+    [{ cpus: "2" }],
+  ]],
+  ["directory must be", () => [
+    patterns.reserveCpus,
+    [{ cpus: 1, directory: 5 }],
+  ]],
+  ["maxLoad must be a number", () => [holdfast.waitForLoad, ["4"]]],
+];
+
+for (const [says, call] of CASES) {
+  const [called] = call("/x");
+  const name = (called as { name: string }).name;
+  Deno.test(`${name}: ${says}`, async () => {
+    using dir = new TempDir();
+    const [take, args] = call(dir.join("a"));
+    let error: unknown;
+    try {
+      await (take as (...args: unknown[]) => unknown)(...args);
+    } catch (thrown) {
+      error = thrown;
+    }
+    assert(error instanceof TypeError, `${error}`);
+    assert(error.message.startsWith(says), error.message);
+    assertEquals([...Deno.readDirSync(dir.path)], []);
+  });
+}
