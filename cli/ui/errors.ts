@@ -165,6 +165,7 @@ const OPENING_CALLS = [
   "link",
   "rename",
   "renameat",
+  "renameat2",
 ];
 const WRITING_CALLS = ["write", "pwrite", "fallocate", "ftruncate", "fsync"];
 /** Why nothing can be written there, whatever is tried. */

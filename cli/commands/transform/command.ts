@@ -22,11 +22,15 @@ export async function transformCommand(args: string[]): Promise<number> {
   if (others.length > 0) throw new UsageError("only one file at a time");
   const command = readCommand(options);
   try {
-    await transformFile(path, (input) => pipeCommand(command, { input }), {
-      ...readWaitOptions(options),
-      create: options.flag("create"),
-      method: options.value("method") as TransformOptions["method"],
-    });
+    await transformFile(
+      path,
+      (input) => pipeCommand(command, { input, holdSignals: true }),
+      {
+        ...readWaitOptions(options),
+        create: options.flag("create"),
+        method: options.value("method") as TransformOptions["method"],
+      },
+    );
     return EXIT.OK;
   } catch (error) {
     if (error instanceof CommandFailure) return error.exitCode;

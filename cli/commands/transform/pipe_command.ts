@@ -33,6 +33,11 @@ export interface PipeOptions {
   input?: Uint8Array<ArrayBuffer>;
   /** Variables to add to its environment. */
   env?: Record<string, string>;
+  /**
+   * Signals that come after the command has ended no longer end this process,
+   * which is about to write what mustn't be cut short.
+   */
+  holdSignals?: boolean;
   /** Goes on to the command, so that it outlives this process with it. */
   lock?: { setInheritable(inheritable: boolean): void };
 }
@@ -48,9 +53,11 @@ export async function pipeCommand(
   [program = "", ...args]: readonly string[],
   options: PipeOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { input, env = {}, lock } = options;
+  const { input, env = {}, lock, holdSignals = false } = options;
   restoreDescriptorLimit();
-  using signals = new EndingSignals();
+  using stack = new DisposableStack();
+  const signals = new EndingSignals();
+  if (!holdSignals) stack.use(signals);
   let child: Deno.ChildProcess;
   try {
     lock?.setInheritable(true);

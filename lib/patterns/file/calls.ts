@@ -88,6 +88,20 @@ export function check(
   throw new SyscallError("write", { syscall, errno: -result, path, advice });
 }
 
+/**
+ * The same failure, said of the file that was to be changed, and what has
+ * become of that.
+ */
+export function explainFailure(
+  error: unknown,
+  path: string,
+  advice: string,
+): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  const { syscall, errno } = error;
+  return new SyscallError("change", { syscall, errno, path, advice });
+}
+
 /** All bytes of an open file, from its start. */
 export function readFromStart(
   { fd, path }: OpenedFile,

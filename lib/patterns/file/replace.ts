@@ -26,6 +26,7 @@ import { type FilePlace, isSameFile } from "../../sys/storage/directory.ts";
 import {
   check,
   checkSizeLimit,
+  explainFailure,
   type FileCalls,
   type OpenedFile,
   writeAllAt,
@@ -109,7 +110,7 @@ export function replaceFile(
     throw error;
   }
   const { fd, name } = temporary;
-  const path = place.directory + name;
+  const { path } = file;
   try {
     writeAllAt(calls, { fd, path }, bytes, 0);
     const lost = makeAlike(calls, fd, file.fd, stat);
@@ -118,13 +119,9 @@ export function replaceFile(
     rejectRenamed(file, stat, place);
     const result = takeName(calls, file, stat, place, name);
     if (NO_RENAME.includes(-result)) return "its name can't be given away";
-    if (result < 0) {
-      throw new SyscallError("replace", {
-        syscall: "renameat",
-        errno: -result,
-        path: file.path,
-      });
-    }
+    check(result, "renameat2", path);
+  } catch (error) {
+    throw explainFailure(error, path, "nothing was changed");
   } finally {
     removeTemporary(calls, place.dirFd, temporary);
     closeFile(fd);
@@ -166,14 +163,14 @@ function takeName(
     calls.unlink(dirFd, temporary);
     return 0;
   }
-  check(
-    calls.exchange(dirFd, temporary, name),
-    "renameat2",
-    file.path,
-    "another program has renamed a file to it just now, which is in " +
+  if (calls.exchange(dirFd, temporary, name) >= 0) {
+    throw replacedMeanwhile(file);
+  }
+  throw new LockError(
+    `Cannot leave ${quotePath(file.path)} as another program has just put it ` +
+      `there: the new content is in place, and that program's file is ` +
       quotePath(directory + temporary),
   );
-  throw replacedMeanwhile(file);
 }
 
 /**

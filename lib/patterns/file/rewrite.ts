@@ -26,6 +26,7 @@ import type { FilePlace } from "../../sys/storage/directory.ts";
 import {
   check,
   checkSizeLimit,
+  explainFailure,
   type FileCalls,
   type OpenedFile,
   writeAllAt,
@@ -74,11 +75,15 @@ export function rewriteFile(
   let copy: string | undefined;
   try {
     reserveSpace(calls, file, stat.size, BigInt(after.length));
-    copy = place && saveCopy(calls, stat, place, before);
+    copy = place && saveCopy(calls, file, stat, place, before);
     try {
       writeChange(calls, file, change);
     } catch (error) {
-      throw explainFailure(error, putBack(calls, file, change, place, copy));
+      throw explainFailure(
+        error,
+        path,
+        putBack(calls, file, change, place, copy),
+      );
     }
   } finally {
     restoreRights(calls, fd, stat, capabilities);
@@ -157,12 +162,6 @@ function putBack(
   }
 }
 
-function explainFailure(error: unknown, advice: string): unknown {
-  if (!(error instanceof SyscallError)) return error;
-  const { syscall, errno, path } = error;
-  return new SyscallError("write", { syscall, errno, path, advice });
-}
-
 const CAPABILITIES = "security.capability";
 
 /**
@@ -198,8 +197,9 @@ function copyName(stat: FileStat, name: string): string {
  */
 function saveCopy(
   calls: FileCalls,
+  { path }: OpenedFile,
   stat: FileStat,
-  { dirFd, directory, name }: FilePlace,
+  { dirFd, name }: FilePlace,
   bytes: Bytes,
 ): string | undefined {
   const copy = copyName(stat, name);
@@ -207,7 +207,6 @@ function saveCopy(
   try {
     // It has its name when it is whole.
     const temporary = createTemporary(calls, dirFd);
-    const path = directory + temporary.name;
     try {
       writeAllAt(calls, { fd: temporary.fd, path }, bytes, 0);
       check(calls.sync(temporary.fd), "fsync", path);
@@ -221,7 +220,7 @@ function saveCopy(
     return copy;
   } catch (error) {
     if (isRefused(error)) return undefined;
-    throw explainFailure(error, "nothing was changed");
+    throw explainFailure(error, path, "nothing was changed");
   }
 }
 

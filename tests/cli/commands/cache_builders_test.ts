@@ -110,6 +110,27 @@ Deno.test("cache: one build goes on in its own place while another one's is publ
   assertEquals(Deno.readTextFileSync(dir.join("cache/key")), "second\n");
 });
 
+Deno.test("transform: TERM that comes once the command has ended doesn't cut the writing short", async () => {
+  const module = new URL(
+    "../../../cli/commands/transform/pipe_command.ts",
+    import.meta.url,
+  ).href;
+  const run = async (holdSignals: boolean) => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "eval",
+        `import { pipeCommand } from ${JSON.stringify(module)};
+        await pipeCommand(["true"], { holdSignals: ${holdSignals} });
+        Deno.kill(Deno.pid, "SIGTERM");
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        console.log("written");`,
+      ],
+    }).output();
+    return new TextDecoder().decode(stdout);
+  };
+  assertEquals([await run(true), await run(false)], ["written\n", ""]);
+});
+
 Deno.test("transform: TERM goes to the command, and the file stays as it was", async () => {
   using dir = new TempDir();
   Deno.writeTextFileSync(dir.join("a"), "old\n");
