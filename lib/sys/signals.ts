@@ -67,6 +67,11 @@ export function isSignalIgnored(name: SignalName): boolean {
   return readHandler(name) === SIG_IGN;
 }
 
+/** Whether a function of this process is called for a signal. */
+export function isSignalHandled(name: SignalName): boolean {
+  return readHandler(name) > SIG_IGN;
+}
+
 function readHandler(name: SignalName): bigint {
   const action = new Uint8Array(SIGACTION_SIZE);
   libc.sigaction(SIGNAL_NUMBERS[name], null, action);

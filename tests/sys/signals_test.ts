@@ -25,14 +25,14 @@ Deno.test("signalName", () => {
 });
 
 Deno.test("ignoreSignal, isSignalIgnored, resetSignal", () => {
-  assertEquals(isSignalIgnored("SIGURG"), false);
-  ignoreSignal("SIGURG");
+  assertEquals(isSignalIgnored("SIGIO"), false);
+  ignoreSignal("SIGIO");
   try {
-    assertEquals(isSignalIgnored("SIGURG"), true);
+    assertEquals(isSignalIgnored("SIGIO"), true);
   } finally {
-    resetSignal("SIGURG");
+    resetSignal("SIGIO");
   }
-  assertEquals(isSignalIgnored("SIGURG"), false);
+  assertEquals(isSignalIgnored("SIGIO"), false);
 });
 
 Deno.test("isInForeground: not without a terminal", async () => {

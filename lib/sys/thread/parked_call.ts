@@ -12,7 +12,7 @@
 
 import { LockError } from "../error.ts";
 import { wakingSignal } from "../interrupt_timer.ts";
-import { SIGNAL_NUMBERS } from "../signals.ts";
+import { isSignalHandled, SIGNAL_NUMBERS } from "../signals.ts";
 import { type CallThread, takeThread } from "./call_thread.ts";
 import { mostThreads } from "./thread_limit.ts";
 
@@ -103,10 +103,17 @@ function endCalls(): void {
   for (const call of ended) call.end();
 }
 
-function startListening(): void {
+/** @returns Whether this program is told of the signal. */
+function startListening(): boolean {
   Deno.addSignalListener("SIGURG", endCalls);
+  // The runtime sets its handler once. Other code may have reset it since.
+  if (!isSignalHandled("SIGURG")) {
+    Deno.removeSignalListener("SIGURG", endCalls);
+    return false;
+  }
   // To listen to a signal doesn't keep a program running; to wait does.
   looking = setInterval(endCalls, LOOK_AGAIN_MS);
+  return true;
 }
 
 function stopListening(): void {
@@ -125,7 +132,7 @@ function stopListening(): void {
  * @param argument What its third argument points to, at most 64 bytes.
  * @returns The call; `undefined` where it can't be made: in a Worker, which may
  * be terminated and whose call would then take the lock for nobody; without
- * glibc; when there are threads enough.
+ * glibc; where SIGURG isn't to be had; when there are threads enough.
  */
 export function parkCall(
   name: "flock" | "fcntl",
@@ -136,6 +143,20 @@ export function parkCall(
   if (!canInterrupt() || parked.size >= mostThreads(parked.size)) {
     return undefined;
   }
+  // Listens before the thread starts, which may be done before this one goes on.
+  if (parked.size === 0 && !startListening()) return undefined;
+  const call = startCall(name, fd, operation, argument);
+  if (call !== undefined) parked.add(call);
+  else if (parked.size === 0) stopListening();
+  return call;
+}
+
+function startCall(
+  name: "flock" | "fcntl",
+  fd: number,
+  operation: number,
+  argument: Uint8Array | undefined,
+): CallOnThread | undefined {
   const thread = takeThread();
   if (thread === undefined) return undefined;
   const { bytes, address } = thread.scratch;
@@ -144,20 +165,12 @@ export function parkCall(
     bytes.set(argument, ARGUMENT);
     args.push(address + BigInt(ARGUMENT));
   }
-  // The thread may be done before this one goes on.
-  if (parked.size === 0) startListening();
   const isStarted = thread.start([
     { name, args, signals: [wakingSignal()] },
     { name: "memset", args: [address + BigInt(ENDED), 1, 1] },
     { name: "raise", args: [SIGURG], signals: [SIGURG] },
   ]);
-  if (!isStarted) {
-    if (parked.size === 0) stopListening();
-    return undefined;
-  }
-  const call = new CallOnThread(thread, fd);
-  parked.add(call);
-  return call;
+  return isStarted ? new CallOnThread(thread, fd) : undefined;
 }
 
 let isInterruptible: boolean | undefined;

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { tryFlockFd, unlockFlockFd } from "../../../lib/lock/flock/flock.ts";
 import { closeFile, O_CREAT, O_RDWR, openFile } from "../../../lib/sys/file.ts";
+import { suspendHandlers } from "../../../lib/sys/signals.ts";
 import { parkCall } from "../../../lib/sys/thread/parked_call.ts";
 import { isContextLayoutRight } from "../../../lib/sys/thread/user_context.ts";
 import { openDescriptors } from "../../support/open_descriptors.ts";
@@ -28,6 +29,17 @@ Deno.test("a call is granted what it waits for, and its signal listener is gone"
   assert(tryFlockFd(its, "exclusive"));
   for (const fd of [mine, its]) closeFile(fd);
   assertEquals(openDescriptors(), before);
+});
+
+Deno.test("where the signal that tells is taken away, there is no call", async () => {
+  using dir = new TempDir();
+  const fd = openFile(dir.join("a"), O_RDWR | O_CREAT);
+  await parkCall("flock", fd, LOCK_EX)!.ended;
+  const restore = suspendHandlers(["SIGURG"]);
+  assertEquals(parkCall("flock", fd, LOCK_EX), undefined);
+  restore();
+  await parkCall("flock", fd, LOCK_EX)!.ended;
+  closeFile(fd);
 });
 
 Deno.test("a call that fails at once has ended", async () => {
