@@ -68,6 +68,12 @@ export interface WaitTarget {
   rejectNested?(): Promise<void>;
 }
 
+/**
+ * How long a lock that others hold for microseconds is waited for on the spot,
+ * whatever the deadline: even an attempt that isn't to wait goes by it.
+ */
+export const MOMENT_MS = 50;
+
 /** One deadline for several waits that follow each other. */
 export class WaitBudget {
   readonly #options: EngineOptions;

@@ -15,7 +15,7 @@ import { LockError } from "../sys/error.ts";
 import { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 import { lockDirectory } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "../lock/lock_set.ts";
-import { lockScan } from "./scan_lock.ts";
+import { ScanLock } from "./scan_lock.ts";
 import {
   type CoordOptions,
   openAttempt,
@@ -114,6 +114,8 @@ export class CpuTimeoutError extends LockError {
  * @returns What was reserved; `using` gives it back.
  * @throws {CpuTimeoutError} when too much was taken until the deadline; it says
  * what, and by whom.
+ * @throws {LockTimeoutError} when somebody who looked for free ones was stopped
+ * in the middle of it, until the deadline.
  * @throws {RangeError} when this host can't ever give so much.
  * @throws {SyscallError} when a lock file or the topology can't be read.
  * @throws `signal.reason` when the signal aborts.
@@ -145,8 +147,10 @@ export async function reserveCpus(
   using locks = new ResourceLocks(directory, options);
   const budget = new WaitBudget(options);
   const target = { path: directory, fds: () => locks.busyFds() };
+  const scan = new ScanLock(`${directory}/scan.lock`);
   const reservation = await budget.wait(target, () => {
-    using _scan = lockScan(`${directory}/scan.lock`);
+    using looking = scan.take();
+    if (looking === undefined) return undefined;
     locks.forgetBusy();
     for (const choice of choices) {
       const reservation = locks.tryTake(choice, options.use ?? "dedicated");
@@ -155,6 +159,7 @@ export async function reserveCpus(
     return undefined;
   });
   if (reservation !== undefined) return reservation;
+  if (scan.isBusy) throw await budget.timeoutError(scan.path);
   const waitedMs = options.timeoutMs === 0 ? 0 : budget.waitedMs;
   throw await timeoutError(waitedMs, locks.busyNames());
 }

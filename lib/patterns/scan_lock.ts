@@ -1,22 +1,33 @@
 import { blockFlock, type FlockHandle, tryFlock } from "../lock/flock/flock.ts";
-import { quotePath } from "../proc/printable.ts";
-import { LockError } from "../sys/error.ts";
-
-/** Nobody holds it longer than it takes to try each slot once. */
-const MAX_SCAN_MS = 10_000;
+import { MOMENT_MS } from "../acquire/budget.ts";
 
 /**
- * Takes the lock under which several locks of a directory may be taken and
- * given back again: whoever looks for free ones meanwhile would be misled.
- *
- * @throws {LockError} when somebody holds it far too long.
+ * The lock under which several locks of a directory may be taken and given back
+ * again: whoever looks for free ones meanwhile would be misled.
  */
-export function lockScan(path: string): FlockHandle {
-  const lock = tryFlock(path) ??
-    blockFlock(path, "exclusive", { timeoutMs: MAX_SCAN_MS });
-  if (lock !== undefined) return lock;
-  throw new LockError(
-    `Cannot look for what is free: ${quotePath(path)} has been locked for ` +
-      `${MAX_SCAN_MS / 1000} s; is a process stopped that holds it?`,
-  );
+export class ScanLock {
+  /** The lock file. */
+  readonly path: string;
+  #isBusy = false;
+
+  /** Takes nothing yet. */
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /**
+   * Whether it could not be had the last time. Nobody holds it longer than it
+   * takes to try each lock once, unless a process has been stopped.
+   */
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** Takes it, within a moment; `undefined` when that is not to be. */
+  take(): FlockHandle | undefined {
+    const lock = tryFlock(this.path) ??
+      blockFlock(this.path, "exclusive", { timeoutMs: MOMENT_MS });
+    this.#isBusy = lock === undefined;
+    return lock;
+  }
 }

@@ -21,7 +21,7 @@ import { LockError, SyscallError } from "../sys/error.ts";
 import { listDirectory } from "../sys/file.ts";
 import { namedPath } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "../lock/lock_set.ts";
-import { lockScan } from "./scan_lock.ts";
+import { ScanLock } from "./scan_lock.ts";
 import { mayBeNested, rejectWaitFor } from "../acquire/nested.ts";
 import {
   type CoordOptions,
@@ -139,6 +139,8 @@ export function slotDirectory(nameOrDirectory: PathLike): string {
  * @returns The slots, with their numbers; `using` gives them back.
  * @throws {SlotTimeoutError} when they were taken until the deadline; it names
  * the holders.
+ * @throws {LockTimeoutError} when somebody who looked for free ones was stopped
+ * in the middle of it, until the deadline.
  * @throws {RangeError} when `slots` or `want` is out of range.
  * @throws {SyscallError} when a slot can't be opened or locked.
  * @throws `signal.reason` when the signal aborts.
@@ -169,9 +171,10 @@ export async function acquireSlots(
     { length: slots },
     (_, slot) => `${directory}/slot.${slot}`,
   );
-  const mutexPath = `${directory}/scan.lock`;
+  const scan = new ScanLock(`${directory}/scan.lock`);
   const attempts = paths.map((path) => openAttempt(path, "exclusive", options));
   const timeout = async () => {
+    if (scan.isBusy) return await budget.timeoutError(scan.path);
     // Without /proc nothing is known of who sits where.
     const states = await readSlotFiles(paths).catch((error) => {
       if (!(error instanceof LockError)) throw error;
@@ -205,7 +208,8 @@ export async function acquireSlots(
       // from those that somebody who wants more is about to give back.
       const single = want === 1 ? tryLowest(attempts, 1) : undefined;
       if (single?.size === 1) return single;
-      using _scan = lockScan(mutexPath);
+      using looking = scan.take();
+      if (looking === undefined) return undefined;
       const locks = tryLowest(attempts, want);
       if (locks.size === want) return locks;
       releaseAll([...locks.values()]);

@@ -35,6 +35,7 @@ import { readState, writeState } from "./state_file.ts";
 import {
   busyInfo,
   type CoordOptions,
+  MOMENT_MS,
   openAttempt,
   WaitBudget,
 } from "../acquire/budget.ts";
@@ -98,31 +99,66 @@ const FIRST_TICKET = 1n;
 /** What the first line of a queue file says. */
 export const QUEUE_KIND = "queue";
 
-/** Draws the next ticket of a queue file, which is created if need be. */
-export function joinQueue(
+/**
+ * Draws the next ticket of a queue file, which is created if need be.
+ *
+ * @throws {LockTimeoutError} when somebody who draws one doesn't come to an end
+ * with it until the deadline.
+ */
+export async function joinQueue(
   file: PathLike | LockPath,
+  budget: WaitBudget,
   options: Pick<CoordOptions, "allowRemote" | "createParents"> = {},
-): Turn {
+): Promise<Turn> {
   const queue = toLockPath(file);
-  const path = queue.given;
   for (;;) {
     const { fd, stat } = openNamed(queue, options);
+    let turn: Turn | undefined;
     try {
-      if (options.allowRemote !== true) rejectRemoteFile(fd, path, stat);
-      fOfdSetlkw(fd, { type: "write", ...MACHINE }, { path });
-      // The cleaner of lock files may have removed it just before.
-      if (!isStillNamed(queue.absolute, stat)) {
-        closeFile(fd);
-        continue;
+      if (options.allowRemote !== true) {
+        rejectRemoteFile(fd, queue.given, stat);
       }
-      const ticket = drawTicket(fd, path);
-      fOfdSetlk(fd, { type: "unlock", ...MACHINE }, path);
-      return new Turn(fd, ticket);
-    } catch (error) {
-      closeFile(fd);
-      throw error;
+      const drawn = await waitForMachine(fd, queue, budget, () => {
+        // The cleaner of lock files may have removed it just before.
+        if (!isStillNamed(queue.absolute, stat)) return "gone";
+        const ticket = drawTicket(fd, queue.given);
+        fOfdSetlk(fd, { type: "unlock", ...MACHINE }, queue.given);
+        return new Turn(fd, ticket);
+      });
+      if (drawn === undefined) throw await budget.timeoutError(queue);
+      if (drawn !== "gone") return turn = drawn;
+    } finally {
+      if (turn === undefined) closeFile(fd);
     }
   }
+}
+
+/**
+ * Draws under the lock of the ticket machine, which nobody holds longer than
+ * that takes, unless a process has been stopped.
+ *
+ * @returns `undefined` when the time was up.
+ */
+async function waitForMachine<T>(
+  fd: number,
+  { given, absolute }: LockPath,
+  budget: WaitBudget,
+  draw: () => T,
+): Promise<T | undefined> {
+  const request: RecordLockRequest = { type: "write", ...MACHINE };
+  const block = (options: BlockOptions) =>
+    fOfdSetlkw(fd, request, { ...options, path: given });
+  // Drawn at once: were it held meanwhile, others of this isolate would block.
+  const tryDraw = () => fOfdSetlk(fd, request, given) ? draw() : undefined;
+  const drawn = tryDraw();
+  if (drawn !== undefined) return drawn;
+  if (block({ timeoutMs: MOMENT_MS })) return draw();
+  return await budget.take(absolute, {
+    fd,
+    try: tryDraw,
+    park: () => parkOfdSetlkw(fd, request),
+    sleep: block,
+  });
 }
 
 function drawTicket(fd: number, path: string): bigint {
@@ -169,7 +205,7 @@ export async function takeTurn(
   options: TakeTurnOptions = {},
 ): Promise<Turn | undefined> {
   const { rejectNested } = options;
-  const turn = joinQueue(path, options);
+  const turn = await joinQueue(path, budget, options);
   const { given } = toLockPath(path);
   try {
     const due = await budget.take(path, {

@@ -4,6 +4,7 @@ import { getOrBuild } from "../../lib/patterns/cache.ts";
 import { acquireIfDue } from "../../lib/patterns/debounce.ts";
 import { collectLockFiles } from "../../lib/patterns/gc.ts";
 import { acquireSlots } from "../../lib/patterns/slots.ts";
+import { WaitBudget } from "../../lib/acquire/budget.ts";
 import { acquireFair, joinQueue } from "../../lib/patterns/turnstile.ts";
 import { SyscallError } from "../../lib/sys/error.ts";
 import { runScript } from "../support/run_script.ts";
@@ -32,7 +33,10 @@ Deno.test("collectLockFiles: removes what nobody needs, and only that", async ()
   Deno.symlinkSync(dir.join("kept.txt"), dir.join("link.lock"));
   await new Deno.Command("mkfifo", { args: [dir.join("fifo.lock")] }).output();
   await using _holder = await holdFlock(dir.join("held.lock"));
-  using _turn = joinQueue(dir.join("free.lock.queue"));
+  using _turn = await joinQueue(
+    dir.join("free.lock.queue"),
+    new WaitBudget({}),
+  );
   const before = openDescriptors();
   assertEquals(outcomes(dir, { dryRun: true })["free.lock"], "would-remove");
   assertEquals(outcomes(dir, { olderThanMs: 60_000 })["free.lock"], "recent");

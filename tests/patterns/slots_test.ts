@@ -4,6 +4,8 @@ import {
   readSlots,
   SlotTimeoutError,
 } from "../../lib/patterns/slots.ts";
+import { tryFlock } from "../../lib/lock/flock/flock.ts";
+import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { UnsupportedFilesystemError } from "../../lib/fs/guard.ts";
 import { libc } from "../../lib/sys/libc.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
@@ -172,4 +174,35 @@ Deno.test("acquireSlots: fair slots on a remote filesystem are had with allowRem
       configurable: true,
     });
   }
+});
+
+Deno.test("acquireSlots: while somebody is stopped in looking for free ones, deadline and abort hold", async () => {
+  using dir = new TempDir();
+  const name = dir.join("build");
+  (await acquireSlots(name, { slots: 2 })).release();
+  const scan = tryFlock(`${name}/scan.lock`)!;
+  for (const timeoutMs of [0, 200]) {
+    const start = performance.now();
+    const error = await assertRejects(
+      () => acquireSlots(name, { slots: 2, want: 2, timeoutMs }),
+      LockTimeoutError,
+    );
+    assertEquals(error.path, scan.path);
+    assertEquals(error.holders.map(({ pid }) => pid), [Deno.pid]);
+    assert(performance.now() - start < 5000);
+  }
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(reason), 100);
+  const { signal } = controller;
+  assertEquals(
+    await assertRejects(() =>
+      acquireSlots(name, { slots: 2, want: 2, signal })
+    ),
+    reason,
+  );
+  const wait = acquireSlots(name, { slots: 2, want: 2, timeoutMs: 60_000 });
+  scan.release();
+  using held = await wait;
+  assertEquals(held.slots, [0, 1]);
 });

@@ -1,6 +1,8 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquireFair, joinQueue } from "../../lib/patterns/turnstile.ts";
+import { WaitBudget } from "../../lib/acquire/budget.ts";
 import { acquire } from "../../lib/acquire/flock.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { LockError } from "../../lib/sys/error.ts";
 import type { HelperProcess } from "../support/helper_process.ts";
@@ -117,11 +119,12 @@ Deno.test("acquireFair: who gives up leaves the line, and nothing behind", async
   assert(lock.held);
 });
 
-Deno.test("joinQueue: tickets are numbered, and a foreign file is refused", () => {
+Deno.test("joinQueue: tickets are numbered, and a foreign file is refused", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock.queue");
-  using first = joinQueue(path);
-  using second = joinQueue(path);
+  const budget = new WaitBudget({});
+  using first = await joinQueue(path, budget);
+  using second = await joinQueue(path, budget);
   assertEquals([first.ticket, second.ticket], [0n, 1n]);
   assertEquals([first.isDue(path), second.isDue(path)], [true, false]);
   first.leave();
@@ -129,7 +132,41 @@ Deno.test("joinQueue: tickets are numbered, and a foreign file is refused", () =
   assertEquals(Deno.readTextFileSync(path), "holdfast queue 1 2\n");
   for (const text of ["my data\n", "holdfast queue 1 x\n"]) {
     Deno.writeTextFileSync(dir.join("b"), text);
-    assertThrows(() => joinQueue(dir.join("b")), LockError);
+    await assertRejects(() => joinQueue(dir.join("b"), budget), LockError);
     assertEquals(Deno.readTextFileSync(dir.join("b")), text);
   }
+});
+
+Deno.test("acquireFair: while somebody is stopped in drawing a ticket, deadline and abort hold", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const machine = { startByte: 0n, lengthBytes: 1n };
+  const drawer = tryRecordLock(`${path}.queue`, { range: machine })!;
+  const before = openDescriptors();
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 1);
+  const error = await assertRejects(
+    () => acquireFair(path, { timeoutMs: 300 }),
+    LockTimeoutError,
+  );
+  clearInterval(timer);
+  assertEquals(error.path, `${path}.queue`);
+  assertEquals(error.holders.map(({ pid }) => pid), [Deno.pid]);
+  assert(error.waitedMs < 3000, `${error.waitedMs} ms`);
+  assert(ticks > 5, `${ticks} timers meanwhile`);
+  await assertRejects(
+    () => acquireFair(path, { timeoutMs: 0 }),
+    LockTimeoutError,
+  );
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(reason), 100);
+  assertEquals(
+    await assertRejects(() => acquireFair(path, { signal: controller.signal })),
+    reason,
+  );
+  assertEquals(openDescriptors(), before);
+  const wait = acquireFair(path, { timeoutMs: 60_000 });
+  drawer.release();
+  (await wait).release();
 });
