@@ -11,6 +11,8 @@ import {
 import { LockError, SyscallError } from "../../lib/sys/error.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
+import { cliArgs } from "../support/cli.ts";
+import { runProgram } from "../support/run_program.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { interceptCalls, smallDisk } from "./support/faults.ts";
 
@@ -223,6 +225,27 @@ for (const method of METHODS) {
         }
       }
     }
+  });
+}
+
+for (const method of METHODS) {
+  Deno.test(`transform: a limit of file size (ulimit -f) leaves the file whole, and is named (${method})`, async () => {
+    using dir = new TempDir();
+    const path = dir.join("a");
+    Deno.writeTextFileSync(path, "old\n");
+    // In blocks of 512 bytes, and large enough for what the runtime writes.
+    const blocks = 64 * 1024;
+    const { code, stderr } = await runProgram("sh", [
+      "-c",
+      `ulimit -f ${blocks}; exec "$@"`,
+      "sh",
+      Deno.execPath(),
+      ...cliArgs(["transform", "--method", method, path, "--"]),
+      ...["head", "-c", String(512 * blocks + 1), "/dev/zero"],
+    ], { env: { DENO_DIR: dir.join("cache") } });
+    assertEquals([code, Deno.readTextFileSync(path)], [73, "old\n"]);
+    assert(/EFBIG.*see ulimit -f/.test(stderr), stderr);
+    assertEquals(names(dir), ["a", "cache"]);
   });
 }
 
