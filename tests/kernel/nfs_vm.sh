@@ -5,8 +5,8 @@
 #   nfs_vm.sh KERNEL SCRIPT
 #
 # KERNEL is an unpacked Debian package linux-image-*: boot/vmlinuz-* and
-# lib/modules/*. Needs qemu-system-x86_64, busybox and kmod. What the script
-# prints comes out between two lines "@@@".
+# lib/modules/*. Needs qemu-system-x86_64, a static busybox and kmod. What the
+# script prints comes out between two lines "@@@".
 set -euo pipefail
 kernel=$(realpath "$1")
 script=$(realpath "$2")

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../../lib/proc/printable.ts";
 import { restoreDescriptorLimit } from "../../../lib/sys/inheritance.ts";
 import {
   ignoreSignal,
@@ -72,7 +73,7 @@ export async function pipeCommand(
     if (error instanceof Deno.errors.NotCapable) throw error;
     const missing = error instanceof Deno.errors.NotFound;
     writeError(
-      `holdfast: Cannot execute '${program}'${
+      `holdfast: Cannot execute '${printable(program)}'${
         missing ? ": it was not found" : ""
       }\n`,
     );
