@@ -184,24 +184,27 @@ export function parseOptions(
     values.push({ option, value });
   };
 
+  const done = (...rest: [string[], string[] | undefined, string[]]) => {
+    const parsed = new ParsedOptions(values, ...rest);
+    for (const { option } of values) checkCompany(option, parsed);
+    return parsed;
+  };
+
   while (index < args.length) {
     const word = args[index]!;
     if (word === "--") {
       const rest = args.slice(index + 1);
-      return new ParsedOptions(values, operands, rest, [...operands, ...rest]);
+      return done(operands, rest, [...operands, ...rest]);
     }
     if (word === "-" || !word.startsWith("-")) {
       if (spec.stopAtFirstOperand) {
         const verbatim = args.slice(index);
         const dashes = verbatim.indexOf("--");
-        return dashes < 0
-          ? new ParsedOptions(values, verbatim, undefined, verbatim)
-          : new ParsedOptions(
-            values,
-            verbatim.slice(0, dashes),
-            verbatim.slice(dashes + 1),
-            verbatim,
-          );
+        return dashes < 0 ? done(verbatim, undefined, verbatim) : done(
+          verbatim.slice(0, dashes),
+          verbatim.slice(dashes + 1),
+          verbatim,
+        );
       }
       operands.push(word);
       index++;
@@ -240,7 +243,34 @@ export function parseOptions(
       break;
     }
   }
-  return new ParsedOptions(values, operands, undefined, operands);
+  return done(operands, undefined, operands);
+}
+
+/**
+ * Refuses an option that would do nothing in this company.
+ *
+ * @throws {UsageError} when it lacks one that it needs, or has one that it
+ * can't go with.
+ */
+function checkCompany(
+  { long, needs, excludes }: OptionSpec,
+  parsed: ParsedOptions,
+): void {
+  const isGiven = (other: string) => {
+    const [name, value] = other.split("=") as [string, string | undefined];
+    return value === undefined
+      ? parsed.flag(name)
+      : parsed.value(name) === value;
+  };
+  const shown = (other: string) => `--${other.replace("=", " ")}`;
+  const clash = excludes?.find(isGiven);
+  if (clash !== undefined) {
+    throw new UsageError(`--${long} can't go with ${shown(clash)}`);
+  }
+  if (needs === undefined || needs.some(isGiven)) return;
+  throw new UsageError(
+    `--${long} does nothing without ${needs.map(shown).join(" or ")}`,
+  );
 }
 
 /** Finds an option by its long name, an alias, or an unambiguous prefix. */

@@ -36,6 +36,13 @@ export interface OptionSpec {
   hidden?: boolean;
   /** The only values it takes. */
   values?: readonly string[];
+  /**
+   * It does something only beside one of these options, each by its long name
+   * or as `NAME=VALUE`.
+   */
+  needs?: readonly string[];
+  /** It does nothing, or makes no sense, beside any of these. */
+  excludes?: readonly string[];
   /** What its value completes to; `"none"` unless said otherwise. */
   complete?: Completion;
 }

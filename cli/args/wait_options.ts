@@ -22,7 +22,7 @@ export function readWaitOptions(
 ): { timeoutMs: number; allowRemote: boolean; allowNested: boolean } {
   const timeout = options.value("timeout");
   return {
-    timeoutMs: options.flag("nonblock")
+    timeoutMs: options.last("nonblock", "timeout") === "nonblock"
       ? 0
       : timeout === undefined
       ? Infinity

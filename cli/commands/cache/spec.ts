@@ -27,7 +27,11 @@ export const CACHE_SPEC: CommandSpec = {
       long: "path",
       help: "the command writes to $HOLDFAST_OUTPUT; print the entry's path",
     },
-    { long: "evict", help: "remove the entry when nobody reads it" },
+    {
+      long: "evict",
+      excludes: ["path"],
+      help: "remove the entry when nobody reads it",
+    },
     ...WAIT_OPTIONS,
   ],
   exitCodes: [

@@ -48,7 +48,12 @@ export const GC_SPEC: CommandSpec = {
       help: "go on where the filesystem makes no promise, such as NFS",
     },
     { long: "json", help: "print one JSON document" },
-    { long: "quiet", short: "q", help: "say nothing but errors" },
+    {
+      long: "quiet",
+      excludes: ["json"],
+      short: "q",
+      help: "say nothing but errors",
+    },
   ],
   exitCodes: [
     ["0", "done, whether or not there was anything to remove"],

@@ -37,6 +37,13 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   sweep,
 };
 
+/** Options that one action alone has a use for. */
+const ACTION_OF_OPTION: Readonly<Record<string, string>> = {
+  force: "break",
+  yes: "break",
+  "dry-run": "sweep",
+};
+
 /** Runs the subcommand and gives the exit code. */
 export function linkCommand(args: string[]): Promise<number> {
   const options = parseOptions(LINK_SPEC, args);
@@ -55,6 +62,11 @@ export function linkCommand(args: string[]): Promise<number> {
       unknown: action,
       candidates: names,
     });
+  }
+  for (const [option, owner] of Object.entries(ACTION_OF_OPTION)) {
+    if (options.flag(option) && action !== owner) {
+      throw new UsageError(`--${option} goes with ${owner}`);
+    }
   }
   if (path === undefined) throw new UsageError("missing path of the lock");
   if (more.length > 0) {

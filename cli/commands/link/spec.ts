@@ -33,6 +33,7 @@ export const LINK_SPEC: CommandSpec = {
     },
     {
       long: "yes",
+      needs: ["force"],
       short: "y",
       help: "with --force: don't ask; needed where there is no terminal",
     },

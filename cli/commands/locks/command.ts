@@ -52,6 +52,14 @@ const LEAST_INTERVAL_MS = 20;
 export async function locksCommand(args: string[]): Promise<number> {
   const options = parseOptions(LOCKS_SPEC, withOptionalValues(args));
   if (options.flag("list-columns")) {
+    const other = options.values.find(({ option }) =>
+      option.long !== "list-columns"
+    );
+    if (other !== undefined) {
+      throw new UsageError(
+        `--list-columns can't go with --${other.option.long}`,
+      );
+    }
     writeOut(listColumns());
     return EXIT.OK;
   }

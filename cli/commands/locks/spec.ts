@@ -1,5 +1,16 @@
 import type { CommandSpec } from "../../args/spec.ts";
 
+/** Options about the look of the table, which other views don't have. */
+const TABLE_OPTIONS = [
+  "output",
+  "output-all",
+  "raw",
+  "noheadings",
+  "bytes",
+  "notruncate",
+  "sort",
+];
+
 /** `holdfast locks`. */
 export const LOCKS_SPEC: CommandSpec = {
   name: "locks",
@@ -37,11 +48,21 @@ export const LOCKS_SPEC: CommandSpec = {
   options: [
     {
       long: "json",
+      excludes: ["lslocks-json", "graph", "html", ...TABLE_OPTIONS],
       help: "print one JSON document of this tool's own schema; with --watch " +
         "one line for each change",
     },
     {
       long: "lslocks-json",
+      excludes: [
+        "raw",
+        "noheadings",
+        "notruncate",
+        "watch",
+        "graph",
+        "deadlocks",
+        "html",
+      ],
       short: "J",
       help: "print the columns as JSON the way lslocks -J does",
     },
@@ -51,7 +72,7 @@ export const LOCKS_SPEC: CommandSpec = {
       value: "LIST",
       help: "the columns to print, such as PID,PATH; +LIST adds them",
     },
-    { long: "output-all", help: "print all columns" },
+    { long: "output-all", excludes: ["output"], help: "print all columns" },
     {
       long: "list-columns",
       short: "H",
@@ -117,16 +138,19 @@ export const LOCKS_SPEC: CommandSpec = {
     },
     {
       long: "graph",
+      excludes: TABLE_OPTIONS,
       value: "[FORMAT]",
       help: "draw who waits for whom: text (unless set), dot or mermaid",
       values: ["text", "dot", "mermaid"],
     },
     {
       long: "deadlocks",
+      excludes: TABLE_OPTIONS,
       help: "report the rings of processes that wait for each other",
     },
     {
       long: "html",
+      excludes: TABLE_OPTIONS,
       value: "FILE",
       help: "write a page to explore in a browser; it needs no network",
       complete: "file",

@@ -18,6 +18,7 @@ const TARGET_OPTIONS = [
   "range",
   "message",
   "lease",
+  "lease-margin",
   "fair",
   "every",
   "tree",
@@ -53,7 +54,7 @@ export async function readRequest(options: ParsedOptions): Promise<RunRequest> {
     mode,
     allowRemote: options.flag("allow-remote"),
     allowNested: options.flag("allow-nested"),
-    timeoutMs: options.flag("nonblock") || singleton
+    timeoutMs: options.last("nonblock", "timeout") === "nonblock" || singleton
       ? 0
       : await readMs(options.value("timeout")) ?? Infinity,
     conflictExitCode: readExitCode(

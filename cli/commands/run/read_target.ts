@@ -39,6 +39,17 @@ export async function readTarget(
       hint: "Other locks are on whole files",
     });
   }
+  const idle = ["message", "lease"].find((name) => options.flag(name));
+  if (kind !== "link" && idle !== undefined) {
+    throw new UsageError(`--${idle} goes with --kind link`, {
+      hint: "Only link locks carry a message or have a lease",
+    });
+  }
+  if (options.flag("lease-margin")) {
+    throw new UsageError("--lease-margin goes with a URL", {
+      hint: "It is about locks that several machines share",
+    });
+  }
   if (kind !== "flock" && BY_FLOCK.some((name) => options.flag(name))) {
     throw new UsageError(`--kind ${kind} can't go with this`, {
       hint: "Turns, slots, trees, intervals and CPUs are taken by flock",

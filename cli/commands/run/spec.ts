@@ -49,6 +49,7 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
     },
     {
       long: "tree",
+      excludes: ["slots"],
       value: "DIR",
       help: "instead of a lock file: the lock of a directory tree, which is " +
         "kept in the lock directory",
@@ -56,6 +57,7 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
     },
     {
       long: "allow-remote",
+      excludes: ["kind=link"],
       help: "lock even where the filesystem makes no promise, such as NFS",
     },
   ],
@@ -63,7 +65,8 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
     {
       long: "nonblock",
       short: "n",
-      help: "give up at once when the lock is taken, like -w 0",
+      help: "give up at once when the lock is taken, like -w 0; of these two " +
+        "the last counts",
     },
     {
       long: "timeout",
@@ -80,11 +83,13 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
     },
     {
       long: "allow-nested",
+      excludes: ["nonblock", "timeout", "singleton"],
       help: "wait even for a lock that an ancestor of this command holds " +
         "while it waits for it, which without -w is refused at once",
     },
     {
       long: "singleton",
+      excludes: ["nonblock", "timeout", "quiet", "verbose"],
       help: "if the lock is taken, exit with 0 at once and say nothing: the " +
         "command is running already",
     },
@@ -173,9 +178,14 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
       value: "N",
       help: "reserve the CPUs of N last-level caches",
     },
-    { long: "same-llc", help: "all CPUs behind one last-level cache" },
+    {
+      long: "same-llc",
+      needs: ["cpus", "cpu-list", "llcs"],
+      help: "all CPUs behind one last-level cache",
+    },
     {
       long: "performance",
+      needs: ["cpus", "cpu-list", "llcs"],
       help: "let nobody else reserve CPUs behind the same last-level caches",
     },
   ],
@@ -191,7 +201,12 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
       long: "report",
       help: "say on stderr how long the lock was waited for and held",
     },
-    { long: "quiet", short: "q", help: "say nothing but errors" },
+    {
+      long: "quiet",
+      excludes: ["verbose"],
+      short: "q",
+      help: "say nothing but errors",
+    },
     {
       long: "verbose",
       short: "v",
