@@ -14,7 +14,8 @@ import { QUEUE_KIND } from "./turnstile.ts";
  * which is worth nothing when nobody stands in it; `state` that says when
  * something ran last and counts still, or doesn't (`old-state`); a `link-lock`
  * or a private file of one; a `temporary` file that was to take another's name;
- * or `content`, which may be anything.
+ * a `copy` of what a half-written file held before; or `content`, which may be
+ * anything.
  */
 export type FileKind =
   | "empty"
@@ -23,12 +24,14 @@ export type FileKind =
   | "old-state"
   | "link-lock"
   | "temporary"
+  | "copy"
   | "content";
 
 const LOCK = /\.lock(\.queue)?$/;
 const TEMPORARY = /^\.holdfast\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** A record on its way to becoming a link lock, or away from it. */
 const LINK_LOCK_PART = /^\..*\.[0-9a-f]{32}\.(new|old|claim-\d+)$/;
+const COPY = /^\..*\.holdfast-old\.\d+$/s;
 const SLOT = /^(slot\.(0|[1-9]\d{0,3})|queue)$/;
 
 /**
@@ -52,6 +55,7 @@ export function isCollectable(name: string, directory: string): boolean {
 export function fileKind(name: string, head: string, nowMs: number): FileKind {
   if (LINK_LOCK_PART.test(name) || isLinkOwnerText(head)) return "link-lock";
   if (TEMPORARY.test(name)) return "temporary";
+  if (COPY.test(name)) return "copy";
   if (head === "") return "empty";
   const state = parseState(head);
   switch (state?.kind) {

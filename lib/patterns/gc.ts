@@ -178,7 +178,7 @@ function* collectIn(
   if (typeof names === "number") throw listError(directory.path, -names);
   const ownName = directory.path.slice(directory.path.lastIndexOf("/") + 1);
   const isLockFile = match ?? ((name) => isCollectable(name, ownName));
-  const isCache = CACHE_PARTS.every((name) => isDirectory(directory.fd, name));
+  const isCache = isDirectory(directory.fd, CACHE_LOCKS);
   for (const name of names) {
     // The rest are entries, and what builders are about to make one.
     if (isCache && name !== CACHE_LOCKS) continue;
@@ -199,9 +199,8 @@ function* collectIn(
   }
 }
 
-/** The directories in every cache. */
+/** The directory of the locks in a cache. */
 const CACHE_LOCKS = ".locks";
-const CACHE_PARTS = [CACHE_LOCKS, ".building"];
 
 function isDirectory(dirFd: number, name: string): boolean {
   const stat = statAt(dirFd, name);
@@ -292,6 +291,8 @@ function keptFor(
       return kind;
     case "temporary":
       return nowMs - stat.modifiedMs < TEMPORARY_MS ? "recent" : undefined;
+    case "copy":
+      return "has-content";
     case "content":
       return withContent ? undefined : "has-content";
   }

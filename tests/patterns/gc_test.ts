@@ -160,6 +160,14 @@ Deno.test("collectLockFiles: slots, turns, caches and interrupted changes, each 
     "fair.lock": "removed",
     "fair.lock.queue": "removed",
   });
+  Deno.writeTextFileSync(dir.join(".a.holdfast-old.7"), "all that is left");
+  assertEquals(
+    outcomes(dir, {
+      withContent: true,
+      match: (name: string) => name.includes("old"),
+    }),
+    { ".a.holdfast-old.7": "has-content" },
+  );
   assertEquals(
     outcomes({ path: directory } as TempDir, { recursive: true }),
     {},
