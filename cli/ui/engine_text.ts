@@ -10,7 +10,7 @@ import {
   describeParty,
 } from "../../lib/cluster/engine.ts";
 import { isLockUrl } from "../../lib/lock/lock_path.ts";
-import { quotePath } from "../../lib/proc/printable.ts";
+import { printable, quotePath } from "../../lib/proc/printable.ts";
 import { UsageError } from "../args/parse.ts";
 
 /**
@@ -38,19 +38,20 @@ export async function asUsage<T>(ask: () => Promise<T>): Promise<T> {
 
 /** A lock with its holders and waiters, on several lines. */
 export function statusText(status: ClusterLockStatus): string {
-  const { url, holders, waiters } = status;
+  const { url, holders, waiters, note } = status;
   const list = (parties: readonly ClusterParty[]) =>
     parties.map((party) => `  ${describeParty(party)}`);
   return [
     `${quotePath(url)}: ${holders.length > 0 ? "held by" : "free"}`,
     ...list(holders),
     ...(waiters.length > 0 ? [" waited for by", ...list(waiters)] : []),
+    ...(note === undefined ? [] : [`  note: ${printable(note)}`]),
   ].join("\n");
 }
 
 /** The same for a JSON document. */
 export function statusToJson(
-  { url, name, holders, waiters }: ClusterLockStatus,
+  { url, name, holders, waiters, note }: ClusterLockStatus,
 ): Record<string, unknown> {
   return {
     url,
@@ -58,6 +59,7 @@ export function statusToJson(
     held: holders.length > 0,
     holders: holders.map(partyToJson),
     waiters: waiters.map(partyToJson),
+    note: note ?? null,
   };
 }
 

@@ -74,11 +74,12 @@ export async function acquireClusterLock(
   return await withEngine(url, options.engine, async (engine, name, path) => {
     const lock = await engine.acquire(name, options);
     if (lock !== undefined) return new OwningLock(lock, engine);
-    const { holders, waiters } = await engine.status(name);
+    const { holders, waiters, note } = await engine.status(name);
     throw new ClusterLockTimeoutError(
       path,
       options.timeoutMs === 0 ? 0 : performance.now() - start,
       [...holders, ...waiters],
+      note,
     );
   });
 }

@@ -36,6 +36,8 @@ export interface ClusterLockStatus {
   readonly holders: readonly ClusterParty[];
   /** Those who wait, the next one first. */
   readonly waiters: readonly ClusterParty[];
+  /** Why a lock that looks free may not be, a clause. */
+  readonly note?: string | undefined;
 }
 
 /** Where a waiter stands. */
@@ -46,6 +48,8 @@ export interface ClusterWaitInfo {
   readonly position: number;
   /** Those before this one, the holders first; for a long queue the nearest. */
   readonly ahead: readonly ClusterParty[];
+  /** What is waited for when it isn't one of those, a clause. */
+  readonly note?: string | undefined;
 }
 
 /** Something that happened to a lock in hand. */

@@ -60,17 +60,24 @@ export class ClusterLockTimeoutError extends LockError {
   /** Who was before this caller in the queue, the holder first. */
   readonly ahead: readonly ClusterParty[];
 
-  /** Made by those who take locks. */
-  constructor(path: string, waitedMs: number, ahead: readonly ClusterParty[]) {
+  /**
+   * Made by those who take locks.
+   *
+   * @param note Why it can't be had though nobody is ahead, a clause.
+   */
+  constructor(
+    path: string,
+    waitedMs: number,
+    ahead: readonly ClusterParty[],
+    note = "it has just been released",
+  ) {
     const waited = waitedMs === 0
       ? "is held by somebody else"
       : `was still held after ${Math.ceil(waitedMs)} ms`;
     const list = ahead.map((party) => `  ${describeParty(party)}`);
     super(
       `Cannot lock ${quotePath(path)}: it ${waited}; ` +
-        (list.length === 0
-          ? "it has just been released"
-          : `first in its queue:\n${list.join("\n")}`),
+        (list.length === 0 ? note : `first in its queue:\n${list.join("\n")}`),
     );
     this.path = path;
     this.waitedMs = waitedMs;

@@ -33,7 +33,8 @@ export async function holdInProcess(
   request: Record<string, unknown> = {},
 ): Promise<HelperProcess & { fence: bigint }> {
   const holder = spawnClusterHolder(url, request);
-  const line = await holder.nextLine() ?? "";
+  let line = await holder.nextLine() ?? "";
+  while (line.startsWith("waiting ")) line = await holder.nextLine() ?? "";
   const fence = /^held (\d+)$/.exec(line)?.[1];
   if (fence === undefined) {
     await holder[Symbol.asyncDispose]();

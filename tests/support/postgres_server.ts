@@ -120,7 +120,9 @@ export class PostgresTestServer implements AsyncDisposable {
 
   /** A lock's URL there. */
   url(name = "", user = "app"): string {
-    const tag = name === "" ? "" : `#${encodeURIComponent(name)}`;
+    const tag = name === ""
+      ? ""
+      : `#${encodeURIComponent(name).replaceAll("%2F", "/")}`;
     return `postgres://${user}@127.0.0.1:${this.port}/postgres${tag}`;
   }
 

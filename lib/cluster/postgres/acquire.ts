@@ -18,7 +18,7 @@ import {
   type LockKeys,
   lockKeys,
 } from "./lock_label.ts";
-import { formatComment } from "./parties.ts";
+import { forgetfulNote, formatComment } from "./parties.ts";
 import {
   PostgresSession,
   SessionEndedError,
@@ -214,10 +214,14 @@ class Acquisition {
         ? "select pg_advisory_unlock_all()"
         : slotUnlock(this.#keys),
     });
-    return await this.#outwaitForgotten(lock, session.memoryMs) &&
-        !request.signal?.aborted
-      ? lock
-      : await this.#giveUp(lock);
+    const isOurs = await this.#outwaitForgotten(lock, session.memoryMs);
+    if (isOurs && lock.held && !request.signal?.aborted) return lock;
+    await lock.release();
+    request.signal?.throwIfAborted();
+    if (isOurs) {
+      throw new SessionEndedError("the lock was lost in the meantime");
+    }
+    return undefined;
   }
 
   /**
@@ -230,21 +234,20 @@ class Acquisition {
     lock: ClusterLock,
     memoryMs: number,
   ): Promise<boolean> {
-    const { times: { ttlMs }, deadline, request: { signal } } = this.#wait;
+    const { times: { ttlMs }, deadline, request } = this.#wait;
     if (memoryMs >= ttlMs) return true;
     const until = this.#clock.now() + Math.min(ttlMs - memoryMs, ttlMs);
     if (until > deadline) return false;
-    const stop = AbortSignal.any([lock.lost, ...(signal ? [signal] : [])]);
+    const note = forgetfulNote(memoryMs, ttlMs);
+    request.onWait?.({ url: this.#path, position: 0, ahead: [], note });
+    const stop = AbortSignal.any([
+      lock.lost,
+      ...(request.signal === undefined ? [] : [request.signal]),
+    ]);
     while (!stop.aborted && this.#clock.now() < until) {
       await this.#clock.sleep(until - this.#clock.now(), stop);
     }
     return true;
-  }
-
-  async #giveUp(lock: ClusterLock): Promise<undefined> {
-    await lock.release();
-    this.#wait.request.signal?.throwIfAborted();
-    return undefined;
   }
 }
 

@@ -12,9 +12,15 @@ import type {
   ClusterLockStatus,
   EngineOptions,
 } from "../engine.ts";
+import { DEFAULT_TTL_MS } from "../lease_rule.ts";
 import type { ClusterUrl } from "../url.ts";
 import { acquireLock } from "./acquire.ts";
-import { lockList, lockStatus, readAdvisoryLocks } from "./parties.ts";
+import {
+  forgetfulNote,
+  lockList,
+  lockStatus,
+  readAdvisoryLocks,
+} from "./parties.ts";
 import { PostgresSession } from "./session.ts";
 import { type PostgresSettings, readSettings } from "./settings.ts";
 
@@ -48,15 +54,18 @@ class PostgresEngine implements ClusterEngine {
     name: string,
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<ClusterLockStatus> {
-    const locks = await this.#readLocks(options.signal);
-    return await lockStatus(this.#url, name, locks);
+    const { locks, memoryMs } = await this.#readLocks(options.signal);
+    const status = await lockStatus(this.#url, name, locks);
+    return status.holders.length > 0
+      ? status
+      : { ...status, note: forgetfulNote(memoryMs, DEFAULT_TTL_MS) };
   }
 
   async list(
     prefix: string,
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<ClusterLockStatus[]> {
-    const locks = await this.#readLocks(options.signal);
+    const { locks } = await this.#readLocks(options.signal);
     return await lockList(this.#url, prefix, locks);
   }
 
@@ -82,7 +91,11 @@ class PostgresEngine implements ClusterEngine {
     const stop = () => void session.close();
     signal?.addEventListener("abort", stop, { once: true });
     try {
-      return await readAdvisoryLocks(session, this.#settings.connectTimeoutMs);
+      const timeoutMs = this.#settings.connectTimeoutMs;
+      return {
+        locks: await readAdvisoryLocks(session, timeoutMs),
+        memoryMs: session.memoryMs,
+      };
     } finally {
       signal?.removeEventListener("abort", stop);
       signal?.throwIfAborted();

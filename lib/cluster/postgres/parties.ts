@@ -147,6 +147,22 @@ export interface QueuePlace {
   readonly ahead: readonly ClusterParty[];
 }
 
+/**
+ * What a server that hasn't run for the length of a lease may not know.
+ *
+ * @param memoryMs For how long it has remembered its locks.
+ * @param ttlMs The length of a lease.
+ */
+export function forgetfulNote(
+  memoryMs: number,
+  ttlMs: number,
+): string | undefined {
+  if (memoryMs >= ttlMs) return undefined;
+  const ago = Math.max(0, Math.floor(memoryMs / 1000));
+  return `the server was started ${ago} s ago and may have forgotten a ` +
+    `holder, whose lease is waited for: ${ttlMs / 1000} s in all`;
+}
+
 /** Where a server process stands in a lock's queue. */
 export function placeInQueue(
   { holders, waiters }: ClusterLockStatus,
