@@ -164,7 +164,7 @@ Deno.test("collectLockFiles: slots, turns, caches and interrupted changes, each 
   assertEquals(
     outcomes(dir, {
       withContent: true,
-      match: (name: string) => name.includes("old"),
+      match: (name: string) => name.includes("-old."),
     }),
     { ".a.holdfast-old.7": "has-content" },
   );
