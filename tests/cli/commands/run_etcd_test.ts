@@ -34,35 +34,41 @@ function run(args: string[], env: Record<string, string> = {}) {
   return runCli(["run", ...args], { permissions: PERMISSIONS, env });
 }
 
-/** Starts `run` with a command that writes the time, again and again. */
-function startBeating(
+/** Starts `run` with a command that says its process id and goes on. */
+async function startHolding(
   args: string[],
-  directory: TempDir,
   setup = "",
-): HelperProcess {
-  const script = `${setup}\necho ready\n` +
-    'while :; do date +%s%N >>"$0"; sleep 0.02; done';
+): Promise<{ held: HelperProcess; pid: number }> {
+  const script = `${setup}\necho $$\nwhile :; do sleep 0.05; done`;
   const lease = `${TTL_MS}ms`;
-  return HelperProcess.spawn(
+  const held = HelperProcess.spawn(
     Deno.execPath(),
-    cliArgs([
-      ...["run", "--lease", lease, ...args, "--", "sh", "-c", script],
-      directory.join("beats"),
-    ], PERMISSIONS),
+    cliArgs(
+      ["run", "--lease", lease, ...args, "--", "sh", "-c", script],
+      PERMISSIONS,
+    ),
   );
+  return { held, pid: Number(await held.nextLine()) };
 }
 
-/** When the command was last seen, in milliseconds since 1970. */
-function lastBeat(directory: TempDir): number {
-  const beats = Deno.readTextFileSync(directory.join("beats")).trim()
-    .split("\n");
-  return Number(BigInt(beats.at(-1)!)) / 1e6;
+/** Whether a process can do anything: a zombie can't. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch {
+    return false;
+  }
 }
 
-/** Waits for the lock as another host would, and says when it came. */
-async function nextHolder(url: string): Promise<number> {
-  await using _lock = await acquireClusterLock(url);
-  return Date.now();
+/** Waits for the lock as another host would, and looks at the last holder. */
+async function nextHolder(
+  url: string,
+  pid: number,
+): Promise<{ wasAlive: boolean; startedAt: number }> {
+  await using lock = await acquireClusterLock(url);
+  const found = { wasAlive: isAlive(pid), startedAt: performance.now() };
+  assert(lock.held);
+  return found;
 }
 
 async function untilQueued(url: string): Promise<void> {
@@ -158,12 +164,11 @@ etcdTest(
   async (server, directory) => {
     const url = server.url("deploy");
     const events = directory.join("events");
-    await using held = startBeating(
+    const { held } = await startHolding(
       ["--json-events", events, url],
-      directory,
       "trap 'echo told; exit 0' TERM",
     );
-    assertEquals(await held.nextLine(), "ready");
+    await using _held = held;
     const [holder] = (await readClusterLock(url)).holders;
     await server.ctl("lease", "revoke", holder!.key.split("/").at(-1)!);
     assertEquals(await held.nextLine(), "told");
@@ -177,35 +182,34 @@ etcdTest(
 );
 
 etcdTest(
-  "cut off from etcd, a command that ignores TERM is dead before the next holder starts",
-  async (server, directory) => {
+  "cut off, a command that ignores TERM is dead before the next holder starts",
+  async (server) => {
     using proxy = new TcpProxy(server.port);
-    await using held = startBeating(
+    const { held, pid } = await startHolding(
       [`etcd://127.0.0.1:${proxy.port}/deploy`],
-      directory,
       "trap '' TERM",
     );
-    assertEquals(await held.nextLine(), "ready");
-    const next = nextHolder(server.url("deploy"));
+    await using _held = held;
+    const next = nextHolder(server.url("deploy"), pid);
     await untilQueued(server.url("deploy"));
+    assert(isAlive(pid));
     proxy.cut();
-    const startedAt = await next;
-    assert(lastBeat(directory) < startedAt);
+    assertEquals((await next).wasAlive, false);
     assertEquals((await held.status).code, 65);
   },
 );
 
 etcdTest(
   "a frozen supervisor: the command is dead before the next holder starts",
-  async (server, directory) => {
+  async (server) => {
     const url = server.url("deploy");
-    await using held = startBeating([url], directory, "trap '' TERM");
-    assertEquals(await held.nextLine(), "ready");
-    const next = nextHolder(url);
+    const { held, pid } = await startHolding([url], "trap '' TERM");
+    await using _held = held;
+    const next = nextHolder(url, pid);
     await untilQueued(url);
+    assert(isAlive(pid));
     held.kill("SIGSTOP");
-    const startedAt = await next;
-    assert(lastBeat(directory) < startedAt);
+    assertEquals((await next).wasAlive, false);
     held.kill("SIGCONT");
     assertEquals((await held.status).code, 65);
   },
@@ -213,18 +217,19 @@ etcdTest(
 
 etcdTest(
   "a supervisor killed with -9 takes the command along, and its lease ends",
-  async (server, directory) => {
+  async (server) => {
     const url = server.url("deploy");
-    await using held = startBeating([url], directory, "trap '' TERM HUP INT");
-    assertEquals(await held.nextLine(), "ready");
-    const next = nextHolder(url);
+    const { held, pid } = await startHolding([url], "trap '' TERM HUP INT");
+    await using _held = held;
+    const next = nextHolder(url, pid);
     await untilQueued(url);
-    const killedAt = Date.now();
+    const killedAt = performance.now();
     held.kill("SIGKILL");
-    const startedAt = await next;
-    assert(lastBeat(directory) < startedAt);
+    const { wasAlive, startedAt } = await next;
+    assertEquals(wasAlive, false);
     // etcd looks for leases that have ended twice a second.
-    assert(startedAt - killedAt < TTL_MS + 1000, `${startedAt - killedAt} ms`);
+    const waitedMs = startedAt - killedAt;
+    assert(waitedMs < TTL_MS + 1000, `${waitedMs} ms`);
   },
 );
 
