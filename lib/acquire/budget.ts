@@ -9,15 +9,19 @@ import type { FlockAttempt, LockMode } from "../lock/flock/flock.ts";
 import { checkCallbacks, checkOptions } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import {
+  type AttemptLoopOptions,
   attemptUntil,
   checkTimeout,
   type WaitOptions,
 } from "../wait/attempt_loop.ts";
 import { systemClock } from "../wait/clock.ts";
-import type { WaitableAttempt } from "../wait/lock_wake.ts";
+import type {
+  Conflict,
+  LockWakeOptions,
+  WaitableAttempt,
+} from "../wait/lock_wake.ts";
 import type { WakeSource } from "../wait/wake.ts";
 import { flockAttempt, type FlockAttemptOptions } from "./flock_attempt.ts";
-import { readHoldersOf } from "./holders.ts";
 import { type NestedOptions, rejectNestedWait } from "./nested.ts";
 
 /** What is checked and created before a lock file is locked. */
@@ -27,7 +31,7 @@ export interface CoordOptions extends WaitOptions, NestedOptions {
   /** Lock even on a network, cluster or FUSE filesystem. */
   allowRemote?: boolean | undefined;
   /** Called once, when a lock is found busy and a wait begins. */
-  onWait?: ((info: BusyInfo) => void) | undefined;
+  onWait?: ((info: WaitInfo) => void) | undefined;
 }
 
 /** A wait that begins. */
@@ -40,14 +44,18 @@ export interface Wait {
   wake(): Promise<WakeSource>;
 }
 
-/** What `holdfast run` asks of the engine besides. */
-export interface EngineOptions extends CoordOptions {
-  /** Makes what wakes each wait, in place of the library's own way. */
+/** What some callers ask of the engine besides. */
+export interface EngineOptions
+  extends CoordOptions, Pick<LockWakeOptions, "onDegraded"> {
+  /**
+   * Makes what wakes each wait, in place of the library's own way: as for
+   * `holdfast run`, which has nothing else to do.
+   */
   waitBy?: ((wait: Wait) => Promise<WakeSource>) | undefined;
 }
 
 /** What a caller is told when its wait begins. */
-export interface BusyInfo {
+export interface WaitInfo {
   /** The lock file. */
   path: string;
   /** Reads who holds the lock now. */
@@ -74,6 +82,19 @@ export interface WaitTarget {
  */
 export const MOMENT_MS = 50;
 
+/** How one lock is waited for. */
+export interface TakeOptions extends Pick<AttemptLoopOptions, "queue"> {
+  /**
+   * Refuses a wait that would never end; by what is in the attempt's way unless
+   * set.
+   *
+   * @throws {SelfDeadlockError} when it would.
+   */
+  rejectNested?: (() => Promise<void>) | undefined;
+}
+
+let lockWake: typeof import("../wait/lock_wake.ts").lockWake | undefined;
+
 /** One deadline for several waits that follow each other. */
 export class WaitBudget {
   readonly #options: EngineOptions;
@@ -87,7 +108,7 @@ export class WaitBudget {
    */
   constructor(options: EngineOptions) {
     checkOptions(options);
-    checkCallbacks(options, "onWait");
+    checkCallbacks(options, "onWait", "onDegraded");
     checkTimeout(options.timeoutMs ?? Infinity);
     this.#options = options;
   }
@@ -120,63 +141,79 @@ export class WaitBudget {
     target: WaitTarget,
     attempt: () => T | undefined,
   ): Promise<T | undefined> {
-    return this.#attempt(attempt, {
-      path: target.path,
+    const { path, rejectNested } = target;
+    const wait: Wait = {
+      path,
       attempt: undefined,
       async wake() {
         const { eventWake } = await import("../wait/event_wake.ts");
         return eventWake(() => target.fds().map((fd) => ({ fd })));
       },
-    }, async () => await target.rejectNested?.());
+    };
+    return this.#attempt(attempt, wait, { rejectNested });
   }
 
   /**
-   * Takes a lock; gives `undefined` when the time was up.
+   * Takes a lock.
    *
-   * @param rejectNested Refuses a wait that would never end; by what is in the
-   * attempt's way unless given.
+   * @throws {LockTimeoutError} when it was busy until the deadline; it names
+   * the holders.
+   * @throws {SelfDeadlockError} when the wait would never end.
+   * @throws `signal.reason` when the signal aborts.
    */
+  async acquire<T>(
+    path: LockPath | string,
+    attempt: WaitableAttempt<T>,
+    options?: TakeOptions,
+  ): Promise<T> {
+    const lock = await this.take(path, attempt, options);
+    if (lock !== undefined) return lock;
+    throw await this.timeoutError(path, attempt);
+  }
+
+  /** Takes a lock; gives `undefined` when the time was up. */
   take<T>(
     path: LockPath | string,
     attempt: WaitableAttempt<T>,
-    rejectNested: () => Promise<void> = () => this.#rejectNested(path, attempt),
+    options?: TakeOptions,
   ): Promise<T | undefined> {
-    return this.#attempt(() => attempt.try(), {
+    const wait: Wait = {
       path,
       attempt,
       wake: async () => {
-        const { lockWake } = await import("../wait/lock_wake.ts");
+        // Loaded once: import() takes longer than many a wait.
+        lockWake ??= (await import("../wait/lock_wake.ts")).lockWake;
         return lockWake(attempt, this.#options);
       },
-    }, rejectNested);
+    };
+    return this.#attempt(() => attempt.try(), wait, options);
   }
 
   async #attempt<T>(
     attempt: () => T | undefined,
     wait: Wait,
-    rejectNested: () => Promise<void>,
+    { queue, rejectNested = () => this.#rejectNested(wait) }: TakeOptions = {},
   ): Promise<T | undefined> {
     const { signal, onWait, waitBy = (wait) => wait.wake() } = this.#options;
     const { value } = await attemptUntil(attempt, {
       timeoutMs: this.leftMs,
       signal,
+      queue,
       wake: async () => {
         await rejectNested();
         return await waitBy(wait);
       },
       onBusy: () => {
-        if (this.#waits++ === 0) onWait?.(busyInfo(wait.path));
+        if (this.#waits++ > 0) return;
+        onWait?.(waitInfo(wait.path, wait.attempt?.conflict));
       },
     });
     return value;
   }
 
-  async #rejectNested(
-    path: LockPath | string,
-    { conflict }: WaitableAttempt<unknown>,
-  ): Promise<void> {
-    if (conflict === undefined) return;
-    await rejectNestedWait(path, conflict, this.#options);
+  async #rejectNested({ path, attempt }: Wait): Promise<void> {
+    if (attempt?.conflict === undefined) return;
+    await rejectNestedWait(path, attempt.conflict, this.#options);
   }
 
   /** Sleeps, but not beyond the deadline. */
@@ -189,27 +226,42 @@ export class WaitBudget {
   /**
    * The error that names a lock file and its holders.
    *
-   * @param holders Who is in the way; everybody with a lock on the file unless
-   * given.
+   * @param attempt What was attempted.
    */
   async timeoutError(
     path: LockPath | string,
-    holders: () => Promise<HolderInfo[]> = () => readHoldersOf(path),
+    attempt?: Pick<WaitableAttempt<unknown>, "conflict">,
   ): Promise<Error> {
     const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
     const { timeoutMs } = this.#options;
+    const info = waitInfo(path, attempt?.conflict);
     return new LockTimeoutError(
-      toLockPath(path).given,
+      info.path,
       timeoutMs === 0 ? 0 : this.waitedMs,
-      await holders(),
+      await info.readHolders(),
     );
   }
 }
 
 /** What to tell a caller who waits for a lock file. */
-export function busyInfo(path: LockPath | string): BusyInfo {
-  const file = toLockPath(path);
-  return { path: file.given, readHolders: () => readHoldersOf(file) };
+export function waitInfo(
+  path: LockPath | string,
+  conflict?: Conflict,
+): WaitInfo {
+  const { given, absolute } = toLockPath(path);
+  return {
+    path: given,
+    // Inspection is loaded only when there is somebody to name: an uncontended
+    // lock shouldn't pay for it.
+    async readHolders() {
+      const { readHoldersIfAny } = await import("../inspect/holder.ts");
+      const holders = readHoldersIfAny(absolute);
+      if (conflict?.span === undefined) return holders;
+      const { types, mode, span } = conflict;
+      const { excludesRange } = await import("../inspect/range_holders.ts");
+      return holders.filter((it) => excludesRange(it, span, mode, types));
+    },
+  };
 }
 
 /** A lock file on its way to being locked, refused where flock is a guess. */

@@ -4,9 +4,8 @@
  * @module
  */
 
-import type { HolderInfo } from "../inspect/holder.ts";
 import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
-import { checkCallbacks, checkFunction } from "../lock/check.ts";
+import { checkFunction } from "../lock/check.ts";
 import type { ClusterAcquireOptions } from "../cluster/acquire.ts";
 import type { HeldClusterLock } from "../cluster/engine.ts";
 import {
@@ -15,11 +14,12 @@ import {
   type PathLike,
   toLockPath,
 } from "../lock/lock_path.ts";
-import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
-import { lockWake } from "../wait/lock_wake.ts";
+import type { WaitOptions } from "../wait/attempt_loop.ts";
+import { WaitBudget, type WaitInfo } from "./budget.ts";
 import { flockAttempt } from "./flock_attempt.ts";
-import { readHoldersOf } from "./holders.ts";
-import { type NestedOptions, rejectNestedWait } from "./nested.ts";
+import type { NestedOptions } from "./nested.ts";
+
+export type { WaitInfo } from "./budget.ts";
 
 /** What is checked and created before a file is locked. */
 export interface TryAcquireOptions {
@@ -29,14 +29,6 @@ export interface TryAcquireOptions {
   createParents?: boolean | undefined;
   /** Lock even on a network, cluster or FUSE filesystem. */
   allowRemote?: boolean | undefined;
-}
-
-/** What a caller is told when its wait begins. */
-export interface WaitInfo {
-  /** The lock file. */
-  path: string;
-  /** Reads who holds the lock now. */
-  readHolders(): Promise<HolderInfo[]>;
 }
 
 /** How {@linkcode acquire} takes a lock and waits for it. */
@@ -196,27 +188,8 @@ async function acquireFlock(
 ): Promise<FlockHandle> {
   const file = toLockPath(path);
   using attempt = flockAttempt(file, options);
-  checkCallbacks(options, "onWait", "onDegraded");
-  const { value: lock, waitedMs } = await attemptUntil(
-    () => attempt.try(),
-    {
-      timeoutMs: options.timeoutMs,
-      signal: options.signal,
-      queue: file.absolute,
-      wake: async () => {
-        await rejectNestedWait(file, attempt.conflict, options);
-        return lockWake(attempt, options);
-      },
-      onBusy: () =>
-        options.onWait?.({
-          path: file.given,
-          readHolders: () => readHoldersOf(file),
-        }),
-    },
-  );
-  if (lock !== undefined) return lock;
-  const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
-  throw new LockTimeoutError(file.given, waitedMs, await readHoldersOf(file));
+  const budget = new WaitBudget(options);
+  return await budget.acquire(file, attempt, { queue: file.absolute });
 }
 
 /**

@@ -153,7 +153,7 @@ async function takeInOrder(
   let isTaken = false;
   try {
     for (const file of files) {
-      const lock = await takeMember(file, budget);
+      const lock = await budget.acquire(file.names[0], file.attempt);
       locks.push(lock);
       if (!isNamed(file, lock)) return undefined;
     }
@@ -162,22 +162,6 @@ async function takeInOrder(
   } finally {
     if (!isTaken) releaseAll(locks);
   }
-}
-
-async function takeMember(
-  file: GroupFile,
-  budget: WaitBudget,
-): Promise<MemberLock> {
-  const lock = await budget.take(file.names[0], file.attempt);
-  if (lock === undefined) throw await timeoutError(file, budget);
-  return lock;
-}
-
-function timeoutError(
-  { names: [path], attempt }: GroupFile,
-  budget: WaitBudget,
-): Promise<Error> {
-  return budget.timeoutError(path, attempt.readHolders?.bind(attempt));
 }
 
 /** Longest pause before a group is tried anew, in milliseconds. */
@@ -193,13 +177,15 @@ async function takeWithBackoff(
 ): Promise<MemberLock[]> {
   let first = files[0]!;
   for (let round = 0;; round++) {
-    const lock = await takeMember(first, budget);
+    const lock = await budget.acquire(first.names[0], first.attempt);
     const locks = new Map([[first, lock]]);
     const busy = tryOthers(files, locks);
     if (busy === undefined) return files.map((file) => locks.get(file)!);
     releaseAll([...locks.values()]);
     first = busy;
-    if (budget.leftMs === 0) throw await timeoutError(busy, budget);
+    if (budget.leftMs === 0) {
+      throw await budget.timeoutError(busy.names[0], busy.attempt);
+    }
     // Two groups that meet again and again must not do so in step.
     await budget.pause(Math.random() * Math.min(2 ** round, MAX_BACKOFF_MS));
   }

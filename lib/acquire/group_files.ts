@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { HolderInfo } from "../inspect/holder.ts";
 import type { LockMode } from "../lock/flock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
 import type { OpenedLockFile } from "../lock/lock_file.ts";
@@ -57,8 +56,6 @@ interface MemberAttempt extends WaitableAttempt<MemberLock>, Disposable {
   readonly file: OpenedLockFile;
   /** The bytes that it locks, where these aren't all. */
   readonly span?: ByteSpan;
-  /** Who is in the way, where that isn't everybody with a lock on the file. */
-  readHolders?(): Promise<HolderInfo[]>;
 }
 
 /** One file of a group, or some bytes of it. */

@@ -4,12 +4,11 @@
  * @module
  */
 
-import type { HolderInfo } from "../inspect/holder.ts";
 import {
   rejectUnsafeBothLocks,
   rejectUnsafeRecordLocks,
 } from "../fs/record_guard.ts";
-import { checkCallbacks, checkOptions } from "../lock/check.ts";
+import { checkOptions } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { BothLockAttempt, type BothLockHandle } from "../lock/both_lock.ts";
 import type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
@@ -23,11 +22,11 @@ import {
 } from "../lock/record/record_lock_handle.ts";
 import { EDEADLK } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
-import type { TryAcquireOptions, WaitInfo } from "./flock.ts";
-import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
-import { lockWake, type WaitableAttempt } from "../wait/lock_wake.ts";
-import { readHoldersOf } from "./holders.ts";
-import { type NestedOptions, rejectNestedWait } from "./nested.ts";
+import type { TryAcquireOptions } from "./flock.ts";
+import type { WaitOptions } from "../wait/attempt_loop.ts";
+import type { WaitableAttempt } from "../wait/lock_wake.ts";
+import { WaitBudget, type WaitInfo } from "./budget.ts";
+import type { NestedOptions } from "./nested.ts";
 
 /** Which record lock is taken and what is checked before. */
 export interface CheckedRecordLockOptions
@@ -71,7 +70,6 @@ interface WaitableRecordLock
   extends WaitableAttempt<RecordLockHandle>, Disposable {
   readonly file: OpenedLockFile;
   readonly span: ByteSpan;
-  readHolders(): Promise<HolderInfo[]>;
 }
 
 /** An attempt at a record lock that says who and what keeps it waiting. */
@@ -96,12 +94,6 @@ export function waitableRecordLock(
     park: () => attempt.park(),
     sleep: (options) =>
       explainDeadlock(() => attempt.sleep(options), { path, span, mode }),
-    readHolders: async () => {
-      const { readRangeHoldersIfAny } = await import(
-        "../inspect/range_holders.ts"
-      );
-      return readRangeHoldersIfAny(path.absolute, span, mode);
-    },
     [Symbol.dispose]: () => attempt[Symbol.dispose](),
   };
 }
@@ -119,33 +111,6 @@ export function bothLockAttempt(
     pinned,
     checkFd: (fd, path) => rejectUnsafeBothLocks(fd, path, allowRemote),
   });
-}
-
-async function waitForAttempt<T>(
-  path: LockPath,
-  attempt: WaitableAttempt<T> & Disposable,
-  options: AcquireBothOptions,
-  readHolders: () => Promise<HolderInfo[]>,
-): Promise<T> {
-  using ending = attempt;
-  checkCallbacks(options, "onWait");
-  const { value: lock, waitedMs } = await attemptUntil(
-    () => ending.try(),
-    {
-      timeoutMs: options.timeoutMs,
-      signal: options.signal,
-      wake: async () => {
-        if (ending.conflict !== undefined) {
-          await rejectNestedWait(path, ending.conflict, options);
-        }
-        return lockWake(ending, options);
-      },
-      onBusy: () => options.onWait?.({ path: path.given, readHolders }),
-    },
-  );
-  if (lock !== undefined) return lock;
-  const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
-  throw new LockTimeoutError(path.given, waitedMs, await readHolders());
 }
 
 /**
@@ -188,8 +153,8 @@ export async function acquireRecordLock(
   options: AcquireRecordLockOptions = {},
 ): Promise<RecordLockHandle> {
   const file = toLockPath(path);
-  const attempt = waitableRecordLock(file, options);
-  return await waitForAttempt(file, attempt, options, attempt.readHolders);
+  using attempt = waitableRecordLock(file, options);
+  return await new WaitBudget(options).acquire(file, attempt);
 }
 
 /**
@@ -283,10 +248,6 @@ export async function acquireBothLocks(
   options: AcquireBothOptions = {},
 ): Promise<BothLockHandle> {
   const file = toLockPath(path);
-  return await waitForAttempt(
-    file,
-    bothLockAttempt(file, options),
-    options,
-    () => readHoldersOf(file),
-  );
+  using attempt = bothLockAttempt(file, options);
+  return await new WaitBudget(options).acquire(file, attempt);
 }

@@ -103,8 +103,7 @@ export async function appendBy(
     ...options,
     writing: "at-end",
   });
-  using lock = await budget.take(target, attempt);
-  if (lock === undefined) throw await budget.timeoutError(target);
+  using lock = await budget.acquire(target, attempt);
   const file = { fd: lock.fd, path: lock.path };
   rejectEndless(file);
   const newLine = options.startNewLine && !endsLine(lock.fd);

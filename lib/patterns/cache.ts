@@ -124,14 +124,12 @@ export async function getOrBuild(
   const budget = new WaitBudget(options);
   for (;;) {
     using sharing = openAttempt(lockPath, "shared", options);
-    const shared = await budget.take(lockPath, sharing);
-    if (shared === undefined) throw await budget.timeoutError(lockPath);
+    const shared = await budget.acquire(lockPath, sharing);
     if (exists(entryPath)) return new CacheEntry(givenPath, false, shared);
     shared.release();
 
     using excluding = openAttempt(lockPath, "exclusive", options);
-    const lock = await budget.take(lockPath, excluding);
-    if (lock === undefined) throw await budget.timeoutError(lockPath);
+    const lock = await budget.acquire(lockPath, excluding);
     try {
       const built = !exists(entryPath);
       if (built) await buildEntry(build, paths, lock);
@@ -174,8 +172,7 @@ export async function evict(
   makeOwnDirectory(paths.locks);
   const budget = new WaitBudget(options);
   using attempt = openAttempt(lockPath, "exclusive", options);
-  using lock = await budget.take(lockPath, attempt);
-  if (lock === undefined) throw await budget.timeoutError(lockPath);
+  using _lock = await budget.acquire(lockPath, attempt);
   if (!exists(entryPath)) return false;
   // An entry is there whole or not at all, even if this is interrupted.
   const place = newBuildPlace(paths);

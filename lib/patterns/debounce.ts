@@ -90,8 +90,7 @@ export async function acquireIfDue(
   const budget = new WaitBudget(options);
   const file = toLockPath(path);
   using attempt = openAttempt(file, "exclusive", options);
-  const lock = await budget.take(file, attempt);
-  if (lock === undefined) throw await budget.timeoutError(file);
+  const lock = await budget.acquire(file, attempt);
   try {
     const last = parseLastRun(readState(lock.fd, lock.path, DEBOUNCE_KIND));
     const time = now();

@@ -29,7 +29,7 @@ export {
   type SyscallErrorInit,
 } from "../sys/error.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";
-export type { BusyInfo, CoordOptions } from "../acquire/budget.ts";
+export type { CoordOptions, WaitInfo } from "../acquire/budget.ts";
 export {
   acquireAll,
   type AcquireAllOptions,

@@ -114,8 +114,7 @@ export async function transformBy(
     create,
     writing: "anywhere",
   });
-  using lock = await budget.take(target, attempt);
-  if (lock === undefined) throw await budget.timeoutError(target);
+  using lock = await budget.acquire(target, attempt);
   const file = { fd: lock.fd, path: target.given };
   const stat = statFd(file.fd);
   if (stat.type !== "file") {

@@ -86,7 +86,6 @@ export async function acquireTree(
   const path = await treeLockPath(directory);
   const budget = new WaitBudget(options);
   using attempt = openAttempt(path, "exclusive", options);
-  const lock = await budget.take(path, attempt);
-  if (lock === undefined) throw await budget.timeoutError(path);
+  const lock = await budget.acquire(path, attempt);
   return lock;
 }

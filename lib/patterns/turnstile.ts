@@ -33,11 +33,11 @@ import { closeFile, isStillNamed } from "../sys/file.ts";
 import type { ParkedCall } from "../sys/thread/parked_call.ts";
 import { readState, writeState } from "./state_file.ts";
 import {
-  busyInfo,
   type CoordOptions,
   MOMENT_MS,
   openAttempt,
   WaitBudget,
+  waitInfo,
 } from "../acquire/budget.ts";
 import { rejectNestedWait } from "../acquire/nested.ts";
 
@@ -213,7 +213,7 @@ export async function takeTurn(
       try: () => turn.isDue(given) || undefined,
       park: () => turn.park(),
       sleep: (options) => turn.sleep({ ...options, path: given }),
-    }, rejectNested);
+    }, { rejectNested });
     if (due) return turn;
   } catch (error) {
     turn.leave();
@@ -278,7 +278,7 @@ export async function acquireFair(
   const budget = new WaitBudget({
     ...options,
     // To wait in the line is to wait for the lock.
-    onWait: options.onWait && (() => options.onWait?.(busyInfo(file))),
+    onWait: options.onWait && (() => options.onWait?.(waitInfo(file))),
   });
   using turn = await takeTurn(
     file.plus(QUEUE_SUFFIX),
