@@ -3,6 +3,7 @@ import { acquireAll } from "../../lib/acquire/group.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { holdFlock, isFlockFree } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
+import { settled } from "../support/settled.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { runWorkers, STRESS, Worker } from "../patterns/support/workers.ts";
 
@@ -136,12 +137,8 @@ Deno.test("acquireAll: kinds of locks mixed, two on one file", async () => {
     path: dir.join("b"),
     kind: "posix",
   }]);
-  const kinds = Deno.readTextFileSync("/proc/locks").split("\n")
-    .filter((line) =>
-      ["a", "b"].some((name) =>
-        line.includes(`:${Deno.statSync(dir.join(name)).ino} `)
-      )
-    ).map((line) => line.split(/ +/)[1]);
+  const kinds = ["a", "b"].flatMap((name) => linesOf(dir.join(name)))
+    .map((line) => line.split(/ +/)[1]);
   assertEquals(kinds.sort(), ["FLOCK", "OFDLCK", "POSIX"]);
   assertEquals(new Set(group.members).size, 3);
   await assertRejects(
@@ -190,12 +187,19 @@ Deno.test("acquireAll: bad arguments", async () => {
   await assertRejects(() => acquireAll(["x"], { timeoutMs: -1 }), RangeError);
 });
 
-/** The record locks that this process has on a file: first byte to last. */
+/** What the kernel lists of a file's locks. */
+function linesOf(path: string): string[] {
+  const { ino } = Deno.statSync(path);
+  return settled(() =>
+    Deno.readTextFileSync("/proc/locks").split("\n")
+      .filter((line) => line.includes(`:${ino} `) && !line.includes("->"))
+  );
+}
+
+/** The locked bytes of a file: first to last. */
 function lockedSpans(path: string): string[] {
-  const inode = Deno.statSync(path).ino;
-  return Deno.readTextFileSync("/proc/locks").split("\n")
-    .filter((line) => line.includes(`:${inode} `) && !line.includes("->"))
-    .map((line) => line.split(" ").slice(-2).join("-")).sort();
+  return linesOf(path).map((line) => line.split(" ").slice(-2).join("-"))
+    .sort();
 }
 
 Deno.test("acquireAll: ranges of one file that overlap are one lock, others are their own", async () => {
