@@ -167,6 +167,8 @@ export async function acquireRecordLock(
  * @param path The file; it is created if need be.
  * @param options `range`, `kind`, `mode`, checks, and `timeoutMs` to give up.
  * @returns The held lock, or `undefined` when the time was up.
+ * @throws {SelfDeadlockError} when it would sleep without end for a lock that
+ * this isolate holds, or waits for; see `allowNested`.
  * @throws {RecordDeadlockError} when the holder of a POSIX lock waits for one
  * of this process; it names the ring.
  * @throws {UnsupportedFilesystemError} when such locks can't be relied on

@@ -20,6 +20,7 @@ import {
   unlockFlockFd,
 } from "./flock/flock.ts";
 import type { OpenedLockFile } from "./lock_file.ts";
+import { ownFlocks, type OwnLock, ownRanges } from "./own_locks.ts";
 import { NamedFile, type NamedFileOptions } from "./named_file.ts";
 import { type LockPath, type PathLike, toLockPath } from "./lock_path.ts";
 import { fOfdSetlk, fOfdSetlkw } from "./record/record_lock.ts";
@@ -28,10 +29,13 @@ import { rangeToSpan, recordLockRequest } from "./record/record_lock_handle.ts";
 /** A held flock and OFD lock on all bytes of one file, by one descriptor. */
 export class BothLockHandle implements HeldLock {
   readonly #flock: FlockHandle;
+  readonly #range: OwnLock;
 
   /** Made by {@linkcode BothLockAttempt}, which holds the locks. */
   constructor(flock: FlockHandle) {
     this.#flock = flock;
+    this.#range = { fd: flock.fd, mode: flock.mode };
+    ownRanges.add(this.#range);
   }
 
   /** The path it was taken by. */
@@ -62,6 +66,7 @@ export class BothLockHandle implements HeldLock {
   /** Releases the OFD lock, then the flock; a second call does nothing. */
   release(): void {
     if (!this.held) return;
+    ownRanges.delete(this.#range);
     try {
       fOfdSetlk(this.fd, { type: "unlock" }, this.path);
     } finally {
@@ -127,6 +132,7 @@ export class BothLockAttempt implements Disposable {
    * which {@linkcode BothLockAttempt.try} then gives.
    *
    * @returns Whether it has; `false` after the timeout.
+   * @throws {SelfDeadlockError} when it would sleep for ever.
    */
   sleep({ timeoutMs = Infinity, ...options }: BlockOptions): boolean {
     const deadline = performance.now() + timeoutMs;
@@ -135,7 +141,13 @@ export class BothLockAttempt implements Disposable {
       timeoutMs: Math.max(0, deadline - performance.now()),
       path: this.#path.given,
     });
-    const { fd } = this;
+    const { file, fd } = this;
+    const wanted = { mode: this.#mode };
+    // Not asleep yet, it may have both; and it doesn't sleep behind itself.
+    if (tryFlockFd(fd, this.#mode, this.#path.given)) {
+      if (this.#complete(fd)) return true;
+      ownRanges.rejectSleep(file, this.#path.given, wanted, left());
+    } else ownFlocks.rejectSleep(file, this.#path.given, wanted, left());
     while (blockFlockFd(fd, this.#mode, left())) {
       if (this.#complete(fd)) return true;
       // Waits with neither lock, and gives this one back for the flock.

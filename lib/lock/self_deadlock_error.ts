@@ -11,11 +11,13 @@ export interface OwnHolder {
   relation: "self" | "ancestor";
   /** The command line of the holder, printable. */
   command?: string | undefined;
+  /** This process doesn't hold it yet: an `acquire` of its own waits for it. */
+  isAwaited?: boolean | undefined;
 }
 
 /**
- * A wait for a lock would never end: this process holds the lock itself and
- * would sleep where it can't release it, or an ancestor holds it and waits for
+ * A wait for a lock would never end: this process holds the lock itself, or may
+ * before long, and would sleep where it can't release it; or an ancestor holds it and waits for
  * this process to end.
  */
 export class SelfDeadlockError extends LockError {
@@ -30,12 +32,15 @@ export class SelfDeadlockError extends LockError {
 
   /** Made by what waits without end. */
   constructor(holder: OwnHolder) {
-    const { path, holderPid, relation, command } = holder;
+    const { path, holderPid, relation, command, isAwaited } = holder;
     const pid = `pid=${holderPid}` +
       (command === undefined ? "" : ` cmd=${command}`);
     super(
       `Cannot lock ${quotePath(path)}: ` +
-        (relation === "self"
+        (isAwaited
+          ? `an acquire of this process (${pid}) waits for it too and may ` +
+            "get it while this thread sleeps, for ever; await that one first"
+          : relation === "self"
           ? `this process (${pid}) holds it and would wait for itself; ` +
             "release that lock first"
           : `its holder is an ancestor of this process (${pid}) and waits ` +

@@ -8,6 +8,7 @@ import { closeFile } from "../../sys/file.ts";
 import { setDescriptorInheritable } from "../../sys/inheritance.ts";
 import { libc } from "../../sys/libc.ts";
 import { parkCall, type ParkedCall } from "../../sys/thread/parked_call.ts";
+import { ownFlocks } from "../own_locks.ts";
 import { checkNumber, checkOptions } from "../check.ts";
 import type { HeldLock } from "../held_lock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
@@ -61,6 +62,7 @@ export class FlockHandle implements HeldLock {
     this.absolutePath = path.absolute;
     this.fd = fd;
     this.#mode = mode;
+    ownFlocks.add(this);
   }
 
   /** Whether it was taken shared or exclusive. */
@@ -108,6 +110,7 @@ export class FlockHandle implements HeldLock {
   release(): void {
     if (!this.#open) return;
     this.#open = this.#held = false;
+    ownFlocks.delete(this);
     // Unlocking first ends the lock even where a child has inherited it.
     libc.flock(this.fd, LOCK_UN);
     closeFile(this.fd);
@@ -171,34 +174,47 @@ export class FlockAttempt implements Disposable {
    * @returns The waiting call; `undefined` when it can't be parked.
    */
   park(): ParkedCall | undefined {
-    return parkCall("flock", this.fd, LOCK_OPERATIONS[this.#mode]);
+    const { fd } = this;
+    const call = parkCall("flock", fd, LOCK_OPERATIONS[this.#mode]);
+    if (call !== undefined) {
+      ownFlocks.addWait({ fd, mode: this.#mode }, call.ended);
+    }
+    return call;
   }
 
   /**
    * Has this thread sleep in the kernel until the open file has the lock, as
-   * {@linkcode FlockAttempt.park} does with a helper thread.
+   * {@linkcode FlockAttempt.park} does with another one.
    *
    * @returns Whether it has; `false` after the timeout.
+   * @throws {SelfDeadlockError} when it would sleep for ever.
    */
   sleep(options: BlockOptions): boolean {
-    return blockFlockFd(this.fd, this.#mode, {
-      ...options,
-      path: this.#path.given,
-    });
+    return this.#sleepOn(this.file, options);
   }
 
-  /** Waits in the kernel for the lock; `undefined` after the timeout. */
+  #sleepOn(file: OpenedLockFile, options: BlockOptions): boolean {
+    const [mode, path] = [this.#mode, this.#path.given];
+    if (tryFlockFd(file.fd, mode, path)) return true;
+    ownFlocks.rejectSleep(file, path, { mode }, options);
+    return blockFlockFd(file.fd, mode, { ...options, path });
+  }
+
+  /**
+   * Waits in the kernel for the lock; `undefined` after the timeout.
+   *
+   * @throws {SelfDeadlockError} when it would sleep for ever.
+   */
   block(options: BlockOptions): FlockHandle | undefined {
     const { timeoutMs = Infinity } = options;
     checkNumber(timeoutMs, "timeoutMs");
     const deadline = performance.now() + timeoutMs;
-    return this.#named.lock(({ fd }) => {
-      const isHeld = blockFlockFd(fd, this.#mode, {
+    return this.#named.lock((file) => {
+      const isHeld = this.#sleepOn(file, {
         ...options,
         timeoutMs: Math.max(0, deadline - performance.now()),
-        path: this.#path.given,
       });
-      return this.#handleIf(isHeld, fd);
+      return this.#handleIf(isHeld, file.fd);
     });
   }
 
@@ -262,6 +278,8 @@ export function tryFlock(
  * @param mode Shared or exclusive.
  * @param options How to open it, and `timeoutMs` to give up.
  * @returns The held lock, or `undefined` when the time was up.
+ * @throws {SelfDeadlockError} when it would sleep without end for a lock that
+ * this isolate holds, or waits for; see `allowNested`.
  * @throws {SyscallError} when it can't be opened or locked.
  *
  * @example

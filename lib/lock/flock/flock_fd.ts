@@ -45,6 +45,12 @@ export interface BlockOptions {
   onTick?: (() => unknown) | undefined;
   /** Milliseconds between ticks; 1000 unless set. */
   tickMs?: number | undefined;
+  /**
+   * Sleep without a deadline even for a lock that this isolate itself holds or
+   * waits for; `false` unless set: such a sleep may have no end, and is refused
+   * with a `SelfDeadlockError`.
+   */
+  allowNested?: boolean | undefined;
 }
 
 /**

@@ -4,10 +4,8 @@
  * @module
  */
 
-import { LockError } from "../../sys/error.ts";
 import { closeFile, type FileStat } from "../../sys/file.ts";
 import type { ParkedCall } from "../../sys/thread/parked_call.ts";
-import { quotePath } from "../../proc/printable.ts";
 import { checkBigint, checkNumber, checkOptions, checkWord } from "../check.ts";
 import {
   type BlockOptions,
@@ -20,6 +18,8 @@ import { setDescriptorInheritable } from "../../sys/inheritance.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
 import { NamedFile, type NamedFileOptions } from "../named_file.ts";
+import { isEndless, type OwnLock, ownRanges } from "../own_locks.ts";
+import { SelfDeadlockError } from "../self_deadlock_error.ts";
 import type { ByteSpan } from "./byte_span.ts";
 import {
   findOwnConflict,
@@ -128,6 +128,7 @@ export class RecordLockHandle implements HeldLock {
   readonly setInheritable?: (inheritable: boolean) => void;
   readonly #file: FileStat;
   readonly #own: OwnPosixLock;
+  readonly #listed: OwnLock;
   #held = true;
 
   /** Made by `tryRecordLock` and its relatives, which hold the lock. */
@@ -145,7 +146,9 @@ export class RecordLockHandle implements HeldLock {
     this.endByte = lock.endByte;
     this.#file = file.stat;
     this.#own = lock;
+    this.#listed = { fd: file.fd, mode: lock.mode, span: lock };
     if (kind === "ofd") {
+      ownRanges.add(this.#listed);
       this.setInheritable = (inheritable) =>
         setDescriptorInheritable(this.fd, inheritable, this.path);
     } else {
@@ -166,6 +169,7 @@ export class RecordLockHandle implements HeldLock {
   release(): void {
     if (!this.#held) return;
     this.#held = false;
+    ownRanges.delete(this.#listed);
     const unlock = (span: ByteSpan) =>
       RECORD_LOCK_COMMANDS[this.kind].set(
         this.fd,
@@ -253,7 +257,12 @@ export class RecordLockAttempt implements Disposable {
   park(): ParkedCall | undefined {
     // A POSIX lock would go to the whole process, which may hold others.
     if (this.#kind === "posix") return undefined;
-    return parkOfdSetlkw(this.fd, recordLockRequest(this.span, this.#mode));
+    const { fd, span } = this;
+    const call = parkOfdSetlkw(fd, recordLockRequest(span, this.#mode));
+    if (call !== undefined) {
+      ownRanges.addWait({ fd, mode: this.#mode, span }, call.ended);
+    }
+    return call;
   }
 
   /**
@@ -261,7 +270,7 @@ export class RecordLockAttempt implements Disposable {
    * {@linkcode RecordLockAttempt.try} then gives.
    *
    * @returns Whether it has; `false` after the timeout.
-   * @throws {LockError} as for {@linkcode RecordLockAttempt.block}.
+   * @throws {SelfDeadlockError} as for {@linkcode RecordLockAttempt.block}.
    */
   sleep(options: BlockOptions): boolean {
     // A POSIX lock is the process's: a second call wouldn't know it for ours.
@@ -272,27 +281,37 @@ export class RecordLockAttempt implements Disposable {
   /**
    * Waits in the kernel for the lock; `undefined` after the timeout.
    *
-   * @throws {LockError} when this process itself holds a POSIX lock in the
-   * way, which it can't release while it sleeps.
+   * @throws {SelfDeadlockError} when it would sleep for ever, or this process
+   * itself holds a POSIX lock in the way, which it can't release meanwhile.
    */
   block(options: BlockOptions): RecordLockHandle | undefined {
     const { timeoutMs = Infinity } = options;
     checkNumber(timeoutMs, "timeoutMs");
     const deadline = performance.now() + timeoutMs;
-    const path = this.#path.given;
-    return this.#lock((file, request) => {
-      if (this.#isOwn(file, request)) {
-        throw new LockError(
-          `Cannot wait for the lock on ${quotePath(path)}: this very process ` +
-            "holds a POSIX lock on the same bytes; release that first",
-        );
-      }
-      return RECORD_LOCK_COMMANDS[this.#kind].setWait(file.fd, request, {
+    return this.#lock((file, request) =>
+      this.#sleepOn(file, request, {
         ...options,
         timeoutMs: Math.max(0, deadline - performance.now()),
-        path,
-      });
-    });
+      })
+    );
+  }
+
+  #sleepOn(
+    file: OpenedLockFile,
+    request: RecordLockRequest,
+    options: BlockOptions,
+  ): boolean {
+    const path = this.#path.given;
+    const { set, setWait } = RECORD_LOCK_COMMANDS[this.#kind];
+    const wanted = { mode: this.#mode, span: this.span };
+    if (this.#isOwn(file, request)) throw ownPosixLock(path);
+    if (set(file.fd, request, path)) return true;
+    ownRanges.rejectSleep(file, path, wanted, options);
+    if (
+      isEndless(options) &&
+      findOwnConflict(file.stat, { ...this.span, mode: this.#mode })
+    ) throw ownPosixLock(path);
+    return setWait(file.fd, request, { ...options, path });
   }
 
   /**
@@ -328,6 +347,14 @@ export class RecordLockAttempt implements Disposable {
     this.#granted?.release();
     this.#named[Symbol.dispose]();
   }
+}
+
+function ownPosixLock(path: string): SelfDeadlockError {
+  return new SelfDeadlockError({
+    path,
+    holderPid: Deno.pid,
+    relation: "self",
+  });
 }
 
 /**
