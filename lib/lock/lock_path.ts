@@ -46,8 +46,8 @@ export type LockUrl =
  * name begins so is reached as `./etcd://…`.
  */
 export function isLockUrl(text: unknown): text is LockUrl {
-  return typeof text === "string" && text.includes("://") &&
-    /^(?:etcds?|postgres(?:ql)?):/.test(text);
+  return typeof text === "string" && !text.startsWith("/") &&
+    text.includes("://") && /^(?:etcds?|postgres(?:ql)?):/.test(text);
 }
 
 /**

@@ -85,7 +85,10 @@ export class SlotTimeoutError extends LockError {
   readonly path: string;
   /** How long the caller waited, in milliseconds. */
   readonly waitedMs: number;
-  /** Every slot just after the deadline; the message lists the taken ones. */
+  /**
+   * Every slot just after the deadline; the message lists the taken ones. None
+   * where /proc doesn't tell who sits in them.
+   */
   readonly slots: readonly SlotState[];
 
   /** Made by {@linkcode acquireSlots}. */
@@ -99,11 +102,10 @@ export class SlotTimeoutError extends LockError {
     const wanted = want === 1 ? "a slot" : `${want} slots`;
     const when = waitedMs === 0 ? "now" : `after ${Math.ceil(waitedMs)} ms`;
     const free = slots.filter(({ holders }) => holders.length === 0).length;
+    const count = slots.length === 0 ? "too few" : `${free} of ${slots.length}`;
     super(
-      `Cannot get ${wanted} of ${
-        quotePath(path)
-      }: ${free} of ${slots.length} ` +
-        `free ${when}; holders:\n${list}`,
+      `Cannot get ${wanted} of ${quotePath(path)}: ${count} free ${when}; ` +
+        `holders:\n${list}`,
     );
     this.path = path;
     this.waitedMs = waitedMs;
@@ -177,8 +179,8 @@ export async function acquireSlots(
     if (scan.isBusy) return await budget.timeoutError(scan.path);
     // Without /proc nothing is known of who sits where.
     const states = await readSlotFiles(paths).catch((error) => {
-      if (!(error instanceof LockError)) throw error;
-      return paths.map((path) => ({ slot: slotOf(path), path, holders: [] }));
+      if (error instanceof LockError) return [];
+      throw error;
     });
     return new SlotTimeoutError(
       given,
@@ -323,14 +325,10 @@ async function readSlotFiles(paths: readonly string[]): Promise<SlotState[]> {
   });
   const parties = readLockPartiesForNeedles(files.map(({ needle }) => needle));
   return files.map(({ path }, index) => ({
-    slot: slotOf(path),
+    slot: Number(path.slice(path.lastIndexOf(".") + 1)),
     path,
     holders: parties[index]!.holders,
   }));
-}
-
-function slotOf(path: string): number {
-  return Number(path.slice(path.lastIndexOf(".") + 1));
 }
 
 /** The taken slots as text, a line for each holder. */

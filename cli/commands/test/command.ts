@@ -29,6 +29,7 @@ import {
 } from "../../../lib/lock/record/record_lock_handle.ts";
 import { ENOENT } from "../../../lib/sys/errno.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
+import { mayWriteDirectory } from "../../../lib/sys/storage/directory.ts";
 import { closeFile, statPath } from "../../../lib/sys/file.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
@@ -167,7 +168,16 @@ function remoteReason(asked: TestKind | undefined): string | undefined {
 /** A lock file that isn't there could be created; in no directory, it can't. */
 function requireParent(path: string): void {
   const parent = dirname(path);
-  if (path !== "" && statPath(parent)?.type === "directory") return;
+  if (path !== "" && statPath(parent)?.type === "directory") {
+    const errno = -mayWriteDirectory(parent);
+    if (errno === 0) return;
+    throw new SyscallError("open lock file", {
+      syscall: "open",
+      errno,
+      path,
+      advice: `there is none yet, and none can be made in ${quotePath(parent)}`,
+    });
+  }
   throw new SyscallError("open lock file", {
     syscall: "open",
     errno: ENOENT,

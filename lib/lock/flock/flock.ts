@@ -22,6 +22,7 @@ import {
   blockFlockFd,
   type BlockOptions,
   checkMode,
+  flockIfFree,
   LOCK_OPERATIONS,
   LOCK_UN,
   type LockMode,
@@ -162,7 +163,7 @@ export class FlockAttempt implements Disposable {
   /** Takes the lock if it is free; the handle then owns the descriptor. */
   try(): FlockHandle | undefined {
     return this.#named.lock(({ fd }) =>
-      this.#handleIf(tryFlockFd(fd, this.#mode, this.#path.given), fd)
+      this.#handleIf(flockIfFree(fd, this.#mode, this.#path.given), fd)
     );
   }
 

@@ -72,6 +72,15 @@ export function tryFlockFd(
 ): boolean {
   checkMode(mode);
   checkDescriptor(fd);
+  return flockIfFree(fd, mode, path);
+}
+
+/** {@linkcode tryFlockFd} of arguments that are known to be right. */
+export function flockIfFree(
+  fd: number,
+  mode: LockMode,
+  path?: string,
+): boolean {
   const operation = LOCK_OPERATIONS[mode] | LOCK_NB;
   const result = callLibc(() => libc.flock(fd, operation));
   if (result === -EAGAIN) return false;

@@ -63,6 +63,13 @@ export function isSameFile(a: FileStat, b: FileStat): boolean {
     a.deviceMinor === b.deviceMinor;
 }
 
+/** Whether entries may be made in a directory; 0, or minus the error number. */
+export function mayWriteDirectory(path: string): number {
+  const W_OK_AND_X_OK = 3;
+  const name = cString(path);
+  return callLibc(() => libc.access(name, W_OK_AND_X_OK));
+}
+
 /** Where an open file has its name: an open directory, and the name in it. */
 export class FilePlace implements Disposable {
   /** The directory, by a descriptor that only stands for it. */

@@ -1,0 +1,106 @@
+/** Where /proc tells little or nothing, a timeout is still a timeout. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path/from-file-url";
+import { tryFlock } from "../../lib/lock/flock/flock.ts";
+import { cliArgs } from "../support/cli.ts";
+import { needsMounts } from "../support/private_mounts.ts";
+import { runProgram } from "../support/run_program.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+const SCRIPT = fromFileUrl(new URL("../support/timeouts.ts", import.meta.url));
+const CONFIG = fromFileUrl(new URL("../../deno.json", import.meta.url));
+
+const NAMES = [
+  "acquire: LockTimeoutError",
+  "acquire, now: LockTimeoutError",
+  "acquireRecordLock: LockTimeoutError",
+  "acquireRecordLock, posix: LockTimeoutError",
+  "acquireBothLocks: LockTimeoutError",
+  "acquireAll: LockTimeoutError",
+  "acquireFair: LockTimeoutError",
+  "acquireFair, in the line: LockTimeoutError",
+  "upgrade: LockTimeoutError",
+  "transformFile: LockTimeoutError",
+  "acquireSlots: SlotTimeoutError",
+  "reserveCpus: CpuTimeoutError",
+  "acquireLinkLock: LockTimeoutError",
+];
+
+/** How /proc is to look, and as whom it is looked at. */
+const WORLDS: readonly {
+  name: string;
+  mount: string;
+  as?: string[];
+}[] = [
+  { name: "without /proc", mount: "mount -t tmpfs none /proc" },
+  {
+    name: "with /proc of hidepid for another user",
+    mount: "mount -t proc -o hidepid=2 none /proc",
+    as: ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"],
+  },
+  {
+    name: "in a pid namespace with another's /proc",
+    mount: ":",
+    as: ["unshare", "--pid", "--fork"],
+  },
+];
+
+for (const { name, mount, as = [] } of WORLDS) {
+  const guard = needsMounts(...as.slice(0, 1));
+  const run = (dir: TempDir, args: string[]) =>
+    runProgram("unshare", [
+      "-m",
+      "sh",
+      "-euc",
+      `${mount}\nexec "$@"`,
+      "sh",
+      ...as,
+      Deno.execPath(),
+      ...args,
+    ], { env: { DENO_DIR: dir.join("deno") } });
+
+  Deno.test({
+    name: `every timeout is one ${name}${guard.suffix}`,
+    ignore: guard.ignore,
+    async fn() {
+      using dir = new TempDir();
+      Deno.chmodSync(dir.path, 0o777);
+      const args = [
+        "run",
+        "-A",
+        "--no-check",
+        "-q",
+        "--config",
+        CONFIG,
+        SCRIPT,
+      ];
+      const { stdout, stderr } = await run(dir, [...args, dir.path]);
+      assertEquals(stdout.trimEnd().split("\n"), NAMES, stderr);
+    },
+  });
+
+  Deno.test({
+    name: `run says 75 of a busy lock ${name}${guard.suffix}`,
+    ignore: guard.ignore,
+    async fn() {
+      using dir = new TempDir();
+      Deno.chmodSync(dir.path, 0o777);
+      using busy = tryFlock(dir.join("a"))!;
+      Deno.chmodSync(dir.join("a"), 0o666);
+      for (
+        const options of [
+          ["--nonblock"],
+          ["--timeout", "50ms"],
+          ["--timeout", "50ms", "--kind", "both"],
+          ["--timeout", "50ms", "--fair"],
+          ["--timeout", "50ms", dir.join("b")],
+        ]
+      ) {
+        const words = ["run", ...options, busy.path, "--", "true"];
+        const { code, stderr } = await run(dir, cliArgs(words));
+        assertEquals(code, 75, stderr);
+        assertMatch(stderr, /^holdfast run: Cannot lock ".*\/a": .*holders:/s);
+      }
+    },
+  });
+}
