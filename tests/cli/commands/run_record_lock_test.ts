@@ -19,12 +19,17 @@ import { getLoadAverages } from "../../../lib/sys/loadavg.ts";
 import { runCli } from "../../support/cli.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
-/** A command that prints the locks on a file, each as type and range. */
+/**
+ * A command that prints the locks on a file, each as type and range, when it
+ * has read the same twice: see `settled`.
+ */
 function listLocks(path: string): string[] {
   const script = 'i=$(stat -c %i "$1"); ' +
-    "while read -r _ type _ mode _ file start end; do " +
+    "list() { while read -r _ type _ mode _ file start end; do " +
     'case $file in *:$i) echo "$type $mode $start-$end";; esac; ' +
-    "done </proc/locks";
+    "done </proc/locks; }; " +
+    'last=$(list); while now=$(list); [ "$now" != "$last" ]; ' +
+    'do last=$now; done; echo "$last"';
   return ["sh", "-c", script, "sh", path];
 }
 
