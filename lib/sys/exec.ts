@@ -9,6 +9,7 @@ import { callLibc, cString } from "./call.ts";
 import { EAGAIN, ENOENT, ENOEXEC, ENOMEM } from "./errno.ts";
 import { SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
+import { restoreWakingSignal } from "./interrupt_timer.ts";
 import { restoreDescriptorLimit } from "./inheritance.ts";
 import { isSignalIgnored, resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
 
@@ -97,6 +98,7 @@ export function prepareCommand(command: readonly string[]): () => number {
   };
   const spawn = prepare(command);
   return () => {
+    restoreWakingSignal();
     let errno = spawn();
     // A script without "#!". The shell that runs it searches PATH itself.
     if (errno === ENOEXEC) {
@@ -120,6 +122,7 @@ export function prepareCommand(command: readonly string[]): () => number {
 export function execCommand(command: readonly string[]): never {
   restoreDescriptorLimit();
   stopIgnoringChildren();
+  restoreWakingSignal();
   // Caught signals fall back to their default by themselves.
   resetSignal("SIGPIPE");
   const file = cString(command[0]!);

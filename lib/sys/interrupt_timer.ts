@@ -14,6 +14,7 @@ import { SIGACTION_SIZE } from "./signals.ts";
 const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 const SIG_DFL = 0n;
+const SIG_IGN = 1n;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const CLOCK_MONOTONIC = 1;
@@ -88,6 +89,8 @@ export function withInterruptTimer(
 }
 
 let chosen: number | undefined;
+/** One that this process was started to ignore. */
+let ignored: number | undefined;
 
 /**
  * A real-time signal that does nothing but interrupt a call that sleeps.
@@ -103,16 +106,34 @@ export function wakingSignal(): number {
     checkCall("sigaction", () => libc.sigaction(signal, null, action));
     // Ours already: another thread, a Worker, has been here.
     if (action[0] === noop) return chosen = signal;
-    if (action[0] !== SIG_DFL) continue;
-    // Zero flags: no SA_RESTART, so that the sleeping call returns EINTR.
-    action.fill(0n);
-    action[0] = noop;
-    checkCall("sigaction", () => libc.sigaction(signal, action, null));
-    return chosen = signal;
+    if (action[0] === SIG_DFL) return chosen = catchSignal(signal, noop);
+    if (action[0] === SIG_IGN) ignored ??= signal;
   }
+  if (ignored !== undefined) return chosen = catchSignal(ignored, noop);
   throw new LockError(
     "Cannot set a timer: this process uses every real-time signal",
   );
+}
+
+function catchSignal(signal: number, handler: bigint): number {
+  // Zero flags: no SA_RESTART, so that the sleeping call returns EINTR.
+  const action = new BigUint64Array(SIGACTION_SIZE / 8);
+  action[0] = handler;
+  checkCall("sigaction", () => libc.sigaction(signal, action, null));
+  return signal;
+}
+
+/**
+ * Where all real-time signals were ignored, one of them is used all the same;
+ * it is ignored again from now on, so that the command that is started next
+ * finds it as this process did. Nobody may sleep with a timer meanwhile.
+ */
+export function restoreWakingSignal(): void {
+  if (ignored === undefined || chosen !== ignored) return;
+  const action = new BigUint64Array(SIGACTION_SIZE / 8);
+  action[0] = SIG_IGN;
+  libc.sigaction(ignored, action, null);
+  chosen = undefined;
 }
 
 /** A timer that sends a signal to the calling thread. */

@@ -4,7 +4,11 @@
  * @module
  */
 
-import { diagnose, type Diagnosis } from "../../../lib/fs/doctor.ts";
+import {
+  diagnose,
+  type Diagnosis,
+  type DoctorWarning,
+} from "../../../lib/fs/doctor.ts";
 import {
   LOCK_KINDS,
   type LockKind,
@@ -90,7 +94,7 @@ function toJson(report: Report): Record<string, unknown> {
         SCOPES.map(([scope]) => [scope, diagnosis.trust[kind][scope] ?? null]),
       ),
     ])),
-    warnings: diagnosis.warnings,
+    warnings: warningsOf(report),
     holders: diagnosis.holders.map(({ pid, command, type, mode }) => ({
       pid: pid ?? null,
       command,
@@ -113,7 +117,7 @@ const TELLING_OPTIONS =
 
 function toText(report: Report): string {
   const { diagnosis, kind, safe, probe } = report;
-  const { mount, exportedBy, warnings, holders } = diagnosis;
+  const { mount, exportedBy, holders } = diagnosis;
   const telling = [...new Set([...mount.mountOptions, ...mount.superOptions])]
     .filter((option) => TELLING_OPTIONS.test(option));
   const lines = [
@@ -138,7 +142,9 @@ function toText(report: Report): string {
       );
     }
   }
-  for (const { message } of warnings) lines.push(`  note: ${message}`);
+  for (const { message } of warningsOf(report)) {
+    lines.push(`  note: ${message}`);
+  }
   if (holders.length > 0) {
     lines.push(
       "  held now by:",
@@ -149,6 +155,19 @@ function toText(report: Report): string {
   const command = commandFor(diagnosis);
   if (command !== undefined) lines.push(`  use: ${command}`);
   return lines.join("\n") + "\n";
+}
+
+/** What endangers the lock file, and what the kind that was asked for can't. */
+function warningsOf({ diagnosis, kind }: Report): DoctorWarning[] {
+  if (kind !== "posix" && kind !== "link") return diagnosis.warnings;
+  const message =
+    `a ${kind} lock can't be left to a command: if holdfast run ` +
+    "is killed, it kills the command, but the next holder may start a moment " +
+    "before that is gone; " +
+    (kind === "posix"
+      ? "ofd locks meet the same programs, and the command keeps them"
+      : "the fence tells a resource who is late");
+  return [...diagnosis.warnings, { code: "not-kept", message }];
 }
 
 const SAID: Readonly<Record<TrustEntry["trust"], string>> = {

@@ -17,6 +17,8 @@ export interface ColumnStyle {
   bytes: boolean;
   /** The present time, in milliseconds since 1970. */
   nowMs: number;
+  /** Whether paths stay as they are, to be escaped by whoever writes them. */
+  raw?: boolean;
 }
 
 /** A value as the column has it; `undefined` when it isn't known. */
@@ -97,7 +99,8 @@ export const COLUMNS: readonly Column[] = [
   {
     name: "PATH",
     help: "path of the file",
-    cell: ({ entry }) => describePath(entry.file),
+    cell: ({ entry: { file } }, { raw }) =>
+      raw ? rawPath(file) : describePath(file),
   },
   {
     name: "INODE",
@@ -273,6 +276,14 @@ export function describePath(file: LockedFile): string | undefined {
   const { path, pathStatus, mountPoint } = file;
   if (path !== undefined) return printable(path) + PATH_NOTES[pathStatus];
   return mountPoint === undefined ? undefined : `${printable(mountPoint)}…`;
+}
+
+/** A path with what is special about it, as lslocks has it. */
+function rawPath({ path, pathStatus, mountPoint }: LockedFile):
+  | string
+  | undefined {
+  if (path !== undefined) return path + PATH_NOTES[pathStatus];
+  return mountPoint === undefined ? undefined : `${mountPoint}...`;
 }
 
 function joinPids(holders: readonly TableHolder[]): string | undefined {

@@ -1,4 +1,5 @@
 import { type Styles, textColumns, truncate } from "../../ui/terminal.ts";
+import { encodePath } from "../../../lib/proc/path_text.ts";
 import { printable } from "../../../lib/proc/printable.ts";
 import type { Cell, Column, ColumnStyle } from "./column.ts";
 import { isWaiting, type Row } from "./row.ts";
@@ -22,14 +23,14 @@ export function formatTable(
   layout: TableLayout,
 ): string[] {
   const { headings, raw, styles } = layout;
-  const cells = rows.map((row) =>
-    columns.map((column) => cellText(column.cell(row, layout)))
-  );
+  const cellsBy = (text: (cell: Cell) => string) =>
+    rows.map((row) => columns.map((column) => text(column.cell(row, layout))));
   const names = columns.map(({ name }) => name);
   if (raw) {
-    const lines = headings ? [names, ...cells] : cells;
-    return lines.map((line) => line.map(rawText).join(" "));
+    const cells = cellsBy((cell) => rawText(cellText(cell)));
+    return (headings ? [names, ...cells] : cells).map((line) => line.join(" "));
   }
+  const cells = cellsBy((cell) => printable(cellText(cell)));
   const widths = columns.map(({ name }, index) => {
     let width = headings ? name.length : 0;
     for (const line of cells) {
@@ -65,18 +66,26 @@ function paint(row: Row, line: string, styles: Styles): string {
 function cellText(cell: Cell): string {
   if (cell === undefined) return "";
   if (typeof cell === "boolean") return cell ? "1" : "0";
-  if (typeof cell === "string") return printable(cell);
+  if (typeof cell === "string") return cell;
   return typeof cell === "object" ? cell.join(" ") : String(cell);
 }
 
-/** A value of one word, as libsmartcols writes it. */
+/** A value of one word, as libsmartcols writes it, whatever the locale. */
 function rawText(text: string): string {
-  return text.replace(
-    /[\s\\]/g,
-    (character) =>
-      `\\x${character.codePointAt(0)!.toString(16).padStart(2, "0")}`,
-  );
+  if (/^[!-[\]-~]*$/.test(text)) return text;
+  let word = "";
+  for (const byte of encodePath(text)) {
+    const isPlain = byte > SPACE && byte < DELETE && byte !== BACKSLASH;
+    word += isPlain
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, "0")}`;
+  }
+  return word;
 }
+
+const SPACE = 0x20;
+const BACKSLASH = 0x5c;
+const DELETE = 0x7f;
 
 /** Narrow columns stay readable; what is cut is cut from the widest. */
 const LEAST_WIDTH = 8;

@@ -178,10 +178,15 @@ function round(ms: number): number {
 const F_GETFL = 3;
 const O_ACCMODE = 3;
 
+/** What the kernel takes for a descriptor: an int. */
+const MOST_DESCRIPTORS = 2 ** 31 - 1;
+
 function openEvents(target: string): number {
   if (/^\d+$/.test(target)) {
     const fd = Number(target);
-    const flags = callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
+    const flags = fd > MOST_DESCRIPTORS
+      ? -EBADF
+      : callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
     const isWritable = flags >= 0 && (flags & O_ACCMODE) !== 0;
     if (isWritable && isInheritable(fd)) return fd;
     throw new SyscallError(`write events to descriptor ${target}`, {

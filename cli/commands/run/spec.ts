@@ -146,7 +146,11 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
       value: "WHAT",
       values: ["keep", "kill"],
       help: "when holdfast itself is killed: keep the lock with the command, " +
-        "which is the default, or kill the command too",
+        "which is the default, or kill the command too; kill doesn't reach " +
+        "what the command has started, nor a command that is set-user-ID. " +
+        "posix, link and URL locks can't be kept by a command: it is killed, " +
+        "and the next holder may start a moment before it is gone. ofd locks " +
+        "meet the same programs as posix locks, and are kept",
     },
     {
       long: "kill-after",

@@ -9,10 +9,12 @@ import {
   formatLinkOwnerLine,
   type LinkLock,
   LinkLockAttempt,
+  type LinkLockOptions,
   LinkLockTimeoutError,
   readLinkLockOwner,
 } from "../../../lib/acquire/link.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
+import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
 import { StatusLine } from "../../ui/terminal.ts";
 import type { LinkTarget, RunRequest, TakenLock } from "./request.ts";
@@ -41,7 +43,7 @@ async function waitFor(
   const options = { message, leaseMs, breakExpired: leaseMs !== undefined };
   const { timeoutMs, allowNested, verbosity, log } = request;
   // The wait is rare: the first attempt is made without preparing for it.
-  const first = new LinkLockAttempt(path, options).try();
+  const first = attemptOn(path, options).try();
   if (first !== undefined) return first;
   const start = performance.now();
   const status = new StatusLine();
@@ -66,6 +68,18 @@ async function waitFor(
   } finally {
     clearInterval(ticks);
     status.clear();
+  }
+}
+
+/** What the library says of its arguments is said of the command line. */
+function attemptOn(path: string, options: LinkLockOptions): LinkLockAttempt {
+  try {
+    return new LinkLockAttempt(path, options);
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) {
+      throw error;
+    }
+    throw new UsageError(error.message);
   }
 }
 

@@ -262,3 +262,17 @@ for (const test of MOUNTS) {
     },
   });
 }
+
+Deno.test("doctor says of kinds that a command can't keep that it can't", async () => {
+  using directory = new TempDir();
+  const path = directory.join("l");
+  for (const kind of ["flock", "posix", "ofd", "link"]) {
+    const { stdout } = await runCli(["doctor", "--json", "--kind", kind, path]);
+    const [report] = JSON.parse(stdout).paths;
+    assertEquals(
+      codes(report).includes("not-kept"),
+      kind === "posix" || kind === "link",
+      kind,
+    );
+  }
+});

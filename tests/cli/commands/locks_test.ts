@@ -188,6 +188,15 @@ Deno.test("locks: columns, headings, raw, bytes", async () => {
   assertStringIncludes(stderr, "unknown column: PIDD");
 });
 
+Deno.test("locks --raw escapes every byte once, as lslocks does", async () => {
+  using dir = new TempDir();
+  await using _holder = await holdFlock(dir.join('a\nb \\ é"'));
+  assertEquals(
+    await lines("-rn", "-o", "PATH", dir.path),
+    [`${dir.path}/a\\x0ab\\x20\\x5c\\x20\\xc3\\xa9"`],
+  );
+});
+
 Deno.test("locks: what is asked for", async () => {
   using dir = new TempDir();
   Deno.mkdirSync(dir.join("sub"));

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { cliArgs } from "../../support/cli.ts";
+import { holdFlock } from "../../support/foreign_flock.ts";
 import { needs } from "../../support/programs.ts";
 import { type ProgramResult, runProgram } from "../../support/run_program.ts";
 import { needsMounts } from "../../support/private_mounts.ts";
@@ -59,6 +60,47 @@ for (
     },
   });
 }
+
+const withGrep = needs("bash", "grep");
+
+Deno.test({
+  name:
+    "run and flock: -w works where every real-time signal is ignored, and " +
+    "the command finds them so" + withGrep.suffix,
+  ignore: withGrep.ignore,
+  fn: async () => {
+    using directory = new TempDir();
+    const lock = directory.join("l");
+    const runDeaf = (args: string[]) =>
+      runProgram("bash", [
+        "-c",
+        `trap "" {34..64}; exec "$@"`,
+        "bash",
+        Deno.execPath(),
+        ...cliArgs(args, ["--allow-ffi"]),
+      ]);
+    await using holder = await holdFlock(lock);
+    const inTime = await Promise.all([
+      runDeaf(["run", "-q", "-w", "50ms", lock, "--", "true"]),
+      runDeaf(["flock", "-w", "0.05", lock, "true"]),
+    ]);
+    assertEquals(inTime.map(({ code, stderr }) => [code, stderr]), [
+      [75, ""],
+      [1, ""],
+    ]);
+    const say = ["grep", "SigIgn", "/proc/self/status"];
+    const waiting = Promise.all([
+      runDeaf(["run", "-q", "-w", "1m", lock, "--", ...say]),
+      runDeaf(["run", "-q", "--exec", "-w", "1m", lock, "--", ...say]),
+    ]);
+    await holder.finish();
+    for (const { code, stdout, stderr } of await waiting) {
+      assertEquals([code, stderr], [0, ""]);
+      // Bits 33 to 63; posix_spawn(3) of glibc ignores two of its own besides.
+      assertMatch(stdout, /^SigIgn:\tf{7}[ef][08]0{7}\n$/);
+    }
+  },
+});
 
 const namespace = needsMounts();
 

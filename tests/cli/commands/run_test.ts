@@ -256,6 +256,12 @@ Deno.test("run: mistakes on the command line", async () => {
     [["--env", "=A", "l", "--", "true"], "invalid variable: '=A'"],
     [["--exec", "--report", "l", "--", "true"], "--report can't go with"],
     [["--tiemout", "3", "l", "--", "true"], "option '--tiemout'"],
+    [["-k", "link", "", "--", "true"], 'A link lock must be named: ""'],
+    [["-k", "link", "a/", "--", "true"], 'A link lock must be named: "a/"'],
+    [
+      ["-k", "link", "--message", "x".repeat(5000), "l", "--", "true"],
+      "message must be at most 4096 characters",
+    ],
   ];
   using directory = new TempDir();
   for (const [args, message] of cases) {
