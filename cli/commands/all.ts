@@ -72,6 +72,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     spec: async () => (await import("./cache/spec.ts")).CACHE_SPEC,
     load: async () => (await import("./cache/command.ts")).cacheCommand,
   },
+  schema: {
+    spec: async () => (await import("./schema/spec.ts")).SCHEMA_SPEC,
+    load: async () => (await import("./schema/command.ts")).schemaCommand,
+  },
   completions: {
     spec: async () => (await import("./completions/spec.ts")).COMPLETIONS_SPEC,
     load: async () => {
