@@ -46,6 +46,9 @@ const MOST_ATTEMPTS = 20;
 /** What all look-ups of one batch may take together, in milliseconds. */
 const NAMING_BUDGET_MS = 10;
 
+/** The same where files are asked for by name, so that none is missed. */
+const FILTER_BUDGET_MS = 100;
+
 /** The same for what is held at the beginning. */
 const FIRST_BUDGET_MS = 1000;
 
@@ -71,8 +74,14 @@ export class FileBook {
   readonly #openByPid = new Map<number, Map<bigint, OpenFile[]>>();
   #mounts: ReadonlyMap<number, MountInfo> | undefined;
   readonly #directories = new Set<string>();
+  readonly #eachBudgetMs: number;
   #budgetMs = FIRST_BUDGET_MS;
   #batch = 0;
+
+  /** @param asksByName Whether files are asked for by name. */
+  constructor(asksByName: boolean) {
+    this.#eachBudgetMs = asksByName ? FILTER_BUDGET_MS : NAMING_BUDGET_MS;
+  }
 
   /**
    * The file of a needle as an event gives it.
@@ -139,8 +148,10 @@ export class FileBook {
    *
    * @param process A process that has to do with it; it may have descriptors
    * from its ancestors.
+   * @param isUrgent Whether it is one that is asked for; others leave half of
+   * what a batch may take.
    */
-  nameBy(file: KnownFile, process: NamingProcess): void {
+  nameBy(file: KnownFile, process: NamingProcess, isUrgent: boolean): void {
     if (file.lastAttempt === this.#batch) return;
     if (file.path !== undefined) {
       file.lastAttempt = this.#batch;
@@ -148,7 +159,8 @@ export class FileBook {
       // Another file may have its inode number by now.
       forgetName(file);
     }
-    if (file.attempts >= MOST_ATTEMPTS || this.#budgetMs <= 0) return;
+    const reserveMs = isUrgent ? 0 : this.#eachBudgetMs / 2;
+    if (file.attempts >= MOST_ATTEMPTS || this.#budgetMs <= reserveMs) return;
     const start = performance.now();
     file.attempts++;
     file.lastAttempt = this.#batch;
@@ -165,7 +177,7 @@ export class FileBook {
   /** Lets another batch look for names; mounts may have changed. */
   nextBatch(): void {
     this.#batch++;
-    this.#budgetMs = NAMING_BUDGET_MS;
+    this.#budgetMs = this.#eachBudgetMs;
     this.#mounts = undefined;
     this.#openByPid.clear();
   }

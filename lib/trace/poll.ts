@@ -73,6 +73,7 @@ class Poller {
   constructor(options: FileFilterOptions) {
     this.#state = new LockState(
       this.#baseMs,
+      options.wantsFile !== undefined,
       (activity) => this.#activities.push(activity),
     );
     this.#filter = new FileFilter(this.#state.files, options);

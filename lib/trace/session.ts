@@ -19,11 +19,6 @@ export interface TraceOptions extends FileFilterOptions {
   /** Ends the trace when it aborts; the last batch still comes. */
   signal?: AbortSignal | undefined;
   /**
-   * Whether a process is to be told of, by its id and those of its ancestors;
-   * all are unless given. Who is in the way is told of everybody.
-   */
-  wantsProcess?: ((ids: Iterable<number>) => boolean) | undefined;
-  /**
    * Room for events that are not read yet, in KiB for each CPU. By default all
    * CPUs share 256 MiB, of which each gets 1 to 16.
    */
@@ -137,6 +132,7 @@ class Session {
       ownPid: Deno.pid,
       onlyFiles,
       wantsFile,
+      wantsProcess,
       onActivity: (activity, { pid, ancestors }) => {
         if (wantsProcess?.([pid, ...ancestors]) ?? true) {
           this.#activities.push(activity);

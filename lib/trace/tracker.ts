@@ -61,7 +61,11 @@ export class LockTracker {
   /** @param options How it is set up. */
   constructor(options: TrackerOptions) {
     this.#options = options;
-    this.state = new LockState(options.baseMs, options.onActivity);
+    this.state = new LockState(
+      options.baseMs,
+      options.wantsFile !== undefined,
+      options.onActivity,
+    );
     this.#filter = new FileFilter(this.state.files, options);
   }
 

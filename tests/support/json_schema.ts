@@ -93,7 +93,9 @@ function isOf(type: string, value: unknown): boolean {
     case "object":
       return typeof value === "object" && value !== null &&
         !Array.isArray(value);
-    default:
-      return typeof value === type;
+    default: {
+      const name: string = typeof value;
+      return name === type;
+    }
   }
 }
