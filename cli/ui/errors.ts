@@ -130,6 +130,7 @@ function exitCodeOf(error: unknown): number | undefined {
     case "LockError":
     case "LockCompromisedError":
     case "LeaseLostError":
+    case "StaleFenceError":
     case "ForeignLinkLockError":
       return EXIT.DATA;
     case "NotFound":

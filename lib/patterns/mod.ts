@@ -55,6 +55,7 @@ export {
 } from "./cpu_reservation.ts";
 export { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 export { trySingleton } from "./singleton.ts";
+export { acquireFenced, FencedLock, StaleFenceError } from "./fence.ts";
 export {
   type CacheBuild,
   CacheEntry,

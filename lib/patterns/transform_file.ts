@@ -5,6 +5,7 @@
  */
 
 import { checkFunction } from "../lock/check.ts";
+import { passFence } from "./fence.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
@@ -33,6 +34,12 @@ export interface TransformOptions extends CoordOptions {
    * it as it is, and else writes in place. `replace` and `in-place` insist.
    */
   method?: "auto" | TransformMethod | undefined;
+  /**
+   * The number of the holder of another lock, on whose behalf the file is
+   * changed: refused when a higher one has been here, which a file beside it,
+   * `FILE.fence`, remembers.
+   */
+  fence?: bigint | undefined;
 }
 
 /** `replace`: by a new file, in one step. `in-place`: the same file. */
@@ -76,6 +83,7 @@ export type Transform = (
  * @param options `create`, `method`, `timeoutMs`, `signal`.
  * @returns How the file was written.
  * @throws {LockTimeoutError} when the file was locked until the deadline.
+ * @throws {StaleFenceError} when a higher `fence` has been here.
  * @throws {LockError} when `method` can't be had, or it isn't a regular file.
  * @throws {SyscallError} when it can't be opened, locked, read or written.
  * @throws `signal.reason` when the signal aborts.
@@ -123,6 +131,8 @@ export async function transformBy(
         "not a regular file",
     );
   }
+  // Under the lock of the file: nobody comes between this and the change.
+  if (options.fence !== undefined) await passFence(target, options.fence);
   using place = findPlace(file.fd, target.absolute);
   const before = readFromStart(file);
   if (place !== undefined) rejectHalfWritten(calls, file, stat, place, before);

@@ -21,6 +21,7 @@ const TARGET_OPTIONS = [
   "lease-margin",
   "fair",
   "every",
+  "fence",
   "tree",
   "slots",
   "want",

@@ -23,7 +23,7 @@ export interface TargetAndCpus {
 }
 
 /** Ways to take the lock that exclude each other. */
-const WAYS = ["slots", "fair", "every"] as const;
+const WAYS = ["slots", "fair", "every", "fence"] as const;
 
 /** Options that other kinds of locks than flock have no use for. */
 const BY_FLOCK = [...WAYS, "want", "tree", "cpus", "cpu-list", "llcs"];
@@ -50,7 +50,8 @@ export async function readTarget(
       hint: "It is about locks that several machines share",
     });
   }
-  if (kind !== "flock" && BY_FLOCK.some((name) => options.flag(name))) {
+  const unfit = BY_FLOCK.find((name) => options.flag(name));
+  if (kind !== "flock" && unfit && !(kind === "link" && unfit === "fence")) {
     throw new UsageError(`--kind ${kind} can't go with this`, {
       hint: "Turns, slots, trees, intervals and CPUs are taken by flock",
     });
@@ -97,7 +98,11 @@ function readWay(
   mode: LockMode,
   paths: readonly string[],
 ): LockTarget | undefined {
-  const [way, other] = WAYS.filter((name) => options.flag(name));
+  const isLink = readKind(options) === "link";
+  // A link lock has a fence anyway.
+  const [way, other] = WAYS.filter((name) =>
+    options.flag(name) && !(isLink && name === "fence")
+  );
   if (other !== undefined) {
     throw new UsageError(`--${way} can't go with --${other}`);
   }
@@ -124,6 +129,8 @@ function readWay(
         slots: readCount("slots", options.value("slots")!),
         want: readCount("want", options.value("want") ?? "1"),
       };
+    case "fence":
+      return { type: "fenced", path: path! };
     case "every":
       if (options.flag("max-load")) {
         throw new UsageError("--every can't go with --max-load");

@@ -45,6 +45,7 @@ export type LockTarget =
   | LinkTarget
   | FairTarget
   | IntervalTarget
+  | FencedTarget
   | SlotsTarget
   | ClusterTarget
   | { type: "nothing" };
@@ -71,6 +72,12 @@ export interface LinkTarget {
 /** A lock file whose takers take turns. */
 export interface FairTarget {
   type: "fair";
+  path: string;
+}
+
+/** A lock file whose every taker gets a higher number than the last one. */
+export interface FencedTarget {
+  type: "fenced";
   path: string;
 }
 

@@ -48,6 +48,13 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
         "unless given",
     },
     {
+      long: "fence",
+      help:
+        "give the command a number in HOLDFAST_FENCE that rises with every " +
+        "holder, for what refuses lower ones; the lock file keeps it. Link " +
+        "locks and URLs have it anyway",
+    },
+    {
       long: "tree",
       excludes: ["slots"],
       value: "DIR",

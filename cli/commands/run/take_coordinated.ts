@@ -7,6 +7,7 @@
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import type {
   FairTarget,
+  FencedTarget,
   IntervalTarget,
   RunRequest,
   SlotsTarget,
@@ -18,13 +19,15 @@ import { absolutePath } from "../../../lib/sys/path_parts.ts";
 /** Takes a lock that is made of locks. */
 export function takeCoordinated(
   request: RunRequest,
-  target: FairTarget | IntervalTarget | SlotsTarget,
+  target: FairTarget | FencedTarget | IntervalTarget | SlotsTarget,
 ): Promise<TakenLock | undefined> {
   switch (target.type) {
     case "fair":
       return takeInTurn(request, target);
     case "interval":
       return takeIfDue(request, target);
+    case "fenced":
+      return takeFenced(request, target);
     case "slots":
       return takeSlots(request, target);
   }
@@ -57,6 +60,24 @@ async function takeIfDue(
       ? { lock: NOTHING, env, skip: true as const }
       : { lock, env };
   });
+}
+
+async function takeFenced(
+  request: RunRequest,
+  { path }: FencedTarget,
+): Promise<TakenLock | undefined> {
+  const { acquireFenced } = await import("../../../lib/patterns/fence.ts");
+  const lock = await takeByEngine(
+    request,
+    (waiting) => acquireFenced(path, waiting),
+  );
+  return lock && {
+    lock,
+    env: {
+      HOLDFAST_LOCK: absolutePath(path),
+      HOLDFAST_FENCE: String(lock.fence),
+    },
+  };
 }
 
 /** Held by a command that isn't started. */

@@ -21,6 +21,7 @@ export async function takeLock(
       return (await import("./take_link_lock.ts")).takeLink(request, target);
     case "fair":
     case "interval":
+    case "fenced":
     case "slots":
       return (await import("./take_coordinated.ts"))
         .takeCoordinated(request, target);

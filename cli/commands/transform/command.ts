@@ -28,6 +28,7 @@ export async function transformCommand(args: string[]): Promise<number> {
       {
         ...readWaitOptions(options),
         create: options.flag("create"),
+        fence: readFence(options.value("fence")),
         method: options.value("method") as TransformOptions["method"],
       },
     );
@@ -36,4 +37,12 @@ export async function transformCommand(args: string[]): Promise<number> {
     if (error instanceof CommandFailure) return error.exitCode;
     throw error;
   }
+}
+
+function readFence(text: string | undefined): bigint | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,30}$/.test(text)) return BigInt(text);
+  throw new UsageError(`invalid fence: '${text}'`, {
+    hint: "It is a number, such as that in HOLDFAST_FENCE",
+  });
 }

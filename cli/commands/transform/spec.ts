@@ -30,11 +30,19 @@ export const TRANSFORM_SPEC: CommandSpec = {
       values: ["auto", "replace", "in-place"],
       help: "insist on one way to write; auto unless given",
     },
+    {
+      long: "fence",
+      value: "N",
+      help: "change nothing if this was called with a higher number before, " +
+        "which FILE.fence remembers; N is HOLDFAST_FENCE of the lock that the " +
+        "change is made under",
+    },
     ...WAIT_OPTIONS,
   ],
   exitCodes: [
     ["0", "done, even if nothing had to be changed"],
     ["N", "the command's own exit code; nothing was changed"],
+    ["65", "a higher --fence has been here; nothing was changed"],
     ["73", "no room, or a read-only filesystem; nothing was changed"],
     ["75", "the file was locked until the deadline"],
   ],
