@@ -296,14 +296,15 @@ function checkCounts(slots: number, want: number): void {
 export async function readSlots(
   nameOrDirectory: PathLike,
 ): Promise<SlotState[]> {
-  const directory = slotDirectory(nameOrDirectory);
+  const named = toLockPath(slotDirectory(nameOrDirectory));
+  const { given, absolute: directory } = named;
   const names = listDirectory(directory);
   if (names === -ENOENT) return [];
   if (typeof names === "number") {
     throw new SyscallError("list slots in", {
       syscall: "open",
       errno: -names,
-      path: directory,
+      path: given,
     });
   }
   const numbers = names.flatMap((name) => {

@@ -154,9 +154,11 @@ export function judgeLiveness(identity: ProcessIdentity): LivenessVerdict {
   const me = readOwnIdentity();
   if (identity.bootId === null || me.bootId === null) {
     return unknown(
-      me.bootId === null
-        ? "this process lacks --allow-ffi to look for it"
-        : "it was run without --allow-ffi and couldn't tell its boot id",
+      me.bootId !== null
+        ? "it was run without --allow-ffi or /proc and couldn't tell its boot id"
+        : hasFfi()
+        ? "/proc, which would tell, isn't mounted here"
+        : "this process lacks --allow-ffi to look for it",
     );
   }
   if (identity.machineId !== me.machineId) {

@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
+import { tryLinkLock } from "../../lib/lock/link/mod.ts";
 import { cliArgs } from "../support/cli.ts";
 import { needsMounts } from "../support/private_mounts.ts";
 import { runProgram } from "../support/run_program.ts";
@@ -44,6 +45,31 @@ const WORLDS: readonly {
     as: ["unshare", "--pid", "--fork"],
   },
 ];
+
+const mounts = needsMounts();
+
+Deno.test({
+  name: "link show says why nothing is known without /proc" + mounts.suffix,
+  ignore: mounts.ignore,
+  async fn() {
+    using dir = new TempDir();
+    using lock = tryLinkLock(dir.join("a"))!;
+    const { code, stdout } = await runProgram("unshare", [
+      "-m",
+      "sh",
+      "-euc",
+      'mount -t tmpfs none /proc\nexec "$@"',
+      "sh",
+      Deno.execPath(),
+      ...cliArgs(["link", "show", lock.path]),
+    ]);
+    assertEquals(code, 1);
+    assertMatch(
+      stdout,
+      /may be alive: \/proc, which would tell, isn't mounted here/,
+    );
+  },
+});
 
 for (const { name, mount, as = [] } of WORLDS) {
   const guard = needsMounts(...as.slice(0, 1));
