@@ -86,12 +86,14 @@ export {
   findDeadlocks,
 } from "./lib/inspect/deadlock.ts";
 export type { ProcessInfo } from "./lib/sys/process_info.ts";
+export type { ExportProtocol } from "./lib/fs/exported.ts";
 export {
   diagnose,
   type Diagnosis,
   type DoctorWarning,
 } from "./lib/fs/doctor.ts";
 export {
+  type JudgeContext,
   judgeFilesystem,
   LOCK_KINDS,
   type LockKind,

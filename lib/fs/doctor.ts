@@ -5,13 +5,13 @@
  * @module
  */
 
-import { type NfsExport, parseExports } from "../proc/exports.ts";
 import { parseFdinfo } from "../proc/fdinfo.ts";
 import {
   findMount,
   type MountInfo,
   parseMountinfo,
 } from "../proc/mountinfo.ts";
+import { overlayLayers } from "../proc/mount_line.ts";
 import { quotePath } from "../proc/printable.ts";
 import {
   findTmpfilesRule,
@@ -39,12 +39,9 @@ import {
   type LockedDescriptor,
   scanLockedDescriptors,
 } from "../inspect/descriptor_scan.ts";
-import {
-  judgeFilesystem,
-  LOCK_KINDS,
-  type LockKind,
-  type TrustTable,
-} from "./verdict.ts";
+import { judgeFilesystem, type LockKind, type TrustTable } from "./verdict.ts";
+import { type ExportProtocol, findExport } from "./exported.ts";
+import { usableKinds } from "./usable.ts";
 import { type HolderInfo, readLockParties } from "../inspect/holder.ts";
 
 /** Something about the lock file that may surprise its user. */
@@ -65,8 +62,12 @@ export interface Diagnosis {
   exists: boolean;
   /** The mount it is on. */
   mount: MountInfo;
-  /** The NFS export of this host that contains it. */
+  /** The directory that this host serves to others, and that contains it. */
   exportedBy: string | undefined;
+  /** How it is served. */
+  exportedAs: ExportProtocol | undefined;
+  /** Why no lock can be taken on it by this user; absent where one can. */
+  obstacle: string | undefined;
   /** What each kind of lock is worth. */
   trust: TrustTable;
   /** The kinds that exclude everyone who can reach the file. */
@@ -107,16 +108,22 @@ function diagnosePath(path: string): Diagnosis {
   const stat = statPath(path);
   const real = resolve(path, stat !== undefined);
   const mount = mountOf(stat === undefined ? dirname(real) : real);
-  const exportedBy = findExport(real)?.directory;
-  const trust = judgeFilesystem(mount, exportedBy !== undefined);
-  const safeKinds = LOCK_KINDS.filter((kind) => isSafe(trust, kind));
+  const served = findExport(real);
+  const trust = judgeFilesystem(mount, {
+    exportedBy: served?.protocol,
+    layers: layerTypes(mount),
+  });
+  const { obstacle, kinds } = usableKinds(real, stat, mount);
+  const safeKinds = kinds.filter((kind) => isSafe(trust, kind));
   const holders = readLockParties(path).holders;
   return {
     path,
     realPath: real,
     exists: stat !== undefined,
     mount,
-    exportedBy,
+    exportedBy: served?.directory,
+    exportedAs: served?.protocol,
+    obstacle,
     trust,
     safeKinds,
     recommendedKind: safeKinds.includes("flock") ? "flock" : [
@@ -147,9 +154,22 @@ function resolve(path: string, exists: boolean): string {
   return directory === "/" ? `/${name}` : `${directory}/${name}`;
 }
 
+function readMounts(): MountInfo[] {
+  return parseMountinfo(readText("/proc/self/mountinfo"));
+}
+
+/** What the layers of an overlay are on, as far as they are seen from here. */
+function layerTypes({ fsType, superOptions }: MountInfo): string[] {
+  if (fsType !== "overlay") return [];
+  const mounts = readMounts();
+  return overlayLayers(superOptions.join(","))
+    .filter((layer) => layer.startsWith("/"))
+    .flatMap((layer) => findMount(mounts, layer)?.fsType ?? []);
+}
+
 /** By the mount id of an O_PATH descriptor; by the path where that fails. */
 function mountOf(path: string): MountInfo {
-  const mounts = parseMountinfo(readText("/proc/self/mountinfo"));
+  const mounts = readMounts();
   const fd = openFile(path, O_PATH | O_CLOEXEC);
   let found: MountInfo | undefined;
   if (fd >= 0) {
@@ -165,30 +185,6 @@ function mountOf(path: string): MountInfo {
     );
   }
   return found;
-}
-
-function findExport(path: string): NfsExport | undefined {
-  const extra = listDirectory("/etc/exports.d");
-  const files = [
-    "/proc/fs/nfsd/exports",
-    "/var/lib/nfs/etab",
-    "/etc/exports",
-    ...(typeof extra === "number"
-      ? []
-      : extra.filter((name) => name.endsWith(".exports"))
-        .map((name) => `/etc/exports.d/${name}`)),
-  ];
-  for (const file of files) {
-    const found = parseExports(readTextIfAny(file) ?? "")
-      .find(({ directory }) => isWithin(path, directory));
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-function isWithin(path: string, directory: string): boolean {
-  return directory === "/" || path === directory ||
-    path.startsWith(directory.replace(/\/+$/, "") + "/");
 }
 
 /** tmpfiles.d(5): a file hides one of the same name in a later directory. */
@@ -222,7 +218,7 @@ function findWarnings(
 ): DoctorWarning[] {
   return [
     ...directoryWarnings(path),
-    ...fileWarnings(stat),
+    ...fileWarnings(stat, mount),
     ...mountWarnings(mount),
     ...cleanerWarnings(path),
     ...holderWarnings(path, holders),
@@ -261,7 +257,10 @@ function directoryWarnings(path: string): DoctorWarning[] {
   return warnings;
 }
 
-function fileWarnings(stat: FileStat | undefined): DoctorWarning[] {
+function fileWarnings(
+  stat: FileStat | undefined,
+  { fsType }: MountInfo,
+): DoctorWarning[] {
   if (stat === undefined) return [];
   switch (stat.type) {
     case "file":
@@ -287,7 +286,10 @@ function fileWarnings(stat: FileStat | undefined): DoctorWarning[] {
     warnings.push({
       code: "owner-only",
       message: `only ${userName(stat.uid)} may write the file: others can ` +
-        "flock it if they may read it, but take no exclusive fcntl lock",
+        (fsType.startsWith("nfs")
+          ? "take shared locks if they may read it, but no exclusive one, " +
+            "not even a flock"
+          : "flock it if they may read it, but take no exclusive fcntl lock"),
     });
   }
   return warnings;

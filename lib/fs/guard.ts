@@ -14,73 +14,27 @@ import {
   O_CLOEXEC,
   O_PATH,
   openFile,
+  readLink,
+  readTextIfAny,
+  statFd,
 } from "../sys/file.ts";
 import { dirname } from "../sys/path_parts.ts";
 import { libc } from "../sys/libc.ts";
+import { quotePath } from "../proc/printable.ts";
+import {
+  findMountSource,
+  type MountSource,
+  overlayLayers,
+} from "../proc/mount_line.ts";
+import {
+  type Filesystem,
+  filesystemOfMagic,
+  filesystemOfType,
+  OVERLAYFS_MAGIC,
+} from "./filesystem.ts";
+import { EXPORTED, findExport, servesFiles } from "./exported.ts";
 
 export { UnsupportedFilesystemError } from "../lock/unsupported_filesystem_error.ts";
-
-/** Why a filesystem is refused. */
-interface UnreliableFs {
-  readonly name: string;
-  readonly reason: string;
-}
-
-const NFS_REASON = "its client turns flock into a byte-range lock on the " +
-  "server or, mounted with nolock or local_lock, keeps it to this host";
-const SMB_REASON = "flock becomes a mandatory lock of the server, " +
-  "or none at all when mounted with nobrl";
-const CLUSTER_REASON = "flock reaches other hosts only when mounted for it " +
-  "(not with localflocks or without its lock service)";
-const AFS_REASON = "flock locks whole files on the server under rules of " +
-  "its own, and byte-range locks are local to this host";
-const FUSE_REASON = "the program behind it decides what flock means, " +
-  "and many keep no locks for other clients";
-
-/* f_type of statfs(2): include/uapi/linux/magic.h unless said otherwise. */
-const UNRELIABLE: ReadonlyMap<number, UnreliableFs> = new Map([
-  [0x6969, { name: "nfs", reason: NFS_REASON }],
-  [0xff534d42, { name: "cifs", reason: SMB_REASON }],
-  [0xfe534d42, { name: "smb2", reason: SMB_REASON }],
-  [0x517b, { name: "smb", reason: SMB_REASON }],
-  // fs/ceph/super.h
-  [0x00c36400, {
-    name: "ceph",
-    reason: "a lock is held by a session that the metadata server may end " +
-      "while its holder still runs",
-  }],
-  [0x5346414f, { name: "afs", reason: AFS_REASON }],
-  [0x6b414653, { name: "kafs", reason: AFS_REASON }],
-  [0x65735546, { name: "fuse", reason: FUSE_REASON }],
-  // virtiofs answers statfs with FUSE's number.
-  [0x01021997, {
-    name: "9p",
-    reason: "flock stays inside this client, or becomes a byte-range lock " +
-      "of the server when mounted with cache=none",
-  }],
-  // lustre/include/uapi/linux/lustre/lustre_user.h
-  [0x0bd00bd0, {
-    name: "lustre",
-    reason: "without the flock mount option there is none, and with " +
-      "localflock it is local to this host",
-  }],
-  [0x01161970, { name: "gfs2", reason: CLUSTER_REASON }],
-  [0x7461636f, { name: "ocfs2", reason: CLUSTER_REASON }],
-  // fs/coda
-  [0x73757245, { name: "coda", reason: FUSE_REASON }],
-  // Out of the tree: IBM Storage Scale, BeeGFS, PanFS, vboxsf, VMware hgfs.
-  [0x47504653, { name: "gpfs", reason: CLUSTER_REASON }],
-  [0x19830326, { name: "beegfs", reason: CLUSTER_REASON }],
-  [0xaad7aaea, { name: "panfs", reason: CLUSTER_REASON }],
-  [0x786f4256, {
-    name: "vboxsf",
-    reason: "flock stays inside this guest",
-  }],
-  [0xbacbacbc, {
-    name: "vmhgfs",
-    reason: "flock stays inside this guest",
-  }],
-]);
 
 /* struct statfs is larger than its first member, f_type, an unsigned long of
  * which the lower half counts. One buffer serves all calls. */
@@ -136,13 +90,70 @@ export function rejectRemoteFs(file: PathLike | number, path?: string): void {
     }
     return;
   }
-  const unreliable = UNRELIABLE.get(fsTypeOfFd(file, path));
-  if (unreliable === undefined) return;
-  throw new UnsupportedFilesystemError(
-    path ?? `/proc/self/fd/${file}`,
-    unreliable.name,
-    unreliable.reason,
-  );
+  rejectMount(file, path, statFd(file));
+}
+
+function rejectMount(fd: number, path: string | undefined, stat: FileStat) {
+  const name = path ?? `/proc/self/fd/${fd}`;
+  const magic = fsTypeOfFd(fd, path);
+  const unreliable = unreliableFs(fd, magic, stat);
+  if (unreliable !== undefined) {
+    throw new UnsupportedFilesystemError(
+      name,
+      unreliable.name,
+      unreliable.reason,
+    );
+  }
+  if (magic === OVERLAYFS_MAGIC) rejectLayers(fd, name);
+}
+
+/**
+ * The row of an open file's filesystem, by statfs(2) and, where that may be
+ * another host's answer passed on (9p), by mountinfo. A filesystem on a block
+ * device of this host is of this host.
+ */
+function unreliableFs(
+  fd: number,
+  magic: number,
+  { deviceMajor }: FileStat,
+): Filesystem | undefined {
+  const known = filesystemOfMagic(magic);
+  if (deviceMajor !== 0) return known;
+  const { fsType } = mountSource(fd) ?? {};
+  // Of the two, mountinfo tells virtiofs from FUSE.
+  return (fsType === undefined ? undefined : filesystemOfType(fsType)) ?? known;
+}
+
+/* Without /proc, statfs(2) has to do. statx(2) may tell another id of the
+ * mount than mountinfo has. */
+function mountSource(fd: number): MountSource | undefined {
+  const info = readTextIfAny(`/proc/self/fdinfo/${fd}`);
+  const [, mountId] = /^mnt_id:\s*(\d+)$/m.exec(info ?? "") ?? [];
+  const mounts = readTextIfAny("/proc/self/mountinfo");
+  return mountId === undefined || mounts === undefined
+    ? undefined
+    : findMountSource(mounts, Number(mountId));
+}
+
+/** Refuses an overlay of which a layer, seen from here, is elsewhere. */
+function rejectLayers(overlayFd: number, path: string): void {
+  const { superOptions = "" } = mountSource(overlayFd) ?? {};
+  for (const layer of overlayLayers(superOptions)) {
+    const fd = openFile(layer, O_PATH | O_CLOEXEC);
+    if (fd < 0) continue;
+    try {
+      const beneath = unreliableFs(fd, fsTypeOfFd(fd, layer), statFd(fd));
+      if (beneath === undefined) continue;
+      throw new UnsupportedFilesystemError(
+        path,
+        `overlay over ${beneath.name}`,
+        "the lock stays on this overlay, and whoever uses what lies beneath " +
+          "it isn't excluded",
+      );
+    } finally {
+      closeFile(fd);
+    }
+  }
 }
 
 /**
@@ -153,7 +164,7 @@ export function rejectRemoteFs(file: PathLike | number, path?: string): void {
  * @throws {SyscallError} when the descriptor isn't open.
  */
 export function isRemoteFd(fd: number): boolean {
-  return UNRELIABLE.has(fsTypeOfFd(fd));
+  return unreliableFs(fd, fsTypeOfFd(fd), statFd(fd)) !== undefined;
 }
 
 let reliableMount: number | undefined;
@@ -171,9 +182,34 @@ export function rejectRemoteFile(
   path: string,
   stat: FileStat,
 ): void {
-  if (stat.mountId !== undefined && stat.mountId === reliableMount) return;
-  rejectRemoteFs(fd, path);
-  reliableMount = stat.mountId;
+  if (stat.mountId === undefined || stat.mountId !== reliableMount) {
+    rejectMount(fd, path, stat);
+    reliableMount = stat.mountId;
+  }
+  isServer ??= servesFiles();
+  if (isServer) rejectExported(fd, path);
+}
+
+/** Whether files are served from here; asked once. */
+let isServer: boolean | undefined;
+
+/** Refuses a flock beside clients that this host serves the file to. */
+function rejectExported(fd: number, path: string): void {
+  const real = readLink(`/proc/self/fd/${fd}`);
+  const found = real === undefined ? undefined : findExport(real);
+  if (found === undefined) return;
+  throw new UnsupportedFilesystemError(
+    path,
+    `a directory that this host exports (${quotePath(found.directory)})`,
+    EXPORTED[found.protocol],
+    {
+      advice: found.protocol === "nfs"
+        ? "take a record lock (kind ofd or posix), which clients' locks " +
+          "exclude, or allow remote filesystems if no client locks this file"
+        : "use a path that is not shared, or a link lock, or allow remote " +
+          "filesystems if no client locks this file",
+    },
+  );
 }
 
 /** An O_PATH descriptor of the file, or of its directory. */

@@ -36,8 +36,8 @@ export function rejectUnsafeRecordLocks(
   if (!isRemoteFd(fd)) return;
   const mount = mountOfFd(fd);
   if (mount === undefined) return rejectRemoteFs(fd, path);
-  const unsafe = Object.values(judgeFilesystem(mount, false)[kind])
-    .find(({ trust }) => trust !== "yes");
+  const unsafe = Object.values(judgeFilesystem(mount)[kind])
+    .find(({ trust, whileReachable }) => trust !== "yes" && !whileReachable);
   if (unsafe === undefined) return;
   throw new UnsupportedFilesystemError(path, mount.fsType, unsafe.reason, {
     lock: kind === "ofd" ? "OFD locks" : "POSIX locks",

@@ -7,6 +7,8 @@
  */
 
 import type { MountInfo } from "../proc/mountinfo.ts";
+import { EXPORTED, type ExportProtocol } from "./exported.ts";
+import { filesystemOfType } from "./filesystem.ts";
 
 /** The kinds of lock that holdfast takes. */
 export type LockKind = "flock" | "posix" | "ofd" | "link";
@@ -35,6 +37,8 @@ export interface TrustEntry {
   trust: Trust;
   /** Why, as a clause. */
   reason: string;
+  /** Set where it excludes as long as this host reaches the server. */
+  whileReachable?: true;
 }
 
 /** By kind, then by the parties there are on this filesystem. */
@@ -50,11 +54,27 @@ const depends = (reason: string): TrustEntry => ({ trust: "depends", reason });
 const KERNEL = yes("the kernel of this host decides");
 const ATOMIC_LINK = yes("link(2) is atomic here");
 
+/** What bears on a lock and isn't told by its mount. */
+export interface JudgeContext {
+  /** How this host serves the file to others; absent when it doesn't. */
+  exportedBy?: ExportProtocol | undefined;
+  /** The types of the filesystems that an overlay's layers are on. */
+  layers?: readonly string[] | undefined;
+}
+
+/** Filesystems of the kernel's own, in which nobody can make a file. */
+const PSEUDO = new Set([
+  ...["proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs"],
+  ...["bpf", "devpts", "configfs", "pstore", "efivarfs", "selinuxfs", "nsfs"],
+  ...["binfmt_misc", "fusectl", "rpc_pipefs", "nfsd", "autofs", "mqueue"],
+]);
+
 /**
  * Judges every kind of lock on a filesystem.
  *
  * @param mount The mount the file is on.
- * @param exported Whether this host exports the file by NFS.
+ * @param context `exportedBy`: how this host serves the file to others;
+ * `layers`: the types of what an overlay is made of.
  * @returns What each kind is worth between the parties that exist.
  *
  * @example
@@ -63,12 +83,12 @@ const ATOMIC_LINK = yes("link(2) is atomic here");
  * import { judgeFilesystem } from "./verdict.ts";
  *
  * const [mount] = parseMountinfo("36 1 0:9 / /n rw - nfs4 srv:/ rw,vers=4.2\n");
- * console.log(judgeFilesystem(mount!, false).flock.server?.trust); // no
+ * console.log(judgeFilesystem(mount!).flock.server?.trust); // no
  * ```
  */
 export function judgeFilesystem(
   mount: Pick<MountInfo, "fsType" | "superOptions" | "mountOptions">,
-  exported: boolean,
+  context: JudgeContext = {},
 ): TrustTable {
   const options = new Set([...mount.mountOptions, ...mount.superOptions]);
   const [type, subtype] = splitOnce(mount.fsType, ".");
@@ -91,7 +111,15 @@ export function judgeFilesystem(
     case "fuseblk":
       return judgeFuse(subtype);
     case "9p":
+      return judgeShared(
+        "qemu keeps the locks inside this guest, diod shares them with its " +
+          "clients; which of them is at the other end can't be seen from here",
+      );
     case "virtiofs":
+      return judgeShared(
+        "virtiofsd keeps them inside this guest unless it was started with " +
+          "flock and posix_lock, which can't be seen from here",
+      );
     case "vboxsf":
     case "vmhgfs":
       return everywhere(
@@ -117,9 +145,47 @@ export function judgeFilesystem(
           depends("the cluster's lock manager must run"),
           ATOMIC_LINK,
         );
-    default:
-      return judgeLocal(exported);
+    case "overlay":
+      return judgeOverlay(context);
   }
+  if (PSEUDO.has(type)) {
+    const never = no(`no lock file can be made in ${type}`);
+    return {
+      flock: { host: never },
+      posix: { host: never },
+      ofd: { host: never },
+      link: { host: never },
+    };
+  }
+  const { reason } = filesystemOfType(type) ?? {};
+  return reason === undefined ? judgeLocal(context.exportedBy) : everywhere(
+    KERNEL,
+    depends(reason),
+    depends("the filesystem must make links atomically"),
+  );
+}
+
+/** A directory of a host, seen by guests whose server decides. */
+function judgeShared(reason: string): TrustTable {
+  const elsewhere = depends(reason);
+  const kinds = { host: KERNEL, clients: elsewhere, server: elsewhere };
+  const link = depends("the host's filesystem decides");
+  return {
+    flock: kinds,
+    posix: kinds,
+    ofd: kinds,
+    link: { host: ATOMIC_LINK, clients: link, server: link },
+  };
+}
+
+function judgeOverlay({ layers = [], exportedBy }: JudgeContext): TrustTable {
+  const remote = layers.find((type) => filesystemOfType(type) !== undefined);
+  if (remote === undefined) return judgeLocal(exportedBy);
+  return everywhere(
+    KERNEL,
+    no(`the locks stay on this overlay, though ${remote} lies beneath it`),
+    no("what is made here stays in the upper layer of this overlay"),
+  );
 }
 
 /** Host and clients alike for flock, posix and ofd; link between clients. */
@@ -136,8 +202,8 @@ function everywhere(
   };
 }
 
-function judgeLocal(exported: boolean): TrustTable {
-  if (!exported) {
+function judgeLocal(exportedBy: ExportProtocol | undefined): TrustTable {
+  if (exportedBy === undefined) {
     return {
       flock: { host: KERNEL },
       posix: { host: KERNEL },
@@ -145,18 +211,15 @@ function judgeLocal(exported: boolean): TrustTable {
       link: { host: ATOMIC_LINK },
     };
   }
+  const server = no(`this host exports the path: ${EXPORTED[exportedBy]}`);
   const record = {
     host: KERNEL,
-    server: yes("a client's lock is a POSIX lock on this server"),
+    server: exportedBy === "nfs"
+      ? yes("a client's lock is a POSIX lock on this server")
+      : server,
   };
   return {
-    flock: {
-      host: KERNEL,
-      server: no(
-        "this host exports the path: a client's flock is a POSIX lock here, " +
-          "so a client and a process of this host can both hold it",
-      ),
-    },
+    flock: { host: KERNEL, server },
     posix: record,
     ofd: record,
     link: { host: ATOMIC_LINK, server: ATOMIC_LINK },
@@ -164,11 +227,15 @@ function judgeLocal(exported: boolean): TrustTable {
 }
 
 function judgeNfs(type: string, options: ReadonlySet<string>): TrustTable {
-  const local = optionValue(options, "local_lock") ??
-    (options.has("nolock") ? "all" : "none");
+  const version = optionValue(options, "vers") ?? (type === "nfs4" ? "4" : "3");
+  // NFSv4 has no locking of its own beside the server's: its client ignores
+  // both options.
+  const local = version.startsWith("4")
+    ? "none"
+    : optionValue(options, "local_lock") ??
+      (options.has("nolock") ? "all" : "none");
   const localFlock = local === "all" || local === "flock";
   const localPosix = local === "all" || local === "posix";
-  const version = optionValue(options, "vers") ?? (type === "nfs4" ? "4" : "3");
   const isSoft = options.has("soft") || options.has("softerr");
   const mountedLocal = no(
     options.has("nolock")
@@ -178,7 +245,13 @@ function judgeNfs(type: string, options: ReadonlySet<string>): TrustTable {
   const onServer = isSoft
     ? depends("mounted soft: a lock call can fail when the server is slow")
     : version.startsWith("4")
-    ? yes(`NFSv${version} keeps the lock on the server`)
+    ? {
+      ...depends(
+        `NFSv${version} keeps the lock on the server, which gives it to ` +
+          "others when this client is cut off for longer than its lease",
+      ),
+      whileReachable: true as const,
+    }
     : depends("NFSv3 needs lockd and statd on client and server");
   const record = {
     host: KERNEL,
@@ -208,13 +281,15 @@ function judgeSmb(options: ReadonlySet<string>): TrustTable {
   const clients = options.has("nobrl")
     ? no("mounted with nobrl: locks stay on this host")
     : depends("locks become mandatory byte-range locks of the server");
-  const table = everywhere(
-    KERNEL,
-    clients,
-    depends("the server must support hard links"),
-  );
-  table.link.host = depends("the server must support hard links");
-  return table;
+  const server = no("a process of the server itself doesn't see the lock");
+  const kinds = { host: KERNEL, clients, server };
+  const link = depends("the server must support hard links");
+  return {
+    flock: kinds,
+    posix: kinds,
+    ofd: kinds,
+    link: { host: link, clients: link, server: link },
+  };
 }
 
 /** FUSE programs known to keep locks inside this host. */

@@ -1,65 +1,97 @@
-import { assertEquals } from "@std/assert";
-import { judgeFilesystem, LOCK_KINDS, type TrustTable } from "../../mod.ts";
+import { assert, assertEquals } from "@std/assert";
+import {
+  type JudgeContext,
+  judgeFilesystem,
+  LOCK_KINDS,
+  type TrustTable,
+} from "../../mod.ts";
+import {
+  allFilesystems,
+  filesystemOfMagic,
+  filesystemOfType,
+} from "../../lib/fs/filesystem.ts";
 import { parseMountinfo } from "../../lib/proc/mountinfo.ts";
 
 /**
- * What mountinfo says after its separator, whether the path is exported, and
- * by kind a letter each for host, clients and server: `y`es, `n`o, `?` for
+ * What mountinfo says after its separator, what else bears on it, and by kind a letter each for host, clients and server: `y`es, `n`o, `?` for
  * depends, `-` for parties that there are not between others that there are.
  */
-const CASES: [string, boolean, string][] = [
-  ["ext4 /dev/a rw", false, "flock y, posix y, ofd y, link y"],
-  ["btrfs /dev/a rw", false, "flock y, posix y, ofd y, link y"],
-  ["overlay overlay rw,xino=off", false, "flock y, posix y, ofd y, link y"],
-  ["xfs /dev/a rw", true, "flock y-n, posix y-y, ofd y-y, link y-y"],
+const CASES: [string, JudgeContext, string][] = [
+  ["ext4 /dev/a rw", {}, "flock y, posix y, ofd y, link y"],
+  ["btrfs /dev/a rw", {}, "flock y, posix y, ofd y, link y"],
+  ["overlay overlay rw,xino=off", {}, "flock y, posix y, ofd y, link y"],
   [
-    "nfs4 srv:/ rw,vers=4.2,hard,local_lock=none",
-    false,
-    "flock yyn, posix yyy, ofd yyy, link yyy",
+    "xfs /dev/a rw",
+    { exportedBy: "nfs" },
+    "flock y-n, posix y-y, ofd y-y, link y-y",
   ],
   [
+    "xfs /dev/a rw",
+    { exportedBy: "smb" },
+    "flock y-n, posix y-n, ofd y-n, link y-y",
+  ],
+  [
+    "overlay overlay rw,lowerdir=/l",
+    { layers: ["nfs4", "ext4"] },
+    "flock yn, posix yn, ofd yn, link yn",
+  ],
+  ["proc proc rw", {}, "flock n, posix n, ofd n, link n"],
+  ["sysfs sysfs rw", {}, "flock n, posix n, ofd n, link n"],
+  ["gpfs /dev/g rw", {}, "flock y?, posix y?, ofd y?, link y?"],
+  ["beegfs b rw", {}, "flock y?, posix y?, ofd y?, link y?"],
+  [
+    "nfs4 srv:/ rw,vers=4.2,hard,local_lock=none",
+    {},
+    "flock y?n, posix y??, ofd y??, link yyy",
+  ],
+  [
+    // The client of NFSv4 ignores it.
     "nfs4 srv:/ rw,vers=4.2,local_lock=flock",
-    false,
-    "flock ynn, posix yyy, ofd yyy, link yyy",
+    {},
+    "flock y?n, posix y??, ofd y??, link yyy",
   ],
   [
     "nfs srv:/ rw,vers=3,local_lock=posix",
-    false,
+    {},
     "flock y?n, posix ynn, ofd ynn, link yyy",
   ],
   [
     "nfs srv:/ rw,vers=3,nolock,local_lock=all",
-    false,
+    {},
     "flock ynn, posix ynn, ofd ynn, link yyy",
   ],
   [
     "nfs srv:/ rw,vers=3,nolock",
-    false,
+    {},
     "flock ynn, posix ynn, ofd ynn, link yyy",
   ],
   [
     "nfs srv:/ rw,vers=3,local_lock=none",
-    false,
+    {},
     "flock y?n, posix y??, ofd y??, link yyy",
   ],
   [
     "nfs4 srv:/ rw,vers=4.1,soft",
-    false,
+    {},
     "flock y?n, posix y??, ofd y??, link yyy",
   ],
-  ["cifs //s/x rw,vers=3.1.1", false, "flock y?, posix y?, ofd y?, link ??"],
-  ["cifs //s/x rw,nobrl", false, "flock yn, posix yn, ofd yn, link ??"],
-  ["fuse.sshfs h: rw", false, "flock ?n, posix ?n, ofd ?n, link ??"],
-  ["fuse.bindfs /x rw", false, "flock ??, posix ??, ofd ??, link ??"],
-  ["fuse x rw", false, "flock ??, posix ??, ofd ??, link ??"],
-  ["9p share rw,trans=virtio", false, "flock yn, posix yn, ofd yn, link y?"],
-  ["virtiofs share rw", false, "flock yn, posix yn, ofd yn, link y?"],
-  ["ceph m:/ rw", false, "flock y?, posix y?, ofd y?, link y?"],
-  ["lustre m:/ rw,flock", false, "flock yy, posix yy, ofd yy, link yy"],
-  ["lustre m:/ rw,localflock", false, "flock yn, posix yn, ofd yn, link yy"],
-  ["lustre m:/ rw", false, "flock nn, posix nn, ofd nn, link yy"],
-  ["gfs2 /dev/a rw", false, "flock y?, posix y?, ofd y?, link yy"],
-  ["gfs2 /dev/a rw,localflocks", false, "flock yn, posix yn, ofd yn, link yy"],
+  [
+    "cifs //s/x rw,vers=3.1.1",
+    {},
+    "flock y?n, posix y?n, ofd y?n, link ???",
+  ],
+  ["cifs //s/x rw,nobrl", {}, "flock ynn, posix ynn, ofd ynn, link ???"],
+  ["fuse.sshfs h: rw", {}, "flock ?n, posix ?n, ofd ?n, link ??"],
+  ["fuse.bindfs /x rw", {}, "flock ??, posix ??, ofd ??, link ??"],
+  ["fuse x rw", {}, "flock ??, posix ??, ofd ??, link ??"],
+  ["9p share rw,trans=virtio", {}, "flock y??, posix y??, ofd y??, link y??"],
+  ["virtiofs share rw", {}, "flock y??, posix y??, ofd y??, link y??"],
+  ["ceph m:/ rw", {}, "flock y?, posix y?, ofd y?, link y?"],
+  ["lustre m:/ rw,flock", {}, "flock yy, posix yy, ofd yy, link yy"],
+  ["lustre m:/ rw,localflock", {}, "flock yn, posix yn, ofd yn, link yy"],
+  ["lustre m:/ rw", {}, "flock nn, posix nn, ofd nn, link yy"],
+  ["gfs2 /dev/a rw", {}, "flock y?, posix y?, ofd y?, link yy"],
+  ["gfs2 /dev/a rw,localflocks", {}, "flock yn, posix yn, ofd yn, link yy"],
 ];
 
 function letters(entry: TrustTable["flock"]): string {
@@ -72,12 +104,39 @@ function letters(entry: TrustTable["flock"]): string {
     .join("").replace(/-+$/, "");
 }
 
-for (const [line, exported, expected] of CASES) {
-  const name = `judgeFilesystem: ${line}${exported ? ", exported" : ""}`;
+for (const [line, context, expected] of CASES) {
+  const name = `judgeFilesystem: ${line} ${JSON.stringify(context)}`;
   Deno.test(name, () => {
     const [mount] = parseMountinfo(`36 1 0:9 / /m rw - ${line}\n`);
-    const table = judgeFilesystem(mount!, exported);
+    const table = judgeFilesystem(mount!, context);
     const summary = LOCK_KINDS.map((kind) => `${kind} ${letters(table[kind])}`);
     assertEquals(summary.join(", "), expected);
   });
 }
+
+Deno.test("one table: what the guard refuses, no kind but a link is said to be safe on", () => {
+  for (const { types } of allFilesystems()) {
+    for (const fsType of types) {
+      const mount = { fsType, mountOptions: [], superOptions: [] };
+      const table = judgeFilesystem(mount);
+      for (const kind of ["flock", "posix", "ofd"] as const) {
+        const entries = Object.values(table[kind]);
+        assert(entries.some(({ trust }) => trust !== "yes"), fsType);
+        for (const { reason } of entries) assert(reason.length > 10, reason);
+      }
+    }
+  }
+});
+
+Deno.test("one table: every number and type of a filesystem lead to its row", () => {
+  for (const row of allFilesystems()) {
+    for (const magic of row.magic) assertEquals(filesystemOfMagic(magic), row);
+    for (const type of row.types) {
+      assertEquals(filesystemOfType(type), row);
+      assertEquals(filesystemOfType(`${type}.sub`), row);
+    }
+  }
+  for (const type of ["ext4", "tmpfs", "overlay", "btrfs", "nfsd"]) {
+    assertEquals(filesystemOfType(type), undefined);
+  }
+});

@@ -79,7 +79,7 @@ function toJson(report: Report): Record<string, unknown> {
     kind,
     safe,
     recommendedKind: diagnosis.recommendedKind ?? null,
-    command: commandFor(diagnosis) ?? null,
+    command: commandFor(diagnosis, kind) ?? null,
     filesystem: {
       type: mount.fsType,
       mountPoint: mount.mountPoint,
@@ -87,13 +87,17 @@ function toJson(report: Report): Record<string, unknown> {
       mountOptions: mount.mountOptions,
       superOptions: mount.superOptions,
       exportedBy: diagnosis.exportedBy ?? null,
+      exportedAs: diagnosis.exportedAs ?? null,
     },
     trust: Object.fromEntries(LOCK_KINDS.map((kind) => [
       kind,
       Object.fromEntries(
-        SCOPES.map(([scope]) => [scope, diagnosis.trust[kind][scope] ?? null]),
+        SCOPES.map((
+          [scope],
+        ) => [scope, entryJson(diagnosis.trust[kind][scope])]),
       ),
     ])),
+    obstacle: diagnosis.obstacle ?? null,
     warnings: warningsOf(report),
     holders: diagnosis.holders.map(({ pid, command, type, mode }) => ({
       pid: pid ?? null,
@@ -115,6 +119,12 @@ const SCOPES: readonly [TrustScope, string][] = [
 const TELLING_OPTIONS =
   /^(ro|nolock|local_lock=|vers=|noac|soft|softerr|hard|nobrl|cache=|localflock|localflocks|flock|noflock|userxattr|xino=|index=|metacopy=)/;
 
+function entryJson(entry: TrustEntry | undefined) {
+  return entry === undefined
+    ? null
+    : { trust: entry.trust, reason: entry.reason };
+}
+
 function toText(report: Report): string {
   const { diagnosis, kind, safe, probe } = report;
   const { mount, exportedBy, holders } = diagnosis;
@@ -127,7 +137,13 @@ function toText(report: Report): string {
     }` + (telling.length === 0 ? "" : ` (${printable(telling.join(","))})`),
   ];
   if (exportedBy !== undefined) {
-    lines.push(`  exported by NFS: ${quotePath(exportedBy)}`);
+    lines.push(
+      `  exported by ${diagnosis.exportedAs?.toUpperCase()}: ` +
+        quotePath(exportedBy),
+    );
+  }
+  if (diagnosis.obstacle !== undefined) {
+    lines.push(`  no: ${diagnosis.obstacle}`);
   }
   for (const [scope, name] of SCOPES) {
     const entries = LOCK_KINDS.flatMap((kind) => {
@@ -152,7 +168,7 @@ function toText(report: Report): string {
     );
   }
   if (probe !== undefined) lines.push(...probeLines(probe));
-  const command = commandFor(diagnosis);
+  const command = commandFor(diagnosis, kind);
   if (command !== undefined) lines.push(`  use: ${command}`);
   return lines.join("\n") + "\n";
 }
@@ -199,14 +215,20 @@ function groupEqual(
   return groups;
 }
 
-function commandFor(diagnosis: Diagnosis): string | undefined {
-  const { recommendedKind: kind, path, mount } = diagnosis;
-  if (kind === undefined) return undefined;
+/** A command that works there: with the kind that was asked for, if it is safe. */
+function commandFor(
+  diagnosis: Diagnosis,
+  asked: LockKind,
+): string | undefined {
+  const { safeKinds, recommendedKind, path, mount } = diagnosis;
+  const kind = safeKinds.includes(asked) ? asked : recommendedKind;
+  if (kind === undefined || mount.mountOptions.includes("ro")) return undefined;
   const option = kind === "flock" ? "" : `--kind ${kind} `;
   const isRemote = "clients" in diagnosis.trust[kind];
-  const remote = isRemote && kind !== "link" ? "--allow-remote " : "";
-  if (mount.mountOptions.includes("ro")) return undefined;
-  return `holdfast run ${option}${remote}${shellQuote(path)} -- COMMAND`;
+  const remote = isRemote && kind === "flock" ? "--allow-remote " : "";
+  // A link lock is a file that is there only while it is held.
+  const file = kind === "link" && diagnosis.exists ? `${path}.link` : path;
+  return `holdfast run ${option}${remote}${shellQuote(file)} -- COMMAND`;
 }
 
 function shellQuote(path: string): string {

@@ -97,9 +97,11 @@ export const DOCTOR_SCHEMA: Schema = either(
         source: text("what is mounted"),
         mountOptions: list(text("an option of the mount")),
         superOptions: list(text("an option of the filesystem")),
-        exportedBy: maybe(text("the export of NFS that it is part of")),
+        exportedBy: maybe(text("the exported directory that it is part of")),
+        exportedAs: maybe(word("nfs", "smb")),
       }),
       trust: ofKinds(object({ host: TRUST, clients: TRUST, server: TRUST })),
+      obstacle: maybe(text("why this user can take no lock there")),
       warnings: WARNINGS,
       holders: list(object({
         pid: maybe(whole("its process id")),

@@ -178,13 +178,45 @@ const MOUNTS: MountCase[] = [
     warnings: ["overlay"],
   },
   {
-    name: "a read-only mount",
+    name: "a read-only mount, where no file can be made",
     setup: "mkdir m; mount -t tmpfs -o ro t m",
+    path: "m/a.lock",
+    code: 1,
+    fsType: "tmpfs",
+    recommended: null,
+    warnings: ["read-only"],
+    says: /no: this user can create no file in .*: EROFS/,
+  },
+  {
+    name: "a read-only mount, with a file that can be read",
+    setup: "mkdir m; mount -t tmpfs t m; : > m/a.lock; mount -o remount,ro m",
     path: "m/a.lock",
     code: 0,
     fsType: "tmpfs",
     recommended: "flock",
     warnings: ["read-only"],
+  },
+  {
+    name: "an overlay whose lower layer is elsewhere",
+    setup: "mkdir s r u w m; bindfs s r; " +
+      'mount -t overlay -o "lowerdir=$PWD/r,upperdir=u,workdir=w" o m',
+    path: "m/a.lock",
+    code: 1,
+    fsType: "overlay",
+    recommended: null,
+    says: /flock, posix, ofd: NO, the locks stay on this overlay, though fuse/,
+  },
+  {
+    name: "a directory that is shared by SMB",
+    setup: "mkdir -p s etc/samba; mount -t tmpfs t s; " +
+      'printf "[s]\\npath = %s\\n" "$PWD/s" > etc/samba/smb.conf; ' +
+      "mount --bind etc /etc",
+    path: "s/a.lock",
+    code: 1,
+    fsType: "tmpfs",
+    recommended: "link",
+    says:
+      /exported by SMB: .*\n[^]*server and its clients:\n.*flock, posix, ofd: NO/,
   },
   {
     name: "FUSE is not safe by itself",
