@@ -6,8 +6,17 @@
 
 import { checkOptions, checkWord, rejectArgument } from "../lock/check.ts";
 import { checkMode } from "../lock/flock/flock.ts";
-import { type PathLike, toLockPath } from "../lock/lock_path.ts";
-import { LockGroup, releaseAll } from "../lock/lock_set.ts";
+import {
+  isLockUrl,
+  type LockUrl,
+  type PathLike,
+  toLockPath,
+} from "../lock/lock_path.ts";
+import {
+  LockGroup,
+  type MixedLockGroup,
+  releaseAll,
+} from "../lock/lock_set.ts";
 import { MAX_REPLACEMENTS, replacedTooOften } from "../lock/named_file.ts";
 import { isStillNamed, statFd } from "../sys/file.ts";
 import { type CoordOptions, WaitBudget } from "./budget.ts";
@@ -44,7 +53,10 @@ export interface AcquireAllOptions extends CoordOptions {
  * either asks for it. When one has been removed or replaced meanwhile, all are
  * released and opened anew: the new file may stand elsewhere in the order.
  *
- * Permissions: `--allow-ffi`. See flock(2).
+ * Members may be URLs of locks in engines, for which `./cluster` says the rest.
+ * They are taken after the files, in the order of their names.
+ *
+ * Permissions: `--allow-ffi`; for URLs `--allow-net`. See flock(2).
  *
  * @param members The lock files, or paths of those to lock exclusively.
  * @param options `timeoutMs` for the whole group, `signal`, `strategy`.
@@ -68,7 +80,40 @@ export interface AcquireAllOptions extends CoordOptions {
  * console.log(locks.held);
  * ```
  */
-export async function acquireAll(
+export function acquireAll<
+  const Members extends readonly (GroupMember | PathLike)[],
+>(
+  members: Members,
+  options: AcquireAllOptions = {},
+): Promise<GroupOf<Members[number]>> {
+  const group = Array.isArray(members) && members.some(isInEngine)
+    ? acquireMixed(members, options)
+    : acquireFiles(members, options);
+  return group as Promise<GroupOf<Members[number]>>;
+}
+
+/** What a group is held as: a `MixedLockGroup` with a URL among its members. */
+export type GroupOf<Member> =
+  Extract<Member, LockUrl | { path: LockUrl }> extends never ? LockGroup
+    : MixedLockGroup;
+
+function isInEngine(member: GroupMember | PathLike): boolean {
+  return isLockUrl(member) ||
+    typeof member === "object" && "path" in member && isLockUrl(member.path);
+}
+
+/** Loaded for a URL alone, and so not by a literal: see `acquire`. */
+async function acquireMixed(
+  members: readonly (GroupMember | PathLike)[],
+  options: AcquireAllOptions,
+): Promise<MixedLockGroup> {
+  const { acquireMixed }: typeof import("./mixed_group.ts") = await import(
+    new URL("./mixed_group.ts", import.meta.url).href
+  );
+  return await acquireMixed(members, options, acquireFiles);
+}
+
+async function acquireFiles(
   members: readonly (GroupMember | PathLike)[],
   options: AcquireAllOptions = {},
 ): Promise<LockGroup> {

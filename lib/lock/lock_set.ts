@@ -52,6 +52,55 @@ export class LockGroup implements HeldLock {
   }
 }
 
+/**
+ * Several held locks as one, some of them in engines: `await using` waits for
+ * their release, and `using` starts it.
+ */
+export class MixedLockGroup implements HeldLock, AsyncDisposable {
+  /** The locks, in the order the caller named them. */
+  readonly members: readonly HeldLock[];
+  /** Aborts when a member is lost. */
+  readonly lost: AbortSignal;
+  readonly #taken: AsyncDisposableStack;
+  #released: Promise<void> | undefined;
+
+  /**
+   * Made of locks that are held.
+   *
+   * @param taken Releases them.
+   */
+  constructor(members: readonly HeldLock[], taken: AsyncDisposableStack) {
+    this.members = members;
+    this.lost = AbortSignal.any(members.flatMap(({ lost }) => lost ?? []));
+    this.#taken = taken;
+  }
+
+  /** The paths and URLs of the members, a line each. */
+  get path(): string {
+    return this.members.map(({ path }) => path).join("\n");
+  }
+
+  /** Whether every member is held. */
+  get held(): boolean {
+    return this.members.every(({ held }) => held);
+  }
+
+  /** Releases all of them, the last one first; a second call waits as well. */
+  release(): Promise<void> {
+    return this.#released ??= this.#taken.disposeAsync();
+  }
+
+  /** Starts their release. */
+  [Symbol.dispose](): void {
+    void this.release();
+  }
+
+  /** Releases them; see {@linkcode MixedLockGroup.release}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}
+
 /** Releases locks, the last one first. */
 export function releaseAll(locks: readonly HeldLock[]): void {
   for (const lock of locks.toReversed()) lock.release();

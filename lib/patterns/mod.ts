@@ -34,8 +34,9 @@ export {
   acquireAll,
   type AcquireAllOptions,
   type GroupMember,
+  type GroupOf,
 } from "../acquire/group.ts";
-export { LockGroup } from "../lock/lock_set.ts";
+export { LockGroup, MixedLockGroup } from "../lock/lock_set.ts";
 export {
   acquireSlots,
   type AcquireSlotsOptions,

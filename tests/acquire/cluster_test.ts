@@ -1,9 +1,11 @@
 /** The words for files, with the URL of a lock in an engine. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { acquire, tryAcquire, withLock } from "../../mod.ts";
+import { acquireAll } from "../../lib/patterns/mod.ts";
 import { ClusterUnreachableError } from "../../lib/cluster/mod.ts";
 import { ETCD, EtcdServer } from "../support/etcd.ts";
 import { freePort } from "../support/free_port.ts";
+import { TempDir } from "../support/temp_dir.ts";
 import { until } from "../support/until.ts";
 
 Deno.test({
@@ -48,4 +50,36 @@ Deno.test("acquire with a URL fails like the cluster's own words", async () => {
 
 Deno.test("tryAcquire, which can't wait for an answer, refuses a URL", () => {
   assertThrows(() => tryAcquire("etcd://h/x"), TypeError, "await acquire");
+});
+
+Deno.test({
+  name: `acquireAll takes files and URLs, all or none${ETCD.suffix}`,
+  ignore: ETCD.ignore,
+  fn: async () => {
+    await using server = await EtcdServer.start();
+    using dir = new TempDir();
+    const file = dir.join("a.lock");
+    const [a, b] = ["a", "b"].map((name) =>
+      server.url(name) as `etcd://${string}`
+    );
+    {
+      await using locks = await acquireAll([b!, file, { path: a! }], {
+        timeoutMs: 5000,
+      });
+      assertEquals(locks.members.map(({ path }) => path), [b, file, a]);
+      assert(locks.held && !locks.lost.aborted);
+      assertEquals(tryAcquire(file), undefined);
+      // Another list of members, and none is left taken when one is busy.
+      const other = dir.join("b.lock");
+      await assertRejects(
+        () => acquireAll([a!, other], { timeoutMs: 0 }),
+        Error,
+        "is held by somebody else",
+      );
+      assert(tryAcquire(other)?.held);
+    }
+    assert(tryAcquire(file)?.held);
+    await using free = await acquire(a!, { timeoutMs: 0 });
+    assert(free.held);
+  },
 });
