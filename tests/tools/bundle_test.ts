@@ -42,6 +42,14 @@ async function assertWorks(command: string, dir: TempDir): Promise<void> {
   const { code, stderr } = await run(command, ["wo"], dir);
   assertEquals(code, 64);
   assertStringIncludes(stderr, "did you mean 'who'?");
+  // So is the client library of PostgreSQL, and the parts of node: it uses.
+  const locks = await run(
+    command,
+    ["locks", "postgres://a@127.0.0.1:1/b"],
+    dir,
+  );
+  assertEquals(locks.code, 69, locks.stderr);
+  assertStringIncludes(locks.stderr, "nothing listens at 127.0.0.1:1");
   // Deno's own API, that each permission but FFI is for.
   const page = dir.join("page.html");
   const html = await run(command, ["locks", "--html", page], dir);

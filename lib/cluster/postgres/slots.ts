@@ -49,12 +49,12 @@ export async function takeSlot(
     return row === undefined ? undefined : Number(row.slot);
   };
 
-  const [row] = await session.query(
-    `select pg_try_advisory_lock_shared(${keys.main}) as got ${comment}`,
-    ANSWER_MS,
-  );
   if (wait.deadline <= wait.clock.now()) {
-    // Somebody whose turn it is may be between two slots; that is no slot held.
+    const [row] = await session.query(
+      `select pg_try_advisory_lock_shared(${keys.main}) as got ${comment}`,
+      ANSWER_MS,
+    );
+    // Whose turn it is plays no part: a slot is free, or it isn't.
     return row?.got === "t" ? await trySlots() : undefined;
   }
   const both = `select pg_advisory_lock_shared(${keys.main}), ` +
