@@ -147,7 +147,10 @@ export class PostgresSession implements AsyncDisposable {
         ...PARAMETERS,
         ...parameters,
       } as Partial<postgres.ConnectionParameters>,
-      onnotice: () => {},
+      // A server that crashes says so in a warning.
+      onnotice: ({ code, message }) => {
+        if (code?.startsWith("57P")) this.#lastWords = message;
+      },
       onnotify: () => this.onNotify?.(),
       onclose: () => this.#end(this.#lastWords ?? "its connection was closed"),
       socket: () => this.#connect(signal),

@@ -8,10 +8,17 @@ import { cliArgs, runCli } from "../../support/cli.ts";
 import { freePort } from "../../support/free_port.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import {
+  isAlive,
+  nextHolder,
+  startLeased,
+  untilQueued,
+} from "../../support/leased_command.ts";
+import {
   needsPostgres,
   PostgresTestServer,
 } from "../../support/postgres_server.ts";
 import type { ProgramResult } from "../../support/run_program.ts";
+import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { until } from "../../support/until.ts";
 
 const { ignore, suffix } = needsPostgres();
@@ -170,6 +177,69 @@ commandTest(
     assertEquals(names, ["team/x"]);
     await held.release();
     assertEquals(await waiter.nextLine(), "done");
+  },
+);
+
+/** Starts a command that ignores TERM, and lets the next one queue up. */
+async function startDeaf(url: string, nextUrl = url) {
+  const { held, pid } = await startLeased(
+    [...LEASE, url],
+    PERMISSIONS,
+    "trap '' TERM",
+  );
+  const next = nextHolder(nextUrl, pid, TTL);
+  await untilQueued(nextUrl);
+  assert(isAlive(pid));
+  return { held, pid, next };
+}
+
+commandTest(
+  "cut off, a command that ignores TERM is dead before the next holder starts",
+  async (server) => {
+    using proxy = new TcpProxy(server.port);
+    const url = server.url("cut");
+    const { held, next } = await startDeaf(
+      url.replace(`${server.port}`, `${proxy.port}`),
+      url,
+    );
+    await using _held = held;
+    proxy.cut();
+    assertEquals((await next).wasAlive, false);
+    assertEquals((await held.status).code, 65);
+  },
+);
+
+commandTest(
+  "a frozen supervisor: the command is dead before the next holder starts",
+  async (server) => {
+    const { held, next } = await startDeaf(server.url("frozen"));
+    await using _held = held;
+    held.kill("SIGSTOP");
+    assertEquals((await next).wasAlive, false);
+    held.kill("SIGCONT");
+    assertEquals((await held.status).code, 65);
+  },
+);
+
+commandTest(
+  "a server that crashes: the command is dead before the next holder starts",
+  async (server) => {
+    const { held, next } = await startDeaf(server.url("crash"));
+    await using _held = held;
+    await server.restart("immediate");
+    assertEquals((await next).wasAlive, false);
+    assertEquals((await held.status).code, 65);
+  },
+);
+
+commandTest(
+  "a supervisor killed with -9 takes the command along, and the next starts",
+  async (server) => {
+    const { held, pid, next } = await startDeaf(server.url("killed"));
+    await using _held = held;
+    held.kill("SIGKILL");
+    await next;
+    await until(() => !isAlive(pid));
   },
 );
 

@@ -4,13 +4,17 @@ import {
   acquireClusterLock,
   readClusterLock,
 } from "../../../lib/cluster/mod.ts";
-import { cliArgs, runCli } from "../../support/cli.ts";
+import { runCli } from "../../support/cli.ts";
 import { ETCD, EtcdServer } from "../../support/etcd.ts";
 import { freePort } from "../../support/free_port.ts";
-import { HelperProcess } from "../../support/helper_process.ts";
+import {
+  isAlive,
+  nextHolder,
+  startLeased,
+  untilQueued,
+} from "../../support/leased_command.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { TempDir } from "../../support/temp_dir.ts";
-import { until } from "../../support/until.ts";
 
 const PERMISSIONS = ["--allow-ffi", "--allow-net"];
 const TTL_MS = 5000;
@@ -30,49 +34,13 @@ function etcdTest(
   });
 }
 
+function startHolding(args: string[], setup?: string) {
+  const lease = ["--lease", `${TTL_MS}ms`];
+  return startLeased([...lease, ...args], PERMISSIONS, setup);
+}
+
 function run(args: string[], env: Record<string, string> = {}) {
   return runCli(["run", ...args], { permissions: PERMISSIONS, env });
-}
-
-/** Starts `run` with a command that says its process id and goes on. */
-async function startHolding(
-  args: string[],
-  setup = "",
-): Promise<{ held: HelperProcess; pid: number }> {
-  const script = `${setup}\necho $$\nwhile :; do sleep 0.05; done`;
-  const lease = `${TTL_MS}ms`;
-  const held = HelperProcess.spawn(
-    Deno.execPath(),
-    cliArgs(
-      ["run", "--lease", lease, ...args, "--", "sh", "-c", script],
-      PERMISSIONS,
-    ),
-  );
-  return { held, pid: Number(await held.nextLine()) };
-}
-
-/** Whether a process can do anything: a zombie can't. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
-  } catch {
-    return false;
-  }
-}
-
-/** Waits for the lock as another host would, and looks at the last holder. */
-async function nextHolder(
-  url: string,
-  pid: number,
-): Promise<{ wasAlive: boolean; startedAt: number }> {
-  await using lock = await acquireClusterLock(url);
-  const found = { wasAlive: isAlive(pid), startedAt: performance.now() };
-  assert(lock.held);
-  return found;
-}
-
-async function untilQueued(url: string): Promise<void> {
-  await until(async () => (await readClusterLock(url)).waiters.length > 0);
 }
 
 etcdTest(
