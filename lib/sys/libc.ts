@@ -140,6 +140,8 @@ const SYMBOLS = {
   // int sigaction(int signum, const struct sigaction *act,
   //               struct sigaction *oldact)
   sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int sigaltstack(const stack_t *ss, stack_t *old_ss)
+  sigaltstack: { parameters: ["buffer", "buffer"], result: "i32" },
   // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset)
   sigprocmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int timer_create(clockid_t clockid, struct sigevent *sevp,

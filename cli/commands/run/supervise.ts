@@ -10,6 +10,7 @@ import {
   prepareCommand,
   waitForChange,
 } from "../../../lib/sys/exec.ts";
+import type { SignalOrigins } from "../../../lib/sys/signal_origin.ts";
 import {
   ignoreSignal,
   isInForeground,
@@ -129,7 +130,7 @@ export class Supervisor {
       ? this.#start ?? prepareCommand(this.#command)
       : prepareCommand(await guarded(this.#command));
     const signals = this.#signals;
-    signals.listen();
+    await signals.listen();
     // Asks the clocks: after a stop of this process no timer has run yet.
     if (lock.held === false) lock.lost?.throwIfAborted();
     lock.setInheritable?.(true);
@@ -190,6 +191,8 @@ async function guarded(command: readonly string[]): Promise<string[]> {
 class SignalForwarder {
   readonly #killAfterMs: number | undefined;
   readonly #caught: readonly SignalName[];
+  /** Set where there is a terminal that may send some. */
+  #origins: SignalOrigins | undefined;
   #pid: number | undefined;
   #early: SignalName[] = [];
   #killTimer: ReturnType<typeof setTimeout> | undefined;
@@ -218,15 +221,22 @@ class SignalForwarder {
   }
 
   /** Has signals wait for the command from now on. */
-  listen(): void {
+  async listen(): Promise<void> {
     this.#resume?.();
     this.#resume = undefined;
+    if (this.#origins !== undefined || !isInForeground()) return;
+    const { SignalOrigins } = await import(
+      "../../../lib/sys/signal_origin.ts"
+    );
+    this.#origins = new SignalOrigins();
+    for (const name of this.#caught) this.#origins.watch(name);
   }
 
   /** The command is there. */
   forwardTo(pid: number): void {
     this.#pid = pid;
-    for (const name of this.#early.splice(0)) this.#onSignal(name);
+    // A terminal that sent them didn't know the command yet.
+    for (const name of this.#early.splice(0)) this.#pass(name, pid);
   }
 
   #onSignal(name: SignalName): void {
@@ -236,8 +246,23 @@ class SignalForwarder {
       else sendSignal(0, name);
       return;
     }
-    const sentByTerminal = FROM_TERMINAL.includes(name) && isInForeground();
-    if (!sentByTerminal) sendSignal(pid, name);
+    if (this.#isFromTerminal(name)) this.#note(name, pid);
+    else this.#pass(name, pid);
+  }
+
+  /** Whether the command, in the same foreground, has got it already. */
+  #isFromTerminal(name: SignalName): boolean {
+    const origin = this.#origins?.take(name);
+    return FROM_TERMINAL.includes(name) && origin !== "process" &&
+      isInForeground();
+  }
+
+  #pass(name: SignalName, pid: number): void {
+    sendSignal(pid, name);
+    this.#note(name, pid);
+  }
+
+  #note(name: SignalName, pid: number): void {
     switch (name) {
       case "SIGTERM":
         this.#startKillTimer(pid);

@@ -347,6 +347,30 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "run: INT for it alone is passed on, in the foreground too, and Ctrl-C " +
+    "isn't" + withTerminal.suffix,
+  ignore: withTerminal.ignore,
+  fn: async () => {
+    using directory = new TempDir();
+    await using job = onTerminal(
+      "trap 'echo got INT' INT; trap 'exit 5' USR1; echo ready; " +
+        "while :; do sleep 0.02; done",
+      directory.join("l"),
+    );
+    assertEquals(await job.next(), "out ready");
+    for (let round = 0; round < 3; round++) {
+      await job.signal("SIGINT");
+      assertEquals(await job.next(), "out got INT");
+      await job.type("\\x03");
+      assertEquals(await job.next(), "out ^Cgot INT");
+    }
+    await job.signal("SIGUSR1");
+    assertEquals(await job.next(), "exit 5");
+  },
+});
+
+Deno.test({
   name: "run: Ctrl-C that the command dies of" + withTerminal.suffix,
   ignore: withTerminal.ignore,
   fn: async () => {
