@@ -57,7 +57,7 @@ export class LockState {
   /** The processes seen. */
   readonly processes: ProcessBook = new ProcessBook();
   /** The files seen. */
-  readonly files: FileBook;
+  readonly files: FileBook = new FileBook();
   readonly #waits = new Map<number, Wait>();
   readonly #baseMs: number;
   readonly #onActivity: ActivitySink;
@@ -65,11 +65,9 @@ export class LockState {
 
   /**
    * @param baseMs The time of 0 ns, in milliseconds since 1970.
-   * @param asksByName Whether files are asked for by name.
    * @param onActivity Told all that happens, in order.
    */
-  constructor(baseMs: number, asksByName: boolean, onActivity: ActivitySink) {
-    this.files = new FileBook(asksByName);
+  constructor(baseMs: number, onActivity: ActivitySink) {
     this.#baseMs = baseMs;
     this.#onActivity = onActivity;
   }

@@ -73,7 +73,6 @@ class Poller {
   constructor(options: FileFilterOptions) {
     this.#state = new LockState(
       this.#baseMs,
-      options.wantsFile !== undefined,
       (activity) => this.#activities.push(activity),
     );
     this.#filter = new FileFilter(this.#state.files, options);
@@ -91,7 +90,7 @@ class Poller {
     }
     this.#follow(listed, nowNs);
     this.#isFirst = false;
-    this.#state.files.nextBatch();
+    this.#filter.nextBatch();
     this.#state.processes.forgetIdle();
     const activities = this.#activities;
     this.#activities = [];

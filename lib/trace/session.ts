@@ -126,13 +126,11 @@ class Session {
     this.reader = new TraceReader(instance);
     this.#baseMs = performance.timeOrigin + performance.now() -
       this.#nowNs() / 1e6;
-    const { onlyFiles, wantsFile, wantsProcess } = options;
+    const { wantsProcess } = options;
     this.#tracker = new LockTracker({
       baseMs: this.#baseMs,
       ownPid: Deno.pid,
-      onlyFiles,
-      wantsFile,
-      wantsProcess,
+      ...options,
       onActivity: (activity, { pid, ancestors }) => {
         if (wantsProcess?.([pid, ...ancestors]) ?? true) {
           this.#activities.push(activity);

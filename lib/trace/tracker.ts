@@ -61,11 +61,7 @@ export class LockTracker {
   /** @param options How it is set up. */
   constructor(options: TrackerOptions) {
     this.#options = options;
-    this.state = new LockState(
-      options.baseMs,
-      options.wantsFile !== undefined,
-      options.onActivity,
-    );
+    this.state = new LockState(options.baseMs, options.onActivity);
     this.#filter = new FileFilter(this.state.files, options);
   }
 
@@ -100,7 +96,7 @@ export class LockTracker {
   endBatch(nowNs: number): void {
     this.state.adoptOrphans(nowNs, true);
     this.state.processes.sweep(nowNs);
-    this.state.files.nextBatch();
+    this.#filter.nextBatch();
   }
 
   /**

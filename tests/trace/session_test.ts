@@ -34,6 +34,7 @@ Deno.test({
     await using first = await startLocker(path);
     await using second = await startLocker(path);
     await using trace = await RunningTrace.start({
+      directories: [dir.path],
       wantsFile: (file) => file.path === path,
     });
     assertEquals(await tell(first, "lock 0"), "done");
@@ -78,6 +79,7 @@ Deno.test({
     await using holder = await startLocker(path);
     await tell(holder, "share 0");
     await using trace = await RunningTrace.start({
+      directories: [dir.path],
       wantsFile: (file) => file.path === path,
     });
     await holder.finish();
@@ -230,7 +232,12 @@ Deno.test("polling tells what it sees of taking, waiting and releasing", async (
   const { signal } = controller;
   const wantsFile = (file: { path: string | undefined }) => file.path === path;
   for await (
-    const { activities } of pollLocks({ signal, wantsFile, intervalMs: 1 })
+    const { activities } of pollLocks({
+      signal,
+      wantsFile,
+      directories: [dir.path],
+      intervalMs: 1,
+    })
   ) {
     told.push(...activities.map(words));
     await steps[told.at(-1) ?? ""]?.();

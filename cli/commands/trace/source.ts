@@ -5,6 +5,7 @@
  */
 
 import { realPath, statPath } from "../../../lib/sys/file.ts";
+import { dirname } from "../../../lib/sys/path_parts.ts";
 import { needleFromPath } from "../../../lib/inspect/needle.ts";
 import type { TracedFile } from "../../../lib/trace/activity.ts";
 import { pollLocks } from "../../../lib/trace/poll.ts";
@@ -61,7 +62,11 @@ export async function openSource(
   const wantsFile = tests.length === 0 || onlyFiles !== undefined
     ? undefined
     : (file: TracedFile) => tests.some((test) => test(file));
-  const files = { onlyFiles, wantsFile };
+  const files = {
+    onlyFiles,
+    wantsFile,
+    directories: paths.map(directoryOf),
+  };
   if (poll !== undefined) {
     const intervalMs = parseDuration(poll);
     const batches = pollLocks({ ...files, signal, intervalMs });
@@ -93,6 +98,13 @@ async function* narrow(
       ),
     };
   }
+}
+
+/** Where the files are that a path, directory or pattern means. */
+function directoryOf(operand: string): string {
+  const fixed = operand.replace(/\/?[^/]*[*?[{].*$/, "") || ".";
+  const path = realPath(fixed) ?? fixed;
+  return statPath(path)?.type === "directory" ? path : dirname(path);
 }
 
 /** The files of paths that name one each; else `undefined`. */
