@@ -5,9 +5,8 @@
  */
 
 import type { HolderInfo } from "../inspect/holder.ts";
-import type { FlockAttempt, LockMode } from "../lock/flock/flock.ts";
 import { checkCallbacks, checkOptions } from "../lock/check.ts";
-import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
+import { type LockPath, toLockPath } from "../lock/lock_path.ts";
 import {
   type AttemptLoopOptions,
   attemptUntil,
@@ -21,7 +20,6 @@ import type {
   WaitableAttempt,
 } from "../wait/lock_wake.ts";
 import type { WakeSource } from "../wait/wake.ts";
-import { flockAttempt, type FlockAttemptOptions } from "./flock_attempt.ts";
 import { type NestedOptions, rejectNestedWait } from "./nested.ts";
 
 /** What is checked and created before a lock file is locked. */
@@ -262,13 +260,4 @@ export function waitInfo(
       return holders.filter((it) => excludesRange(it, span, mode, types));
     },
   };
-}
-
-/** A lock file on its way to being locked, refused where flock is a guess. */
-export function openAttempt(
-  path: PathLike | LockPath,
-  mode: LockMode,
-  options: Omit<FlockAttemptOptions, "mode"> = {},
-): FlockAttempt {
-  return flockAttempt(path, { ...options, mode });
 }

@@ -13,11 +13,8 @@ import { LockError, SyscallError } from "../sys/error.ts";
 import { statFd } from "../sys/file.ts";
 import { libc } from "../sys/libc.ts";
 import { tell, truncate, whileAlone } from "../sys/storage/content.ts";
-import {
-  type CoordOptions,
-  openAttempt,
-  WaitBudget,
-} from "../acquire/budget.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 import {
   check,
   checkSizeLimit,
@@ -99,9 +96,10 @@ export async function appendBy(
   }
   const budget = new WaitBudget(options);
   const target = toLockPath(path);
-  using attempt = openAttempt(target, "exclusive", {
+  using attempt = flockAttempt(target, {
     ...options,
     writing: "at-end",
+    mode: "exclusive",
   });
   using lock = await budget.acquire(target, attempt);
   const file = { fd: lock.fd, path: lock.path };

@@ -26,11 +26,8 @@ import { sync } from "../sys/storage/content.ts";
 import { libc } from "../sys/libc.ts";
 import { downgrade } from "./convert.ts";
 import { checkName } from "./lock_directory.ts";
-import {
-  type CoordOptions,
-  openAttempt,
-  WaitBudget,
-} from "../acquire/budget.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /** Where {@linkcode getOrBuild} keeps entries. */
 export interface CacheOptions extends CoordOptions {
@@ -123,12 +120,12 @@ export async function getOrBuild(
   makeOwnDirectory(paths.locks);
   const budget = new WaitBudget(options);
   for (;;) {
-    using sharing = openAttempt(lockPath, "shared", options);
+    using sharing = flockAttempt(lockPath, { ...options, mode: "shared" });
     const shared = await budget.acquire(lockPath, sharing);
     if (exists(entryPath)) return new CacheEntry(givenPath, false, shared);
     shared.release();
 
-    using excluding = openAttempt(lockPath, "exclusive", options);
+    using excluding = flockAttempt(lockPath, { ...options, mode: "exclusive" });
     const lock = await budget.acquire(lockPath, excluding);
     try {
       const built = !exists(entryPath);
@@ -171,7 +168,7 @@ export async function evict(
   if (!exists(entryPath)) return false;
   makeOwnDirectory(paths.locks);
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(lockPath, "exclusive", options);
+  using attempt = flockAttempt(lockPath, { ...options, mode: "exclusive" });
   using _lock = await budget.acquire(lockPath, attempt);
   if (!exists(entryPath)) return false;
   // An entry is there whole or not at all, even if this is interrupted.

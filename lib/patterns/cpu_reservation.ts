@@ -5,7 +5,11 @@
  */
 
 import type { HolderInfo } from "../inspect/holder.ts";
-import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
+import type {
+  FlockAttempt,
+  FlockHandle,
+  LockMode,
+} from "../lock/flock/flock.ts";
 import { checkOptions, rejectArgument } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
@@ -16,11 +20,8 @@ import { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 import { lockDirectory } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "../lock/lock_set.ts";
 import { ScanLock } from "./scan_lock.ts";
-import {
-  type CoordOptions,
-  openAttempt,
-  WaitBudget,
-} from "../acquire/budget.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /** What {@linkcode reserveCpus} is to reserve, and how. */
 export interface ReserveOptions extends CoordOptions {
@@ -248,7 +249,7 @@ function checkAll(
 class ResourceLocks implements Disposable {
   readonly #directory: string;
   readonly #options: ReserveOptions;
-  readonly #attempts = new Map<string, ReturnType<typeof openAttempt>>();
+  readonly #attempts = new Map<string, FlockAttempt>();
   readonly #busy = new Set<string>();
 
   constructor(directory: string, options: ReserveOptions) {
@@ -307,7 +308,7 @@ class ResourceLocks implements Disposable {
     const name = `${kind} ${index}`;
     let attempt = this.#attempts.get(name);
     if (attempt === undefined) {
-      attempt = openAttempt(this.#path(name), mode, this.#options);
+      attempt = flockAttempt(this.#path(name), { ...this.#options, mode });
       this.#attempts.set(name, attempt);
     }
     const lock = attempt.try();

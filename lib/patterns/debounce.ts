@@ -7,11 +7,8 @@
 import { checkFunction, checkNumber, checkOptions } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import type { FlockHandle } from "../lock/flock/flock.ts";
-import {
-  type CoordOptions,
-  openAttempt,
-  WaitBudget,
-} from "../acquire/budget.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 import { readState, writeState } from "./state_file.ts";
 
 /** How {@linkcode acquireIfDue} decides. */
@@ -89,7 +86,7 @@ export async function acquireIfDue(
   }
   const budget = new WaitBudget(options);
   const file = toLockPath(path);
-  using attempt = openAttempt(file, "exclusive", options);
+  using attempt = flockAttempt(file, { ...options, mode: "exclusive" });
   const lock = await budget.acquire(file, attempt);
   try {
     const last = parseLastRun(readState(lock.fd, lock.path, DEBOUNCE_KIND));

@@ -5,11 +5,8 @@
  * @module
  */
 
-import {
-  type CoordOptions,
-  openAttempt,
-  WaitBudget,
-} from "../acquire/budget.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 import type { FlockHandle } from "../lock/flock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
@@ -118,7 +115,7 @@ export async function acquireFenced(
 ): Promise<FencedLock> {
   const file = toLockPath(path);
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(file, "exclusive", options);
+  using attempt = flockAttempt(file, { ...options, mode: "exclusive" });
   const lock = await budget.acquire(file, attempt);
   try {
     const last = readFence(lock);
@@ -146,7 +143,7 @@ export async function passFence(
 ): Promise<void> {
   const beside = path.plus(".fence");
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(beside, "exclusive", options);
+  using attempt = flockAttempt(beside, { ...options, mode: "exclusive" });
   using lock = await budget.acquire(beside, attempt);
   const highest = readFence(lock);
   if (highest !== undefined && fence < highest) {

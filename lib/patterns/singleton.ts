@@ -7,7 +7,7 @@
 import type { FlockHandle } from "../lock/flock/flock.ts";
 import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { namedPath } from "./lock_directory.ts";
-import { openAttempt } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /**
  * Makes sure that a program runs once only: takes a lock that lasts until the
@@ -37,6 +37,6 @@ export function trySingleton(nameOrPath: PathLike): FlockHandle | undefined {
     ".lock",
     "singleton name",
   );
-  using attempt = openAttempt(path, "exclusive");
+  using attempt = flockAttempt(path);
   return attempt.try();
 }

@@ -23,11 +23,8 @@ import { namedPath } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "../lock/lock_set.ts";
 import { ScanLock } from "./scan_lock.ts";
 import { mayBeNested, rejectWaitFor } from "../acquire/nested.ts";
-import {
-  type CoordOptions,
-  openAttempt,
-  WaitBudget,
-} from "../acquire/budget.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /** How {@linkcode acquireSlots} takes slots. */
 export interface AcquireSlotsOptions extends CoordOptions {
@@ -174,7 +171,8 @@ export async function acquireSlots(
     (_, slot) => `${directory}/slot.${slot}`,
   );
   const scan = new ScanLock(`${directory}/scan.lock`);
-  const attempts = paths.map((path) => openAttempt(path, "exclusive", options));
+  const exclusive = { ...options, mode: "exclusive" } as const;
+  const attempts = paths.map((path) => flockAttempt(path, exclusive));
   const timeout = async () => {
     if (scan.isBusy) return await budget.timeoutError(scan.path);
     // Without /proc nothing is known of who sits where.

@@ -11,11 +11,8 @@ import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { type FileStat, statFd } from "../sys/file.ts";
 import { type FilePlace, findPlace } from "../sys/storage/directory.ts";
-import {
-  type CoordOptions,
-  openAttempt,
-  WaitBudget,
-} from "../acquire/budget.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 import {
   FILE_CALLS,
   type FileCalls,
@@ -117,10 +114,11 @@ export async function transformBy(
   checkFunction(transform, "transform");
   const target = toLockPath(path);
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(target, "exclusive", {
+  using attempt = flockAttempt(target, {
     ...options,
     create,
     writing: "anywhere",
+    mode: "exclusive",
   });
   using lock = await budget.acquire(target, attempt);
   const file = { fd: lock.fd, path: target.given };

@@ -11,11 +11,8 @@ import { ENOENT } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import { realPath } from "../sys/file.ts";
 import { lockDirectory } from "./lock_directory.ts";
-import {
-  type CoordOptions,
-  openAttempt,
-  WaitBudget,
-} from "../acquire/budget.ts";
+import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /**
  * The lock file of a directory tree: in the lock directory, named by the
@@ -85,7 +82,7 @@ export async function acquireTree(
 ): Promise<FlockHandle> {
   const path = await treeLockPath(directory);
   const budget = new WaitBudget(options);
-  using attempt = openAttempt(path, "exclusive", options);
+  using attempt = flockAttempt(path, { ...options, mode: "exclusive" });
   const lock = await budget.acquire(path, attempt);
   return lock;
 }

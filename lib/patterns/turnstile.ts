@@ -35,10 +35,10 @@ import { readState, writeState } from "./state_file.ts";
 import {
   type CoordOptions,
   MOMENT_MS,
-  openAttempt,
   WaitBudget,
   waitInfo,
 } from "../acquire/budget.ts";
+import { flockAttempt } from "../acquire/flock_attempt.ts";
 import { rejectNestedWait } from "../acquire/nested.ts";
 
 /** A place in the line, given up by `using` or {@linkcode Turn.leave}. */
@@ -290,7 +290,7 @@ export async function acquireFair(
     },
   );
   if (turn !== undefined) {
-    using attempt = openAttempt(file, mode, options);
+    using attempt = flockAttempt(file, { ...options, mode });
     const lock = await budget.take(file, attempt);
     if (lock !== undefined) return lock;
   }
