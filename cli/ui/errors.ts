@@ -140,7 +140,9 @@ function exitCodeOf(error: unknown): number | undefined {
     case "FilesystemLoop":
       return EXIT.NO_INPUT;
   }
-  if ("code" in error && NO_ROOM.includes(String(error.code))) {
+  // A file of a lock, as the library explains it; not the output of a command.
+  const isExplained = error.message.startsWith("Cannot ");
+  if (isExplained && "code" in error && NO_ROOM.includes(String(error.code))) {
     return EXIT.CANT_CREATE;
   }
   // Deno has no class for some error numbers.
