@@ -5,6 +5,8 @@
 export const EXIT = {
   /** Done. */
   OK: 0,
+  /** Whether a lock is held can't be known from here. */
+  UNKNOWN: 2,
   /** EX_USAGE: an unknown option, a missing operand, a malformed value. */
   USAGE: 64,
   /** EX_DATAERR: the lock file is there but can't be locked, or was lost. */

@@ -15,6 +15,8 @@ export interface Filesystem {
   readonly types: readonly string[];
   /** Why flock isn't relied on there, as a clause. */
   readonly reason: string;
+  /** Of which locks of other hosts F_GETLK tells. */
+  readonly tells: "all" | "fcntl" | "none";
 }
 
 const CLUSTER_REASON = "flock reaches other hosts only when mounted for it " +
@@ -27,6 +29,7 @@ const FUSE_REASON = "the program behind it decides what flock means, " +
 const FILESYSTEMS: readonly Filesystem[] = [
   {
     name: "nfs",
+    tells: "all",
     magic: [0x6969],
     types: ["nfs", "nfs4"],
     reason: "its client turns flock into a byte-range lock on the server or, " +
@@ -34,6 +37,7 @@ const FILESYSTEMS: readonly Filesystem[] = [
   },
   {
     name: "cifs",
+    tells: "all",
     // cifs, smb2 and smbfs.
     magic: [0xff534d42, 0xfe534d42, 0x517b],
     types: ["cifs", "smb3", "smbfs"],
@@ -42,6 +46,7 @@ const FILESYSTEMS: readonly Filesystem[] = [
   },
   {
     name: "ceph",
+    tells: "fcntl",
     magic: [0x00c36400], // fs/ceph/super.h
     types: ["ceph"],
     reason: "a lock is held by a session that the metadata server may end " +
@@ -49,6 +54,7 @@ const FILESYSTEMS: readonly Filesystem[] = [
   },
   {
     name: "afs",
+    tells: "none",
     magic: [0x5346414f, 0x6b414653],
     types: ["afs"],
     reason: AFS_REASON,
@@ -56,12 +62,14 @@ const FILESYSTEMS: readonly Filesystem[] = [
   {
     // virtiofs answers statfs(2) with FUSE's number.
     name: "fuse",
+    tells: "none",
     magic: [0x65735546],
     types: ["fuse", "fuseblk"],
     reason: FUSE_REASON,
   },
   {
     name: "virtiofs",
+    tells: "none",
     magic: [],
     types: ["virtiofs"],
     reason: "virtiofsd keeps locks for others only when it was started with " +
@@ -70,6 +78,7 @@ const FILESYSTEMS: readonly Filesystem[] = [
   {
     // 9p2000.L answers statfs(2) with the number of the server's filesystem.
     name: "9p",
+    tells: "none",
     magic: [0x01021997],
     types: ["9p"],
     reason: "its server decides whether a lock reaches other clients: qemu " +
@@ -77,6 +86,7 @@ const FILESYSTEMS: readonly Filesystem[] = [
   },
   {
     name: "lustre",
+    tells: "fcntl",
     magic: [0x0bd00bd0], // lustre/include/uapi/linux/lustre/lustre_user.h
     types: ["lustre"],
     reason: "without the flock mount option there is none, and with " +
@@ -84,18 +94,21 @@ const FILESYSTEMS: readonly Filesystem[] = [
   },
   {
     name: "gfs2",
+    tells: "fcntl",
     magic: [0x01161970],
     types: ["gfs2"],
     reason: CLUSTER_REASON,
   },
   {
     name: "ocfs2",
+    tells: "fcntl",
     magic: [0x7461636f],
     types: ["ocfs2"],
     reason: CLUSTER_REASON,
   },
   {
     name: "coda",
+    tells: "none",
     magic: [0x73757245], // fs/coda
     types: ["coda"],
     reason: FUSE_REASON,
@@ -103,30 +116,35 @@ const FILESYSTEMS: readonly Filesystem[] = [
   // Out of the tree: IBM Storage Scale, BeeGFS, PanFS, vboxsf, VMware hgfs.
   {
     name: "gpfs",
+    tells: "fcntl",
     magic: [0x47504653],
     types: ["gpfs"],
     reason: CLUSTER_REASON,
   },
   {
     name: "beegfs",
+    tells: "fcntl",
     magic: [0x19830326],
     types: ["beegfs"],
     reason: CLUSTER_REASON,
   },
   {
     name: "panfs",
+    tells: "fcntl",
     magic: [0xaad7aaea],
     types: ["panfs"],
     reason: CLUSTER_REASON,
   },
   {
     name: "vboxsf",
+    tells: "none",
     magic: [0x786f4256],
     types: ["vboxsf"],
     reason: "flock stays inside this guest",
   },
   {
     name: "vmhgfs",
+    tells: "none",
     magic: [0xbacbacbc],
     types: ["vmhgfs"],
     reason: "flock stays inside this guest",

@@ -164,7 +164,17 @@ function rejectLayers(overlayFd: number, path: string): void {
  * @throws {SyscallError} when the descriptor isn't open.
  */
 export function isRemoteFd(fd: number): boolean {
-  return unreliableFs(fd, fsTypeOfFd(fd), statFd(fd)) !== undefined;
+  return remoteFilesystemOfFd(fd) !== undefined;
+}
+
+/**
+ * The filesystem of a file whose locks aren't this kernel's alone.
+ *
+ * @param fd An open descriptor; O_PATH is enough.
+ * @throws {SyscallError} when the descriptor isn't open.
+ */
+export function remoteFilesystemOfFd(fd: number): Filesystem | undefined {
+  return unreliableFs(fd, fsTypeOfFd(fd), statFd(fd));
 }
 
 let reliableMount: number | undefined;

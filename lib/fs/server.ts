@@ -1,33 +1,125 @@
+/**
+ * Locks of other hosts, which aren't in this one's /proc/locks: what the
+ * server of a filesystem tells of them, and where it tells nothing.
+ *
+ * @module
+ */
+
+import { parseFdinfo } from "../proc/fdinfo.ts";
+import { parseMountinfo } from "../proc/mountinfo.ts";
 import { probeLockFile } from "../lock/lock_file.ts";
 import { type BlockingLock, fOfdGetlk } from "../lock/record/record_lock.ts";
-import { closeFile, O_CLOEXEC, O_PATH, openFile } from "../sys/file.ts";
-import { isRemoteFd } from "./guard.ts";
+import { LockError } from "../sys/error.ts";
+import {
+  closeFile,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDWR,
+  openFile,
+  readText,
+} from "../sys/file.ts";
+import { type Filesystem, filesystemOfType } from "./filesystem.ts";
+import { remoteFilesystemOfFd } from "./guard.ts";
+
+/** The kinds of lock that a question is about. */
+export type AskedKind = "flock" | "fcntl" | "any";
+
+/** What can be known of the locks of other hosts. */
+export interface ServerAnswer {
+  /** One of them, if any is told. */
+  blocking: BlockingLock | undefined;
+  /** Why there may be others none the less, as a clause; absent if not. */
+  unknown: string | undefined;
+}
 
 /**
- * A lock on a file that the server of its filesystem knows of: one of another
- * host isn't in this one's /proc/locks. On NFS that finds flocks too.
+ * Asks the server of a remote filesystem for locks on a file.
  *
  * Permissions: `--allow-ffi`. A file on a local filesystem isn't opened. See
  * F_OFD_GETLK(2const).
  *
  * @param path The file; it is not created.
- * @returns Some lock on it, of this host or another; `undefined` when there is
- * none, or the filesystem is local.
- * @throws {SyscallError} when the file can't be opened or the server asked.
+ * @param kind What the question is about: not every filesystem tells of every
+ * kind.
+ * @returns `undefined` when the filesystem is local, or there is no such file.
  */
-export function askServerForLock(path: string): BlockingLock | undefined {
+export function askServer(
+  path: string,
+  kind: AskedKind,
+): ServerAnswer | undefined {
   const fd = openFile(path, O_PATH | O_CLOEXEC);
   if (fd < 0) return undefined;
+  let filesystem: Filesystem | undefined;
   try {
-    if (!isRemoteFd(fd)) return undefined;
+    filesystem = remoteFilesystemOfFd(fd);
+    if (filesystem === undefined || staysHere(fd, kind)) return undefined;
   } finally {
     closeFile(fd);
   }
-  const file = probeLockFile(path);
-  if (file === undefined) return undefined;
-  try {
-    return fOfdGetlk(file.fd, { type: "write" });
-  } finally {
-    closeFile(file.fd);
+  const { name, tells } = filesystem;
+  if (tells === "none") {
+    return {
+      blocking: undefined,
+      unknown: `${name} doesn't tell of locks that are held elsewhere`,
+    };
   }
+  const answer = ask(path);
+  if (
+    answer?.blocking !== undefined || answer?.unknown !== undefined ||
+    tells === "all" || kind === "fcntl"
+  ) return answer;
+  return {
+    blocking: undefined,
+    unknown: `${name} doesn't tell of flocks of other hosts`,
+  };
+}
+
+function ask(path: string): ServerAnswer | undefined {
+  // A client of NFSv4 may answer for a file that is open for reading only
+  // without asking: it is opened for writing, where that is permitted.
+  const flags = O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  const writable = openFile(path, flags);
+  if (writable >= 0) return askThrough(writable, undefined);
+  try {
+    const file = probeLockFile(path);
+    return file === undefined ? undefined : askThrough(
+      file.fd,
+      "the file can only be opened for reading, and its client may then " +
+        "answer without asking the server",
+    );
+  } catch (error) {
+    if (!(error instanceof LockError)) throw error;
+    return { blocking: undefined, unknown: error.message };
+  }
+}
+
+/** Closes the descriptor. */
+function askThrough(fd: number, doubt: string | undefined): ServerAnswer {
+  try {
+    const blocking = fOfdGetlk(fd, { type: "write" });
+    return { blocking, unknown: blocking === undefined ? doubt : undefined };
+  } catch (error) {
+    if (!(error instanceof LockError)) throw error;
+    return { blocking: undefined, unknown: error.message };
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** Whether the locks of a kind never leave this host, as NFSv3 can be told. */
+function staysHere(fd: number, kind: AskedKind): boolean {
+  const { mountId } = parseFdinfo(readText(`/proc/self/fdinfo/${fd}`));
+  const mount = parseMountinfo(readText("/proc/self/mountinfo"))
+    .find((mount) => mount.mountId === mountId);
+  if (mount === undefined || filesystemOfType(mount.fsType)?.name !== "nfs") {
+    return false;
+  }
+  const options = [...mount.mountOptions, ...mount.superOptions];
+  if (options.some((option) => option.startsWith("vers=4"))) return false;
+  const local = options.includes("nolock")
+    ? "all"
+    : options.find((option) => option.startsWith("local_lock="))?.slice(11);
+  return local === "all" || local === (kind === "fcntl" ? "posix" : kind);
 }

@@ -15,6 +15,7 @@ import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { cliArgs, runCli } from "../support/cli.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
+import { flockCommand } from "../support/foreign_flock.ts";
 import { needs } from "../support/programs.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
@@ -268,11 +269,19 @@ Deno.test({
       const allowed = ["--allow-remote", path, "--", "echo", "yes"];
       assertEquals((await cli(...run, ...allowed)).stdout, "yes\n");
     }
+    // Whoever uses what lies beneath the mount isn't seen through it.
     const unasked = await cli("test", path);
-    assertEquals(unasked.code, 0);
-    assertStringIncludes(unasked.stdout, "free for an exclusive OFD lock");
-    assertStringIncludes(unasked.stdout, "the filesystem is remote");
-    const asked = await cli("test", "-k", "flock", path);
-    assertStringIncludes(asked.stdout, "flocks of other hosts aren't seen");
+    assertEquals(unasked.code, 2);
+    assertStringIncludes(
+      unasked.stdout,
+      "can't be known from here for an exclusive OFD lock",
+    );
+    const who = await cli("who", "--json", path);
+    assertEquals(who.code, 2);
+    assertEquals(JSON.parse(who.stdout).files[0].held, null);
+    await using _holder = await mounts.start(
+      ...flockCommand(path, "sh", "-c", "echo ready; read -r _"),
+    );
+    assertEquals((await cli("who", path)).code, 1);
   },
 });

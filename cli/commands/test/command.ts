@@ -5,6 +5,7 @@
  */
 
 import { isRemoteFd } from "../../../lib/fs/guard.ts";
+import { askServer } from "../../../lib/fs/server.ts";
 import {
   type HolderInfo,
   type LockParties,
@@ -65,6 +66,8 @@ interface Answer {
   holders: HolderInfo[];
   /** What F_GETLK names; it may be on another host, and not among holders. */
   blocking: BlockingLock | undefined;
+  /** Why somebody may be in the way none the less, when nobody is known. */
+  unknown: string | undefined;
   unreadableProcesses: number;
 }
 
@@ -96,7 +99,8 @@ export async function testCommand(args: string[]): Promise<number> {
   writeOut(
     options.flag("json") ? toJson(question, answer) : toText(question, answer),
   );
-  return isFree(answer) ? EXIT.OK : HELD;
+  if (!isFree(answer)) return HELD;
+  return answer.unknown === undefined ? EXIT.OK : EXIT.UNKNOWN;
 }
 
 function isFree({ holders, blocking }: Answer): boolean {
@@ -113,6 +117,7 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
       kindReason: undefined,
       holders: [],
       blocking: undefined,
+      unknown: undefined,
       unreadableProcesses: 0,
     };
   }
@@ -134,6 +139,10 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
         excludesRange(holder, span, mode, typesInTheWay(kind, blocking))
       ),
       blocking,
+      unknown: isRemote
+        ? askServer(path, kind === "posix" || kind === "ofd" ? "fcntl" : "any")
+          ?.unknown
+        : undefined,
       unreadableProcesses,
     };
   } finally {
@@ -199,7 +208,8 @@ function toJson({ path, mode, span }: Question, answer: Answer): string {
     mode,
     startByte: String(span.startByte),
     endByte: span.endByte === undefined ? null : String(span.endByte),
-    free: isFree(answer),
+    free: isFree(answer) ? answer.unknown === undefined ? true : null : false,
+    unknown: isFree(answer) ? answer.unknown ?? null : null,
     holders: holders.map(holderToJson),
     blocking: blockingToJson(blocking),
     unreadableProcesses: answer.unreadableProcesses,
@@ -224,6 +234,9 @@ function toText({ path, mode, span }: Question, answer: Answer): string {
   const reason = answer.kindReason === undefined
     ? []
     : [` (${answer.kindReason})`];
+  if (isFree(answer) && answer.unknown !== undefined) {
+    return `${name}: can't be known from here for ${lock}: ${answer.unknown}\n`;
+  }
   if (isFree(answer)) {
     const absent = answer.exists ? "" : ", there is no such file yet";
     return [`${name}: free for ${lock}${absent}`, ...reason].join("\n") + "\n";

@@ -37,6 +37,7 @@ export const TEST_SPEC: CommandSpec = {
   exitCodes: [
     ["0", "the lock could be taken"],
     ["1", "somebody holds a lock in the way"],
+    ["2", "it can't be known from here: the filesystem doesn't tell"],
     ["64", "the command line can't be understood"],
     ["65", "the file can't be locked"],
     ["66", "the lock file can't be opened"],

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { askServerForLock } from "../../../lib/fs/server.ts";
+import { askServer } from "../../../lib/fs/server.ts";
 import {
   formatHolder,
   type HolderInfo,
@@ -20,7 +20,6 @@ import {
 import type { LinkLockOwner } from "../../../lib/lock/link/mod.ts";
 import type { BlockingLock } from "../../../lib/lock/record/record_lock.ts";
 import { isLockUrl } from "../../../lib/lock/lock_path.ts";
-import { LockError } from "../../../lib/sys/error.ts";
 import { statPath } from "../../../lib/sys/file.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
@@ -37,8 +36,6 @@ const NOBODY: LockParties = {
   unreadableProcesses: 0,
 };
 
-const NO_ANSWER = { elsewhere: undefined, silence: undefined };
-
 interface FileReport extends LockParties {
   path: string;
   needle: Needle | undefined;
@@ -46,8 +43,8 @@ interface FileReport extends LockParties {
   linkOwner: LinkLockOwner | undefined;
   /** What the server of a remote filesystem says, when nobody here holds it. */
   elsewhere: BlockingLock | undefined;
-  /** Why the server couldn't be asked. */
-  silence: string | undefined;
+  /** Why there may be holders elsewhere, when none is known. */
+  unknown: string | undefined;
 }
 
 /** Runs the subcommand and gives the exit code. */
@@ -68,24 +65,15 @@ export async function whoCommand(args: string[]): Promise<number> {
     const link = await loadLink(files);
     writeOut(files.map((file) => toText(file, link) + "\n").join(""));
   }
-  return files.some(isHeld) ? HELD : EXIT.OK;
+  if (files.some(isHeld)) return HELD;
+  return files.some(({ unknown }) => unknown !== undefined)
+    ? EXIT.UNKNOWN
+    : EXIT.OK;
 }
 
 function isHeld({ holders, linkOwner, elsewhere }: FileReport): boolean {
   return holders.length > 0 || linkOwner !== undefined ||
     elsewhere !== undefined;
-}
-
-/** Whoever holds a lock on another host isn't in this one's /proc. */
-function askServer(
-  path: string,
-): Pick<FileReport, "elsewhere" | "silence"> {
-  try {
-    return { elsewhere: askServerForLock(path), silence: undefined };
-  } catch (error) {
-    if (!(error instanceof LockError)) throw error;
-    return { elsewhere: undefined, silence: error.message };
-  }
 }
 
 type LinkModule = typeof import("../link/command.ts");
@@ -126,12 +114,14 @@ async function readFiles(paths: string[]): Promise<FileReport[]> {
     const known = needle === undefined ? NOBODY : parties.shift()!;
     const isAsked = needle !== undefined && known.holders.length === 0 &&
       linkOwner === undefined;
+    const answer = isAsked ? askServer(path, "any") : undefined;
     return {
       path,
       needle,
       linkOwner,
       ...known,
-      ...(isAsked ? askServer(path) : NO_ANSWER),
+      elsewhere: answer?.blocking,
+      unknown: answer?.unknown,
     };
   });
 }
@@ -145,7 +135,8 @@ function toJson(
     path,
     exists: needle !== undefined,
     needle: needle === undefined ? null : formatNeedle(needle),
-    held: isHeld(file),
+    held: isHeld(file) ? true : file.unknown === undefined ? false : null,
+    unknown: file.unknown ?? null,
     linkOwner: link?.ownerToJson(file.linkOwner) ?? null,
     holders: holders.map(holderToJson),
     waiters: waiters.map(holderToJson),
@@ -174,7 +165,7 @@ export function holderToJson(holder: HolderInfo): Record<string, unknown> {
 
 function toText(file: FileReport, link: LinkModule | undefined): string {
   const { path, needle, holders, waiters, unreadableProcesses } = file;
-  const { linkOwner, elsewhere, silence } = file;
+  const { linkOwner, elsewhere, unknown } = file;
   const name = quotePath(path);
   if (needle === undefined) return `${name}: free, there is no such file`;
   const lines = linkOwner !== undefined && link !== undefined
@@ -182,13 +173,12 @@ function toText(file: FileReport, link: LinkModule | undefined): string {
     : [
       isHeld(file)
         ? `${name}: held by`
-        : `${name}: free ${NO_HOLDERS_RECORDED}`,
+        : unknown === undefined
+        ? `${name}: free ${NO_HOLDERS_RECORDED}`
+        : `${name}: can't be known from here: ${unknown}`,
       ...holders.map(describeHolder),
     ];
   if (elsewhere !== undefined) lines.push(`  ${describeBlocking(elsewhere)}`);
-  if (silence !== undefined) {
-    lines.push(` (locks of other hosts aren't known: ${silence})`);
-  }
   if (waiters.length > 0) {
     lines.push(" waited for by", ...waiters.map(describeHolder));
   }

@@ -20,6 +20,7 @@ export const WHO_SPEC: CommandSpec = {
   exitCodes: [
     ["0", "nobody holds a lock on any of the files"],
     ["1", "somebody holds a lock on at least one"],
+    ["2", "it can't be known from here: the filesystem doesn't tell"],
   ],
   examples: [
     ["holdfast who /var/lock/backup.lock", "who is in the way?"],

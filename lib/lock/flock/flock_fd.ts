@@ -5,7 +5,14 @@
  */
 
 import { callLibc, callLibcOnce } from "../../sys/call.ts";
-import { EAGAIN, EBADF, EINTR, ENOLCK, EOPNOTSUPP } from "../../sys/errno.ts";
+import {
+  EACCES,
+  EAGAIN,
+  EBADF,
+  EINTR,
+  ENOLCK,
+  EOPNOTSUPP,
+} from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
 import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
 import { libc } from "../../sys/libc.ts";
@@ -83,7 +90,8 @@ export function flockIfFree(
 ): boolean {
   const operation = LOCK_OPERATIONS[mode] | LOCK_NB;
   const result = callLibc(() => libc.flock(fd, operation));
-  if (result === -EAGAIN) return false;
+  // A client of CIFS says EACCES of a lock that is held.
+  if (result === -EAGAIN || result === -EACCES) return false;
   if (result < 0) throw flockError(fd, mode, path, -result);
   return true;
 }

@@ -130,6 +130,8 @@ function readByFfi(path: string, given: string): FoundFile | undefined {
     const stat = statFd(fd);
     if (stat.type !== "file") return undefined;
     const bytes = readToEnd(fd, MAX_RECORD_BYTES + 1);
+    // On CIFS a locked file can't be read by others.
+    if (bytes === -EACCES) throw new ForeignLinkLockError(given, UNREADABLE);
     if (typeof bytes === "number") {
       throw new SyscallError("read link lock", {
         syscall: "read",

@@ -45,6 +45,7 @@ Deno.test("test asks the kernel about a range, and doesn't take it", async () =>
     startByte: "14",
     endByte: null,
     free: false,
+    unknown: null,
     holders: [],
     blocking: { type: "write", startByte: "10", lengthBytes: "5", pid: -1 },
     unreadableProcesses: 0,
