@@ -5,6 +5,9 @@ import { carries, newOwner, removeIfAny, writeCandidate } from "./protocol.ts";
 /** The shortest lease, in milliseconds. */
 export const MIN_LEASE_MS = 100;
 
+/** A timer for more than 31 bits of milliseconds, 24 days, fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** Two mtimes of one server clock, each of which may be a tick late. */
 const CLOCK_TICK_MS = 100;
 
@@ -66,7 +69,10 @@ export class LeaseKeeper implements Disposable {
     this.#lastByte = file.statSync().size - 1;
     this.#onLost = onLost;
     this.#beat = takenAt;
-    this.#interval = setInterval(() => void this.#tryBeat(), leaseMs / 3);
+    this.#interval = setInterval(
+      () => void this.#tryBeat(),
+      Math.min(leaseMs / 3, MAX_TIMER_MS),
+    );
     Deno.unrefTimer(this.#interval);
     this.#setDeadline();
   }
@@ -105,8 +111,11 @@ export class LeaseKeeper implements Disposable {
     clearTimeout(this.#deadline);
     const leftMs = this.#leaseMs - elapsedMs(this.#beat);
     this.#deadline = setTimeout(
-      () => this.#lose(`no heartbeat has succeeded for ${this.#leaseMs} ms`),
-      Math.max(0, leftMs),
+      () => {
+        if (leftMs > MAX_TIMER_MS) this.#setDeadline();
+        else this.#lose(`no heartbeat has succeeded for ${this.#leaseMs} ms`);
+      },
+      Math.min(Math.max(0, leftMs), MAX_TIMER_MS),
     );
     Deno.unrefTimer(this.#deadline);
   }

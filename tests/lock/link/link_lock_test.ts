@@ -288,6 +288,16 @@ Deno.test("an owner that has lost its lock leaves the next one's alone", () => {
   assert(second.fence > first.fence);
 });
 
+Deno.test("a lease of a year isn't lost at once", async () => {
+  using directory = new TempDir();
+  using lock = tryLinkLock(directory.join("l"), { leaseMs: 3.2e10 })!;
+  // Long after a timer of 1 ms, which is what too long a one would become.
+  for (let round = 0; round < 5; round++) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  assertEquals([lock.held, lock.lost.aborted], [true, false]);
+});
+
 Deno.test("a lease is kept by heartbeats, and lost without its file", async () => {
   using dir = new TempDir();
   const path = dir.join("a");
