@@ -125,7 +125,8 @@ export function acquire(
  * that listens to that signal is called too. Waits in a Worker, on remote
  * filesystems, and for more files than there can be threads sleep until someone
  * closes the file, by inotify(7), and find a release that leaves it open by
- * attempts 0.25 to 5 s apart. Calls for one path in one isolate are served in
+ * attempts 0.25 to 5 s apart. What a Worker waits for or has taken so is given
+ * up when the Worker ends, even if it is terminated. Calls for one path in one isolate are served in
  * order, with one descriptor for all that wait.
  *
  * Permissions: `--allow-ffi`. See flock(2).

@@ -51,7 +51,8 @@ export const O_PATH = 0o10000000;
  */
 export function openFile(path: string, flags: number, mode = 0o666): number {
   const name = cString(path);
-  return callLibc(() => libc.open(name, flags, mode));
+  const fd = callLibc(() => libc.open(name, flags, mode));
+  return watcher === undefined ? fd : noteOpened(fd);
 }
 
 /**
@@ -59,7 +60,42 @@ export function openFile(path: string, flags: number, mode = 0o666): number {
  * all the same, and closing its number again might hit another thread's file.
  */
 export function closeFile(fd: number): void {
-  if (keepOpen === undefined || !keepOpen(fd)) libc.close(fd);
+  if (keepOpen !== undefined && keepOpen(fd)) return;
+  watcher?.closed(fd);
+  libc.close(fd);
+}
+
+/** The same on a helper thread, for what takes the kernel long to close. */
+export async function closeFileElsewhere(fd: number): Promise<void> {
+  watcher?.closed(fd);
+  await libc.close_async(fd);
+}
+
+/** Somebody who is told what is opened and closed. */
+export interface DescriptorWatcher {
+  /** A descriptor has been opened. */
+  opened(fd: number): void;
+  /** It is about to be closed. */
+  closed(fd: number): void;
+}
+
+let watcher: DescriptorWatcher | undefined;
+
+/** Tells someone of each descriptor from now on. */
+export function watchDescriptors(someone: DescriptorWatcher): void {
+  watcher = someone;
+}
+
+/**
+ * Tells who watches of a descriptor that was opened by another call than
+ * {@linkcode openFile}.
+ *
+ * @param fd The descriptor, or minus the error number.
+ * @returns The same.
+ */
+export function noteOpened(fd: number): number {
+  if (fd >= 0) watcher?.opened(fd);
+  return fd;
 }
 
 let keepOpen: ((fd: number) => boolean) | undefined;

@@ -81,6 +81,9 @@ export async function attemptUntil<T>(
     rejectArgument("signal", "an AbortSignal", signal);
   }
   signal?.throwIfAborted();
+  if ("WorkerGlobalScope" in globalThis) {
+    (await import("../sys/thread/worker_descriptors.ts")).closeWithWorker();
+  }
   const start = clock.now();
   const leftMs = () => Math.max(0, start + timeoutMs - clock.now());
   const behindOthers = timeoutMs > 0 && queue !== undefined &&

@@ -11,7 +11,13 @@
 
 import { callLibc, cString } from "../sys/call.ts";
 import { EAGAIN } from "../sys/errno.ts";
-import { closeFile, O_CLOEXEC, O_NONBLOCK } from "../sys/file.ts";
+import {
+  closeFile,
+  closeFileElsewhere,
+  noteOpened,
+  O_CLOEXEC,
+  O_NONBLOCK,
+} from "../sys/file.ts";
 import { libc } from "../sys/libc.ts";
 
 /** Someone has closed the file: that is when most locks end. */
@@ -135,7 +141,7 @@ export class LockEvents {
       const inotify = this.#inotify;
       closeFile(this.#cancel);
       this.#inotify = this.#cancel = -1;
-      await libc.close_async(inotify);
+      await closeFileElsewhere(inotify);
     } finally {
       this.#closing = undefined;
     }
@@ -143,9 +149,13 @@ export class LockEvents {
 
   #open(): number {
     if (this.#inotify >= 0) return this.#inotify;
-    const inotify = callLibc(() => libc.inotify_init1(O_CLOEXEC | O_NONBLOCK));
+    const inotify = noteOpened(
+      callLibc(() => libc.inotify_init1(O_CLOEXEC | O_NONBLOCK)),
+    );
     if (inotify < 0) return inotify;
-    const cancel = callLibc(() => libc.eventfd(0, O_CLOEXEC | O_NONBLOCK));
+    const cancel = noteOpened(
+      callLibc(() => libc.eventfd(0, O_CLOEXEC | O_NONBLOCK)),
+    );
     if (cancel < 0) {
       closeFile(inotify);
       return cancel;

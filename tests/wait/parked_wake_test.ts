@@ -2,7 +2,6 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   acquire,
   acquireRecordLock,
-  type FlockHandle,
   LockTimeoutError,
   tryAcquire,
 } from "../../mod.ts";
@@ -13,7 +12,6 @@ import { parkedWake } from "../../lib/wait/parked_wake.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
 import { settle } from "../support/manual_clock.ts";
-import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url);
@@ -151,35 +149,6 @@ Deno.test("a call that keeps failing gives way to the fallback", async () => {
     for (let i = 0; i < 5; i++) await wake.wait(Infinity);
   }
   assertEquals([parked, waits, disposed], [3, 2, 1]);
-});
-
-Deno.test("a Worker's wait is not the kernel's, which would outlive it", async () => {
-  using dir = new TempDir();
-  const path = dir.join("a.lock");
-  const code = `
-    import { acquire } from ${JSON.stringify(MOD)};
-    acquire(${JSON.stringify(path)}, { onWait: () => postMessage("waits") });
-  `;
-  const holder = tryAcquire(path)!;
-  const worker = new Worker(
-    `data:application/typescript,${encodeURIComponent(code)}`,
-    { type: "module" },
-  );
-  await new Promise((resolve) => worker.onmessage = resolve);
-  const deadline = performance.now() + 20_000;
-  const until = async (isSo: () => boolean) => {
-    while (!isSo()) {
-      assert(performance.now() < deadline);
-      await settle();
-    }
-  };
-  await until(() => openDescriptors().some((one) => one.includes("inotify")));
-  assertEquals(waitsFor(path), []);
-  worker.terminate();
-  holder.release();
-  let lock: FlockHandle | undefined;
-  await until(() => (lock = tryAcquire(path)) !== undefined);
-  lock?.release();
 });
 
 Deno.test("where the waking signal is blocked, a wait still ends in time", async () => {

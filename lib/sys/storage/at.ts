@@ -6,6 +6,7 @@
 
 import { decodePath } from "../../proc/path_text.ts";
 import { callLibc, cString } from "../call.ts";
+import { noteOpened } from "../file.ts";
 import { libc } from "../libc.ts";
 
 /** Stands for the working directory in place of an open one. */
@@ -24,7 +25,7 @@ export function openAt(
   mode = 0,
 ): number {
   const bytes = cString(name);
-  return callLibc(() => libc.openat(dirFd, bytes, flags, mode));
+  return noteOpened(callLibc(() => libc.openat(dirFd, bytes, flags, mode)));
 }
 
 const PROC_SUPER_MAGIC = 0x9fa0;

@@ -61,9 +61,12 @@ const GUARD_SIZE = 64 * 1024;
 const CALL_STACK_SIZE = 64 * 1024;
 const THREAD_STACK_SIZE = 128 * 1024;
 const SCRATCH_SIZE = 128;
-const MOST_CALLS = 4;
-const MEMORY_SIZE = GUARD_SIZE + CALL_STACK_SIZE + THREAD_STACK_SIZE +
-  SCRATCH_SIZE + MOST_CALLS * CONTEXT_SIZE;
+const FEW_CALLS = 4;
+
+function memorySize(calls: number): number {
+  return GUARD_SIZE + CALL_STACK_SIZE + THREAD_STACK_SIZE + SCRATCH_SIZE +
+    calls * CONTEXT_SIZE;
+}
 
 /* The calls share a stack, at whose top makecontext(3) lays what each will
  * need. The first call starts lowest, which leaves that of the others alone. */
@@ -80,18 +83,25 @@ const ending = new Set<CallThread>();
 let isPossible: boolean | undefined;
 
 /**
- * A thread that isn't started yet.
+ * A thread of a few calls that isn't started yet.
  *
  * @returns `undefined` where there can't be any: this C library has other
  * contexts than glibc, or there is no memory.
  */
 export function takeThread(): CallThread | undefined {
   joinEnding();
-  const known = idle.pop();
-  if (known !== undefined) return known;
+  return idle.pop() ?? makeThread(FEW_CALLS - 1);
+}
+
+/**
+ * A thread of any number of calls, which is never taken back.
+ *
+ * @param calls How many, besides pthread_exit(3).
+ */
+export function makeThread(calls: number): CallThread | undefined {
   isPossible ??= canMakeThreads();
-  const memory = isPossible ? mapMemory() : undefined;
-  return memory && new CallThread(memory);
+  const memory = isPossible ? mapMemory(memorySize(calls + 1)) : undefined;
+  return memory && new CallThread(memory, calls + 1);
 }
 
 function canMakeThreads(): boolean {
@@ -105,15 +115,15 @@ function canMakeThreads(): boolean {
   }
 }
 
-function mapMemory(): Memory | undefined {
-  const length = BigInt(MEMORY_SIZE);
+function mapMemory(size: number): Memory | undefined {
+  const length = BigInt(size);
   const address = threads.mmap(0n, length, PROT_READ_WRITE, MAP_FLAGS, -1, 0n);
   if (address === MAP_FAILED) return undefined;
   threads.mprotect(address, BigInt(GUARD_SIZE), PROT_NONE);
   const pointer = Deno.UnsafePointer.create(address)!;
   return {
     bytes: new Uint8Array(
-      Deno.UnsafePointerView.getArrayBuffer(pointer, MEMORY_SIZE),
+      Deno.UnsafePointerView.getArrayBuffer(pointer, size),
     ),
     address,
   };
@@ -128,7 +138,7 @@ function joinEnding(): void {
   }
 }
 
-/** A thread that makes up to four calls and ends. */
+/** A thread that makes some calls and ends. */
 export class CallThread {
   /** Zeroed bytes that the calls may point to. */
   readonly scratch: Memory;
@@ -139,7 +149,7 @@ export class CallThread {
   readonly #id = new BigUint64Array(1);
 
   /** Made by {@linkcode takeThread}. */
-  constructor(memory: Memory) {
+  constructor(memory: Memory, calls: number) {
     let used = 0;
     const take = (size: number) => {
       used += size;
@@ -151,7 +161,7 @@ export class CallThread {
     this.#threadStack = take(THREAD_STACK_SIZE);
     this.scratch = take(SCRATCH_SIZE);
     this.#contexts = Array.from(
-      { length: MOST_CALLS },
+      { length: calls },
       () => new UserContext(take(CONTEXT_SIZE)),
     );
   }
@@ -165,11 +175,7 @@ export class CallThread {
    */
   start(calls: readonly LaterCall[]): boolean {
     const all = [...calls, { name: "pthread_exit", args: [0] }];
-    for (const [index, call] of all.entries()) {
-      const step = (MOST_CALLS - 1 - index) * STACK_STEP;
-      const stack = sliceMemory(this.#callStack, 0, CALL_STACK_SIZE - step);
-      this.#contexts[index]!.make(call, stack, this.#contexts[index + 1]);
-    }
+    all.forEach((call, index) => this.change(index, call));
     const attributes = new Uint8Array(ATTRIBUTES_SIZE);
     threads.pthread_attr_init(attributes);
     const errno = threads.pthread_attr_setstack(
@@ -184,6 +190,13 @@ export class CallThread {
     );
     if (errno !== 0) this.putBack();
     return errno === 0;
+  }
+
+  /** Makes one of its calls another one, before it comes to that. */
+  change(index: number, call: LaterCall): void {
+    const step = (this.#contexts.length - 1 - index) * STACK_STEP;
+    const stack = sliceMemory(this.#callStack, 0, CALL_STACK_SIZE - step);
+    this.#contexts[index]!.make(call, stack, this.#contexts[index + 1]);
   }
 
   /** Sends the started thread a signal. */
@@ -209,6 +222,9 @@ export class CallThread {
   putBack(): void {
     this.scratch.bytes.fill(0);
     if (idle.length < MOST_IDLE) idle.push(this);
-    else threads.munmap(this.#memory.address, BigInt(MEMORY_SIZE));
+    else {threads.munmap(
+        this.#memory.address,
+        BigInt(this.#memory.bytes.length),
+      );}
   }
 }
