@@ -24,7 +24,13 @@ export type TraceSource = "tracefs" | "poll";
 
 /** What a line says that is not about a lock. */
 export type TraceNote =
-  | { event: "trace-started"; timeMs: number; source: TraceSource }
+  | {
+    event: "trace-started";
+    timeMs: number;
+    source: TraceSource;
+    /** The tracer's process id. */
+    pid: number;
+  }
   | { event: "lost"; timeMs: number; count: number }
   | { event: "trace-ended"; timeMs: number; received: number; lost: number };
 
@@ -118,7 +124,8 @@ export class TraceLineReader {
     switch (line.event) {
       case "trace-started": {
         const source = line.source === "poll" ? "poll" : "tracefs";
-        return { event: "trace-started", timeMs, source };
+        const pid = Number(line.pid);
+        return { event: "trace-started", timeMs, source, pid };
       }
       case "lost":
         return { event: "lost", timeMs, count: Number(line.count) };

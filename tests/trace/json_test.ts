@@ -55,7 +55,7 @@ Deno.test("what isn't known stays so", () => {
 
 Deno.test("notes about the trace read back, too", () => {
   const notes: TraceNote[] = [
-    { event: "trace-started", timeMs: 1, source: "poll" },
+    { event: "trace-started", timeMs: 1, source: "poll", pid: 7 },
     { event: "lost", timeMs: 2.5, count: 12 },
     { event: "trace-ended", timeMs: 3, received: 5, lost: 12 },
   ];

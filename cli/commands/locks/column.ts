@@ -143,7 +143,8 @@ export const COLUMNS: readonly Column[] = [
   },
   {
     name: "AGE",
-    help: "how long its process runs: no lock or wait is older",
+    help: "how long it is held or waited for, by --trace; else how long its " +
+      "process runs: no lock or wait is older",
     right: true,
     cell: (row, style) => {
       const ms = ageMs(row, style);
@@ -153,16 +154,21 @@ export const COLUMNS: readonly Column[] = [
   },
   {
     name: "WAITED",
-    help: "how long it waits: more than a watch has seen, less than its " +
-      "process runs",
+    help:
+      "how long it waits, by --trace; else more than a watch has seen (>) " +
+      "or less than its process runs (<)",
     right: true,
     cell: (row, style) => {
       const ms = waitedMs(row, style);
-      return ms === undefined
-        ? undefined
-        : `${isWatched(row, style) ? ">" : "<"}${formatDuration(ms)}`;
+      if (ms === undefined) return undefined;
+      return BOUNDS[timeSource(row, style)] + formatDuration(ms);
     },
     ms: waitedMs,
+  },
+  {
+    name: "TIMEFROM",
+    help: "where AGE and WAITED come from: trace, watch or process",
+    cell: timeSource,
   },
   {
     name: "STATE",
@@ -210,21 +216,27 @@ export const COLUMNS: readonly Column[] = [
   },
 ];
 
-function ageMs({ process }: Row, { nowMs }: ColumnStyle): number | undefined {
-  return process?.startTimeMs === undefined
-    ? undefined
-    : Math.max(0, nowMs - process.startTimeMs);
+/** What a time is, as against what it should be. */
+const BOUNDS = { trace: "", watch: ">", process: "<" } as const;
+
+function timeSource(
+  { time }: Row,
+  { nowMs }: ColumnStyle,
+): keyof typeof BOUNDS {
+  // What a watch has seen only once, it hasn't seen to last.
+  return time !== undefined && time.sinceMs < nowMs ? time.from : "process";
 }
 
-/** Whether a watch has seen the wait. */
-function isWatched({ seenSinceMs }: Row, { nowMs }: ColumnStyle): boolean {
-  return seenSinceMs !== undefined && seenSinceMs < nowMs;
+function ageMs(row: Row, { nowMs }: ColumnStyle): number | undefined {
+  const { time, process } = row;
+  const sinceMs = time?.from === "trace" ? time.sinceMs : process?.startTimeMs;
+  return sinceMs === undefined ? undefined : Math.max(0, nowMs - sinceMs);
 }
 
 function waitedMs(row: Row, style: ColumnStyle): number | undefined {
   if (!isWaiting(row)) return undefined;
-  return isWatched(row, style)
-    ? style.nowMs - row.seenSinceMs!
+  return timeSource(row, style) === "watch"
+    ? style.nowMs - row.time!.sinceMs
     : ageMs(row, style);
 }
 

@@ -12,6 +12,7 @@ import {
 import {
   type LockTable,
   readLockTable,
+  type TableLock,
   type TableWaiter,
 } from "../../../lib/inspect/lock_table.ts";
 import { waitGraph } from "../../../lib/inspect/wait_graph.ts";
@@ -27,7 +28,8 @@ import {
   parseColumns,
 } from "./column.ts";
 import type { RowTest } from "./filter.ts";
-import { type Row, toRows } from "./row.ts";
+import type { TraceTimes } from "../trace/times.ts";
+import { type Row, type TimeSource, toRows } from "./row.ts";
 import { readSelection, selectFrom, type Selection } from "./selection.ts";
 import { formatTable, type TableLayout } from "./table.ts";
 import { LOCKS_SPEC } from "./spec.ts";
@@ -43,7 +45,7 @@ import { isTerminal, styles, terminalSize } from "../../ui/terminal.ts";
 const DEADLOCKED = 3;
 
 /** Options that each give another view. */
-const VIEWS = ["watch", "graph", "deadlocks", "html"];
+const VIEWS = ["watch", "graph", "deadlocks", "html", "openmetrics"];
 
 const DEFAULT_INTERVAL = "1s";
 const LEAST_INTERVAL_MS = 20;
@@ -74,7 +76,15 @@ export async function locksCommand(args: string[]): Promise<number> {
   }
   const view = readView(options);
   const selection = await readSelection(options);
-  const read = () => readReport(selection);
+  using times = await openTimes(options);
+  const timeOf = times &&
+    ((entry: TableLock | TableWaiter) => times.timeOf(entry));
+  const read = () => {
+    const report = readReport(selection);
+    // Whatever it has read the trace may have told.
+    times?.update();
+    return report;
+  };
 
   const intervalMs = readInterval(options);
   if (intervalMs !== undefined) {
@@ -84,7 +94,11 @@ export async function locksCommand(args: string[]): Promise<number> {
     const readLines = () => {
       const report = read();
       clock.read(report.table);
-      return tableLines(report, view, (waiter) => clock.seenSince(waiter));
+      return tableLines(
+        report,
+        view,
+        (entry) => timeOf?.(entry) ?? clock.timeOf(entry),
+      );
     };
     await (options.flag("json")
       ? watchChanges(() => read().table, intervalMs)
@@ -100,18 +114,22 @@ export async function locksCommand(args: string[]): Promise<number> {
     const { drawGraph } = await import("./graph_text.ts");
     writeOut(drawGraph(waitGraph(table), report.deadlocks, graphFormat));
   } else if (htmlFile !== undefined) {
-    const { writePage } = await import("./html.ts");
+    const { writePage } = await import("./page/html.ts");
     writePage(htmlFile, table, report.deadlocks);
+  } else if (options.flag("openmetrics")) {
+    const { tableMetrics } = await import("./openmetrics.ts");
+    writeOut(tableMetrics(table, timeOf));
   } else if (options.flag("json")) {
     const { tableJson } = await import("./json.ts");
-    writePieces(tableJson(table));
+    writePieces(tableJson(table, timeOf));
     return EXIT.OK;
   } else if (options.flag("lslocks-json")) {
     const { lslocksJson } = await import("./lslocks_json.ts");
     const layout = tableLayout(view, table.readAtMs);
-    writePieces(lslocksJson(sortedRows(report, view), view.columns, layout));
+    const rows = sortedRows(report, view, timeOf);
+    writePieces(lslocksJson(rows, view.columns, layout));
   } else {
-    const lines = tableLines(report, view);
+    const lines = tableLines(report, view, timeOf);
     if (table.locks.length > 0 || table.waiters.length > 0) {
       writePieces(lines.map((line) => `${line}\n`));
     } else if (view.headings) {
@@ -120,6 +138,16 @@ export async function locksCommand(args: string[]): Promise<number> {
   }
   reportGaps(table);
   return EXIT.OK;
+}
+
+/** The trace that knows since when, if one is named. */
+async function openTimes(
+  options: ParsedOptions,
+): Promise<TraceTimes | undefined> {
+  const path = options.value("trace");
+  if (path === undefined) return undefined;
+  const { TraceTimes } = await import("../trace/times.ts");
+  return new TraceTimes(path);
 }
 
 /** What one reading has to say. */
@@ -214,8 +242,6 @@ function readInterval(options: ParsedOptions): number | undefined {
   return intervalMs;
 }
 
-type SeenSince = (waiter: TableWaiter) => number | undefined;
-
 /** How the table is to look. */
 interface View {
   columns: readonly Column[];
@@ -268,9 +294,9 @@ function tableLayout(view: View, nowMs: number): TableLayout {
 function sortedRows(
   { table, deadlocks }: Report,
   view: View,
-  seenSince?: SeenSince,
+  timeOf?: TimeSource,
 ): Row[] {
-  const rows = toRows(table, deadlockedWaiters(deadlocks), seenSince);
+  const rows = toRows(table, deadlockedWaiters(deadlocks), timeOf);
   if (view.sort === undefined) return rows;
   const { column, descending } = view.sort;
   // Sizes and ages sort by what they are and not by how they are written.
@@ -304,10 +330,10 @@ const WAIT_COLUMNS = ["WAITED", "BLOCKER"].map(findColumn);
 function tableLines(
   report: Report,
   view: View,
-  seenSince?: SeenSince,
+  timeOf?: TimeSource,
 ): string[] {
   const { columns, isDefault } = view;
-  const rows = sortedRows(report, view, seenSince);
+  const rows = sortedRows(report, view, timeOf);
   const shown = isDefault && report.table.waiters.length > 0
     ? [...columns.slice(0, -1), ...WAIT_COLUMNS, ...columns.slice(-1)]
     : columns;

@@ -14,6 +14,7 @@ import type {
   TableWaiter,
 } from "../../../lib/inspect/lock_table.ts";
 import type { ProcessInfo } from "../../../lib/sys/process_info.ts";
+import type { TimeSource } from "./row.ts";
 
 /** Version of the document's form. */
 export const SCHEMA = 1;
@@ -23,8 +24,11 @@ export const SCHEMA = 1;
  * should not be in memory at once. Files and processes are written once and
  * repeated.
  */
-export function* tableJson(table: LockTable): Generator<string> {
-  const writer = new JsonWriter(table.readAtMs);
+export function* tableJson(
+  table: LockTable,
+  timeOf?: TimeSource,
+): Generator<string> {
+  const writer = new JsonWriter(table.readAtMs, timeOf);
   const { readAtMs, unreadableProcesses, unnamedFiles, unparsedLines } = table;
   yield `{"schema":${SCHEMA},"readAt":"${new Date(readAtMs).toISOString()}",` +
     `"unreadableProcesses":${unreadableProcesses},` +
@@ -47,13 +51,18 @@ export function* tableJson(table: LockTable): Generator<string> {
 /** Writes locks and waiters, remembering what they share. */
 export class JsonWriter {
   readonly #readAtMs: number;
+  readonly #timeOf: TimeSource;
   #lastFile: LockedFile | undefined;
   #lastFileText = "";
   readonly #processes = new Map<ProcessInfo | undefined, string>();
 
-  /** @param readAtMs When the table was read, in milliseconds since 1970. */
-  constructor(readAtMs: number) {
+  /**
+   * @param readAtMs When the table was read, in milliseconds since 1970.
+   * @param timeOf Since when something is so, where that is known exactly.
+   */
+  constructor(readAtMs: number, timeOf: TimeSource = () => undefined) {
     this.#readAtMs = readAtMs;
+    this.#timeOf = timeOf;
   }
 
   /** A lock. */
@@ -61,6 +70,7 @@ export class JsonWriter {
     const holders = lock.holders.map((holder) => this.#holder(holder));
     return `{"id":${lock.id},${this.#range(lock)},` +
       `"takerPid":${lock.takerPid ?? null},"listed":${lock.listed},` +
+      `"heldSince":${this.#since(lock)},` +
       `"holders":[${holders.join(",")}]}`;
   }
 
@@ -75,8 +85,17 @@ export class JsonWriter {
     return `{"id":${id},${this.#range(waiter)},` +
       `"process":${this.process(process)},` +
       `"waitedAtMostMs":${this.#age(process) ?? null},` +
+      `"waitingSince":${this.#since(waiter)},` +
       `"blockers":${JSON.stringify(blockers.map((lock) => lock.id))},` +
       `"blockerPids":${JSON.stringify([...pids])}}`;
+  }
+
+  /** Only a trace knows. */
+  #since(entry: TableLock | TableWaiter): string {
+    const time = this.#timeOf(entry);
+    return time === undefined
+      ? "null"
+      : `"${new Date(time.sinceMs).toISOString()}"`;
   }
 
   /** The kernel doesn't say since when it waits; no longer than it lives. */

@@ -6,6 +6,19 @@ import type {
 } from "../../../lib/inspect/lock_table.ts";
 import type { ProcessInfo } from "../../../lib/sys/process_info.ts";
 
+/** Since when a lock is held, or a wait goes on. */
+export interface KnownTime {
+  /** The time, in milliseconds since 1970. */
+  sinceMs: number;
+  /** A trace knows it; a watch has seen it for the first time then. */
+  from: "trace" | "watch";
+}
+
+/** Tells since when a lock is held, or a wait goes on. */
+export type TimeSource = (
+  entry: TableLock | TableWaiter,
+) => KnownTime | undefined;
+
 /** A lock, or somebody who waits for one. */
 export interface Row {
   /** What it is about. */
@@ -18,8 +31,8 @@ export interface Row {
   blockers: readonly TableLock[];
   /** Those who wait for this lock. */
   waiters: readonly TableWaiter[];
-  /** When a waiter was first seen to wait; only a watch knows. */
-  seenSinceMs: number | undefined;
+  /** Since when it is held or waited for, where a trace or a watch knows. */
+  time: KnownTime | undefined;
   /** Whether it waits in a ring. */
   deadlocked: boolean;
 }
@@ -33,12 +46,12 @@ export function isWaiting({ entry }: Row): boolean {
  * The rows of a table: each lock, and right after it those queued on it.
  *
  * @param deadlocked The waiters that are in a ring.
- * @param seenSince When a waiter was first seen, in milliseconds since 1970.
+ * @param timeOf Since when something is so.
  */
 export function toRows(
   table: LockTable,
   deadlocked: ReadonlySet<TableWaiter> = new Set(),
-  seenSince: (waiter: TableWaiter) => number | undefined = () => undefined,
+  timeOf: TimeSource = () => undefined,
 ): Row[] {
   const waitersOf = new Map<TableLock, TableWaiter[]>();
   for (const waiter of table.waiters) {
@@ -59,7 +72,7 @@ export function toRows(
       process: waiter.process,
       blockers: waiter.blockers,
       waiters: [],
-      seenSinceMs: seenSince(waiter),
+      time: timeOf(waiter),
       deadlocked: deadlocked.has(waiter),
     });
   };
@@ -71,7 +84,7 @@ export function toRows(
       process: firstHolder(lock),
       blockers: [],
       waiters,
-      seenSinceMs: undefined,
+      time: timeOf(lock),
       deadlocked: waiters.some((waiter) => deadlocked.has(waiter)),
     });
     waiters.forEach(addWaiter);

@@ -33,8 +33,9 @@ export const LOCKS_SPEC: CommandSpec = {
     "so named only where the holder lives, in (unreachable) when it leads " +
     "nowhere or elsewhere here; it is the mount point and … when no " +
     "descriptor with the lock may be looked into. The kernel doesn't record " +
-    "when a lock was taken or a wait began: AGE is that of the process, and " +
-    "--watch tells what it has seen.\n\n" +
+    "when a lock was taken or a wait began: AGE is that of the process, " +
+    "--watch tells what it has seen, and --trace what a running `holdfast " +
+    "trace` knows; the column TIMEFROM says which.\n\n" +
     "Without root, other users' processes can't be looked into: how many is " +
     "said on stderr, or in the JSON.",
   operands: [
@@ -132,9 +133,21 @@ export const LOCKS_SPEC: CommandSpec = {
       help: "sort by a column, downwards with a - before it",
     },
     {
+      long: "trace",
+      value: "FILE",
+      help: "take AGE and WAITED from the file that a running " +
+        "`holdfast trace -o FILE` writes",
+      complete: "file",
+    },
+    {
       long: "watch",
       value: "[INTERVAL]",
       help: "read again every interval (1s unless set), until interrupted",
+    },
+    {
+      long: "openmetrics",
+      excludes: TABLE_OPTIONS,
+      help: "print figures in the text format that Prometheus reads",
     },
     {
       long: "graph",

@@ -1,8 +1,10 @@
 import type {
   LockTable,
+  TableLock,
   TableWaiter,
 } from "../../../lib/inspect/lock_table.ts";
 import { waiterKey } from "./change.ts";
+import type { KnownTime } from "./row.ts";
 
 /** Remembers over many readings since when each waiter is seen to wait. */
 export class WaitClock {
@@ -19,7 +21,9 @@ export class WaitClock {
   }
 
   /** When a waiter of the last reading was first seen. */
-  seenSince(waiter: TableWaiter): number | undefined {
-    return this.#since.get(waiterKey(waiter));
+  timeOf(entry: TableLock | TableWaiter): KnownTime | undefined {
+    if (!("blockers" in entry)) return undefined;
+    const sinceMs = this.#since.get(waiterKey(entry));
+    return sinceMs === undefined ? undefined : { sinceMs, from: "watch" };
   }
 }

@@ -14,6 +14,7 @@ import { statIfAny } from "../../../lib/sys/stat_if_any.ts";
 import type { ParsedOptions } from "../../args/parse.ts";
 import { Ending } from "../trace/ending.ts";
 import { openSource } from "../trace/source.ts";
+import { linesOf, parseJson } from "../../ui/json_lines.ts";
 
 /** Whether something that happened to a file counts. */
 export type FileWish = (file: TracedFile) => boolean;
@@ -112,26 +113,4 @@ class InputReader {
   #add(activity: Parameters<ReportBuilder["add"]>[0]): void {
     if (this.#isWanted(activity.file)) this.#builder.add(activity);
   }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The last line of a file that is still written to, or no JSON at all.
-    return undefined;
-  }
-}
-
-async function* linesOf(
-  stream: ReadableStream<Uint8Array>,
-): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    yield* lines;
-  }
-  if (rest !== "") yield rest;
 }

@@ -1,4 +1,4 @@
-import { PAGE_STYLE as COMMON_STYLE } from "../locks/page_style.ts";
+import { PAGE_STYLE as COMMON_STYLE } from "../locks/page/style.ts";
 
 /** The page's style sheet: that of `locks --html`, and a timeline. */
 export const PAGE_STYLE = `${COMMON_STYLE}

@@ -79,6 +79,7 @@ export const TRACE_SCHEMA: Schema = either(
     ...LINE,
     event: always("trace-started"),
     source: word("tracefs", "poll"),
+    pid: whole("process id of the tracer"),
   }),
   object({
     ...LINE,

@@ -53,6 +53,7 @@ const LOCK: Schema = object({
   ...LOCK_RANGE,
   takerPid: maybe(whole("the process that took it, which may be gone")),
   listed: flag("whether /proc/locks lists it"),
+  heldSince: maybe(time("when it was taken; only --trace knows")),
   holders: list(object({
     process: PROCESS,
     fds: list(whole("a descriptor that it holds the lock through")),
@@ -65,6 +66,7 @@ const WAITER: Schema = object({
   ...LOCK_RANGE,
   process: PROCESS,
   waitedAtMostMs: maybe(ms("how long its process runs")),
+  waitingSince: maybe(time("when the wait began; only --trace knows")),
   blockers: list(whole("id of a lock in its way")),
   blockerPids: list(maybe(whole("a process that holds one"))),
 });

@@ -67,7 +67,8 @@ class JsonPrinter implements Printer {
     const { activities, lost, untilMs } = batch;
     if (this.#last === undefined) {
       const event = "trace-started";
-      this.#note({ event, timeMs: untilMs, source: this.#source });
+      const source = this.#source;
+      this.#note({ event, timeMs: untilMs, source, pid: Deno.pid });
     }
     this.#last = batch;
     if (lost > 0) this.#note({ event: "lost", timeMs: untilMs, count: lost });

@@ -10,9 +10,10 @@ import type {
   TracedProcess,
   TracedType,
 } from "../activity.ts";
-import { type Claim, isInTheWay } from "../holds.ts";
+import { isInTheWay } from "../holds.ts";
 import { type Convoy, ConvoyWatch } from "./convoy.ts";
 import { Distribution, type DurationSummary } from "./distribution.ts";
+import { type OpenHold, OpenHolds } from "./open_holds.ts";
 
 /** A program's part in what happened to a lock. */
 export interface LockUser {
@@ -76,11 +77,6 @@ export interface LockReport {
   convoys: Convoy[];
 }
 
-interface OpenHold extends Claim {
-  process: TracedProcess;
-  sinceMs: number;
-}
-
 interface OpenWait {
   activity: LockActivity;
   sinceMs: number;
@@ -102,7 +98,7 @@ export class LockStats {
   readonly #users = new Map<string, LockUser>();
   readonly #convoys = new ConvoyWatch();
   readonly #openWaits = new Map<string, OpenWait>();
-  readonly #openHolds: OpenHold[] = [];
+  readonly #holding = new OpenHolds();
   #taken = 0;
   #refused = 0;
   #gaveUp = 0;
@@ -121,7 +117,7 @@ export class LockStats {
   add(activity: LockActivity): void {
     switch (activity.event) {
       case "held":
-        this.#open(activity);
+        this.#holding.open(activity);
         return;
       case "waiting":
       case "breaking":
@@ -130,7 +126,7 @@ export class LockStats {
         this.#taken++;
         this.#user(activity.process).taken++;
         this.#endWait(activity, true);
-        this.#open(activity);
+        this.#holding.open(activity);
         return;
       case "broken":
         return this.#endWait(activity, true);
@@ -172,37 +168,16 @@ export class LockStats {
 
   /** Whoever still holds it has made this one wait until now. */
   #blame({ activity, sinceMs }: OpenWait, untilMs: number): void {
-    for (const hold of this.#openHolds) {
+    for (const hold of this.#holding.all) {
       if (!blocks(hold, activity)) continue;
       const ms = untilMs - Math.max(sinceMs, hold.sinceMs);
       if (ms > 0) this.#user(hold.process).blockedMs += ms;
     }
   }
 
-  #open(activity: LockActivity): void {
-    const { process, type, mode, startByte, endByte, timeMs } = activity;
-    // A record lock that grows is told as a whole.
-    const grown = this.#openHolds.findIndex((hold) =>
-      hold.process.pid === process.pid && hold.mode === mode &&
-      hold.startByte >= startByte && isUpTo(hold.endByte, endByte)
-    );
-    const sinceMs = grown >= 0 && type !== "FLOCK"
-      ? this.#openHolds.splice(grown, 1)[0]!.sinceMs
-      : timeMs;
-    this.#openHolds.push({
-      process,
-      type,
-      mode,
-      owner: undefined,
-      startByte,
-      endByte,
-      sinceMs,
-    });
-  }
-
   #close(activity: LockActivity): void {
     const { process, timeMs, heldMs } = activity;
-    const hold = this.#takeHold(activity);
+    const hold = this.#holding.close(activity);
     if (hold !== undefined) {
       for (const { activity, sinceMs } of this.#openWaits.values()) {
         if (!blocks(hold, activity)) continue;
@@ -216,28 +191,6 @@ export class LockStats {
     if (heldMs > (this.#longestHold?.ms ?? -1)) {
       this.#longestHold = { process, ms: heldMs, atMs: timeMs };
     }
-  }
-
-  /** The lock that is given back, or the part of it. */
-  #takeHold(activity: LockActivity): OpenHold | undefined {
-    const { process, mode, startByte, endByte } = activity;
-    const holds = this.#openHolds;
-    const isOf = (hold: OpenHold) =>
-      hold.process.pid === process.pid && hold.mode === mode;
-    let at = holds.findIndex((hold) =>
-      isOf(hold) && hold.startByte === startByte && hold.endByte === endByte
-    );
-    if (at < 0) {
-      // A part is given back: the rest is told of when it is.
-      const whole = holds.find((hold) =>
-        isOf(hold) && hold.startByte <= startByte &&
-        isUpTo(endByte, hold.endByte)
-      );
-      if (whole !== undefined) return whole;
-    }
-    // The taker has ended, and an ancestor holds it on.
-    if (at < 0) at = holds.findIndex((hold) => hold.mode === mode);
-    return at < 0 ? undefined : holds.splice(at, 1)[0];
   }
 
   #user({ command, pid }: TracedProcess): LockUser {
@@ -266,7 +219,7 @@ export class LockStats {
     let longestWaitNowMs = 0;
     for (const { activity, sinceMs } of this.#openWaits.values()) {
       longestWaitNowMs = Math.max(longestWaitNowMs, untilMs - sinceMs);
-      for (const hold of this.#openHolds) {
+      for (const hold of this.#holding.all) {
         const user = byCommand.get(hold.process.command);
         if (user === undefined || !blocks(hold, activity)) continue;
         user.blockedMs += untilMs - Math.max(sinceMs, hold.sinceMs);
@@ -281,7 +234,7 @@ export class LockStats {
       timedOut: this.#timedOut,
       waits: this.#waits.summary(),
       holds: this.#holds.summary(),
-      heldNow: this.#openHolds.length,
+      heldNow: this.#holding.all.length,
       waitingNow: this.#openWaits.size,
       longestWaitNowMs,
       mostWaiters: this.#mostWaiters,
@@ -298,11 +251,6 @@ export class LockStats {
 /** A wait is its thread's; of `run`, its process's. */
 function waitKey({ process, threadId }: LockActivity): string {
   return `${process.pid}/${threadId}`;
-}
-
-/** Whether one end is not after the other; `undefined` is the last of all. */
-function isUpTo(end: bigint | undefined, limit: bigint | undefined): boolean {
-  return limit === undefined || end !== undefined && end <= limit;
 }
 
 function blocks(hold: OpenHold, wish: LockActivity): boolean {

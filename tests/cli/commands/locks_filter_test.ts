@@ -52,7 +52,7 @@ const HELD: Row = {
   process: process(7, 7_200_000),
   blockers: [],
   waiters: [],
-  seenSinceMs: undefined,
+  time: undefined,
   deadlocked: false,
 };
 

@@ -9,7 +9,7 @@ import {
   layOut,
   NODE_HEIGHT,
   NODE_WIDTH,
-} from "../../../cli/commands/locks/graph_layout.ts";
+} from "../../../cli/commands/locks/page/graph_layout.ts";
 import type { WaitEdge, WaitGraph } from "../../../lib/inspect/mod.ts";
 import { runCli } from "../../support/cli.ts";
 import { holdFlock } from "../../support/foreign_flock.ts";

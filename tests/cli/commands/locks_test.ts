@@ -104,6 +104,7 @@ Deno.test("locks --json: schema 1, every key, null where unknown", async () => {
     ...range,
     takerPid: holder.pid,
     listed: true,
+    heldSince: null,
     holders: [{
       process,
       fds: lock.holders[0].fds,
@@ -115,6 +116,7 @@ Deno.test("locks --json: schema 1, every key, null where unknown", async () => {
     ...range,
     process: wait.process,
     waitedAtMostMs: wait.waitedAtMostMs,
+    waitingSince: null,
     blockers: [lock.id],
     blockerPids: [holder.pid],
   });
@@ -182,7 +184,7 @@ Deno.test("locks: columns, headings, raw, bytes", async () => {
     new RegExp(` ${holder.pid},sh,\\d+$`),
   );
   assertStringIncludes((await lines("--output-all", path))[0]!, "PATHSTATUS");
-  assertEquals((await lines("-H")).length, 26);
+  assertEquals((await lines("-H")).length, 27);
   const { code, stderr } = await runCli(["locks", "-o", "PIDD"]);
   assertEquals(code, 64);
   assertStringIncludes(stderr, "unknown column: PIDD");

@@ -10,7 +10,7 @@ import type {
   WaitEdge,
   WaitGraph,
   WaitNode,
-} from "../../../lib/inspect/wait_graph.ts";
+} from "../../../../lib/inspect/wait_graph.ts";
 
 /** Where a node's box is. */
 export interface PlacedNode {

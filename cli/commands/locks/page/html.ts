@@ -4,27 +4,30 @@
  * @module
  */
 
-import type { Deadlock } from "../../../lib/inspect/deadlock.ts";
-import type { LockTable } from "../../../lib/inspect/lock_table.ts";
-import { type WaitGraph, waitGraph } from "../../../lib/inspect/wait_graph.ts";
-import { printable } from "../../../lib/proc/printable.ts";
-import { readTextIfAny } from "../../../lib/sys/file.ts";
-import { formatDuration } from "../../args/duration.ts";
-import { embedJson, escapeHtml } from "../../ui/markup.ts";
-import { writeOut } from "../../ui/output.ts";
-import { truncate } from "../../ui/terminal.ts";
-import { describePath } from "./column.ts";
+import type { Deadlock } from "../../../../lib/inspect/deadlock.ts";
+import type { LockTable } from "../../../../lib/inspect/lock_table.ts";
+import {
+  type WaitGraph,
+  waitGraph,
+} from "../../../../lib/inspect/wait_graph.ts";
+import { printable } from "../../../../lib/proc/printable.ts";
+import { readTextIfAny } from "../../../../lib/sys/file.ts";
+import { formatDuration } from "../../../args/duration.ts";
+import { embedJson, escapeHtml } from "../../../ui/markup.ts";
+import { writeOut } from "../../../ui/output.ts";
+import { truncate } from "../../../ui/terminal.ts";
+import { describePath } from "../column.ts";
 import {
   layOut,
   NODE_HEIGHT,
   NODE_WIDTH,
   type PlacedEdge,
 } from "./graph_layout.ts";
-import { checkUtf8 } from "../../args/utf8.ts";
-import { PAGE_SCRIPT } from "./page_script.ts";
-import { PAGE_STYLE } from "./page_style.ts";
-import { isWaiting, type Row, toRows } from "./row.ts";
-import { describeEdge, describeNode } from "./wait_text.ts";
+import { checkUtf8 } from "../../../args/utf8.ts";
+import { PAGE_SCRIPT } from "./script.ts";
+import { PAGE_STYLE } from "./style.ts";
+import { isWaiting, type Row, toRows } from "../row.ts";
+import { describeEdge, describeNode } from "../wait_text.ts";
 
 /** Writes the page to a file, or to stdout for `-`. */
 export function writePage(
