@@ -85,7 +85,7 @@ export {
   type Deadlock,
   findDeadlocks,
 } from "./lib/inspect/deadlock.ts";
-export type { ProcessInfo } from "./lib/sys/process_info.ts";
+export type { ProcessInfo } from "./lib/sys/process/process_info.ts";
 export type { ExportProtocol } from "./lib/fs/exported.ts";
 export {
   diagnose,

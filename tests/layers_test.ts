@@ -20,6 +20,9 @@ const LAYERS = [
   "cli/",
 ];
 
+const MOST_LINES = 400;
+const MOST_FILES = 20;
+
 type Sources = Record<string, string>;
 
 function readSources(): Sources {
@@ -51,6 +54,7 @@ function findBreaches(sources: Sources): string[] {
     imports.push(...importsOf(path, source));
     breaches.push(...fileBreaches(path, source));
   }
+  breaches.push(...sizeBreaches(sources));
   for (const { from, to } of imports) {
     if (from === "mod.ts" || !(to in sources)) continue;
     if (layerOf(to) > layerOf(from) || to === "mod.ts") {
@@ -89,6 +93,22 @@ function fileBreaches(path: string, source: string): string[] {
     forbid(/\bconsole\b/, "writes to the console");
     forbid(/\bDeno\.args\b/, "reads Deno.args");
     forbid(/\bDeno\.exit\b/, "exits");
+  }
+  return breaches;
+}
+
+/** A file or folder that has outgrown what one can take in has two subjects. */
+function sizeBreaches(sources: Sources): string[] {
+  const breaches: string[] = [];
+  const files = new Map<string, number>();
+  for (const [path, source] of Object.entries(sources)) {
+    const lines = source.split("\n").length - 1;
+    if (lines > MOST_LINES) breaches.push(`${path} has ${lines} lines`);
+    const folder = path.replace(/[^/]*$/, "");
+    files.set(folder, (files.get(folder) ?? 0) + 1);
+  }
+  for (const [folder, count] of files) {
+    if (count > MOST_FILES) breaches.push(`${folder} has ${count} files`);
   }
   return breaches;
 }
@@ -147,6 +167,21 @@ Deno.test("breaches of the layers are found", () => {
       "lib/sys/lazy.ts imports lib/lock/d.ts, which is above it",
       "import ring: lib/sys/b.ts → lib/sys/c.ts → lib/sys/b.ts",
     ],
+  );
+});
+
+Deno.test("files and folders that are too large are found", () => {
+  const folder = (files: number) =>
+    Object.fromEntries(
+      Array.from({ length: files }, (_, i) => [`lib/sys/f${i}.ts`, ""]),
+    );
+  assertEquals(
+    findBreaches({ ...folder(20), "lib/proc/a.ts": "\n".repeat(400) }),
+    [],
+  );
+  assertEquals(
+    findBreaches({ ...folder(21), "lib/proc/a.ts": "\n".repeat(401) }),
+    ["lib/proc/a.ts has 401 lines", "lib/sys/ has 21 files"],
   );
 });
 

@@ -6,7 +6,7 @@
  */
 
 import { encodePath } from "../../lib/proc/path_text.ts";
-import { readArguments } from "../../lib/sys/arguments.ts";
+import { readArguments } from "../../lib/sys/process/arguments.ts";
 import { UsageError } from "./parse.ts";
 
 const REPLACEMENT = "\ufffd";

@@ -6,7 +6,7 @@
 
 import { type LockPath, toLockPath } from "../lock/lock_path.ts";
 import type { ByteSpan } from "../lock/record/byte_span.ts";
-import { environmentVariable } from "../sys/environment.ts";
+import { environmentVariable } from "../sys/process/environment.ts";
 import { hasFfi } from "../sys/libc.ts";
 import type { WaitOptions } from "../wait/attempt_loop.ts";
 import type { Conflict } from "../wait/lock_wake.ts";
@@ -82,7 +82,7 @@ export async function rejectWaitFor(
   const holderPid = isOwn ? Deno.pid : ancestor;
   if (holderPid === undefined) return;
   const { SelfDeadlockError } = await import("../lock/self_deadlock_error.ts");
-  const { readCommandLine } = await import("../sys/process.ts");
+  const { readCommandLine } = await import("../sys/process/process.ts");
   throw new SelfDeadlockError({
     path: given,
     holderPid,

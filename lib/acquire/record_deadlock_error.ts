@@ -13,7 +13,7 @@ import { printable, quotePath } from "../proc/printable.ts";
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { LockError } from "../sys/error.ts";
 import { readLink, readTextIfAny } from "../sys/file.ts";
-import { readCommandLine } from "../sys/process.ts";
+import { readCommandLine } from "../sys/process/process.ts";
 
 /** One process of a ring, and the bytes that it waits for. */
 export interface DeadlockStep extends ByteSpan {

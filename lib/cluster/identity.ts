@@ -6,7 +6,7 @@
  */
 
 import { printable } from "../proc/printable.ts";
-import { readOwnIdentity } from "../sys/identity.ts";
+import { readOwnIdentity } from "../sys/process/identity.ts";
 
 /** Who holds a lock or waits for it. What isn't known is `null`. */
 export interface LockIdentity {

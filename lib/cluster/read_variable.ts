@@ -1,4 +1,4 @@
-import { environmentVariable } from "../sys/environment.ts";
+import { environmentVariable } from "../sys/process/environment.ts";
 import { hasFfi } from "../sys/libc.ts";
 
 /**

@@ -23,7 +23,6 @@ import { type PathLike, toPath } from "../lock/lock_path.ts";
 import {
   closeFile,
   type FileStat,
-  listDirectory,
   O_CLOEXEC,
   O_PATH,
   openFile,
@@ -33,8 +32,9 @@ import {
   realPath,
   statPath,
 } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
 import { LockError } from "../sys/error.ts";
-import { userName } from "../sys/process.ts";
+import { userName } from "../sys/process/process.ts";
 import {
   type LockedDescriptor,
   scanLockedDescriptors,

@@ -7,7 +7,8 @@
 
 import { parseExports } from "../proc/exports.ts";
 import { parseSmbShares } from "../proc/smb_shares.ts";
-import { listDirectory, readTextIfAny } from "../sys/file.ts";
+import { readTextIfAny } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
 
 /** How a directory is served. */
 export type ExportProtocol = "nfs" | "smb";

@@ -5,8 +5,8 @@
  */
 
 import { readBytes } from "../sys/file.ts";
-import { isInheritable } from "../sys/inheritance.ts";
-import { readAncestors } from "../sys/process_info.ts";
+import { isInheritable } from "../sys/process/inheritance.ts";
+import { readAncestors } from "../sys/process/process_info.ts";
 import { scanDescriptorsOf } from "./descriptor_scan.ts";
 import {
   formatHolder,

@@ -7,13 +7,13 @@ import { SyscallError } from "../sys/error.ts";
 import {
   closeFile,
   isGone,
-  listDirectory,
   O_CLOEXEC,
   O_DIRECTORY,
   O_RDONLY,
   openFile,
   readToEnd,
 } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
 import { libc } from "../sys/libc.ts";
 
 /** A descriptor through which a process holds locks. */

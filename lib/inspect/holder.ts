@@ -8,7 +8,11 @@ import type { ProcLock } from "../proc/proc_locks.ts";
 import { CMDLINE_UNAVAILABLE } from "../proc/cmdline.ts";
 import { ProcParseError } from "../proc/error.ts";
 import { LockError } from "../sys/error.ts";
-import { readCommandLine, readStartTimeMs, readUser } from "../sys/process.ts";
+import {
+  readCommandLine,
+  readStartTimeMs,
+  readUser,
+} from "../sys/process/process.ts";
 import { findBlockedOfdCalls, waiterPid } from "./blocked_call.ts";
 import type { LockedDescriptor } from "./descriptor_scan.ts";
 import type { PathLike } from "../lock/lock_path.ts";

@@ -7,12 +7,13 @@
 import { parseFdinfo } from "../proc/fdinfo.ts";
 import { type MountInfo, parseMountinfo } from "../proc/mountinfo.ts";
 import type { ProcLock } from "../proc/proc_locks.ts";
-import { listDirectory, readText, readTextIfAny } from "../sys/file.ts";
+import { readText, readTextIfAny } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
 import {
   describeProcess,
   type ProcessInfo,
   readAncestors,
-} from "../sys/process_info.ts";
+} from "../sys/process/process_info.ts";
 import { compareOpenFiles } from "../sys/same_open_file.ts";
 import {
   type BlockedCall,

@@ -35,4 +35,4 @@ export {
   type WaitNode,
 } from "./wait_graph.ts";
 export { confirmDeadlocks, type Deadlock, findDeadlocks } from "./deadlock.ts";
-export type { ProcessInfo } from "../sys/process_info.ts";
+export type { ProcessInfo } from "../sys/process/process_info.ts";

@@ -1,4 +1,4 @@
-import type { ProcessInfo } from "../sys/process_info.ts";
+import type { ProcessInfo } from "../sys/process/process_info.ts";
 import type { LockTable, TableLock, TableWaiter } from "./lock_table.ts";
 
 /** A process that waits for a lock, or holds one that is waited for. */

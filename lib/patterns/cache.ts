@@ -15,13 +15,13 @@ import { EACCES } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
-  listDirectory,
   O_CLOEXEC,
   O_NOFOLLOW,
   O_RDONLY,
   openFile,
   statPath,
 } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
 import { sync } from "../sys/storage/content.ts";
 import { libc } from "../sys/libc.ts";
 import { downgrade } from "./convert.ts";

@@ -14,7 +14,7 @@ import { checkOptions, rejectArgument } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { formatCpuList } from "../proc/cpulist.ts";
-import { getAffinity } from "../sys/affinity.ts";
+import { getAffinity } from "../sys/process/affinity.ts";
 import { LockError } from "../sys/error.ts";
 import { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 import { lockDirectory } from "./lock_directory.ts";

@@ -5,7 +5,8 @@
  */
 
 import { parseCpuList } from "../proc/cpulist.ts";
-import { listDirectory, readText, readTextIfAny } from "../sys/file.ts";
+import { readText, readTextIfAny } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
 
 /** CPUs behind one last-level cache. */
 export interface CacheDomain {

@@ -16,7 +16,6 @@ import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
   type FileStat,
-  listOpenDirectory,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOCTTY,
@@ -27,6 +26,7 @@ import {
   statAt,
   statFd,
 } from "../sys/file.ts";
+import { listOpenDirectory } from "../sys/list_directory.ts";
 import { openAt } from "../sys/storage/at.ts";
 import { isSameFile, unlinkAt } from "../sys/storage/directory.ts";
 import { fileKind, isCollectable } from "./file_kind.ts";

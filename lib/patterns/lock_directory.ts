@@ -9,7 +9,7 @@ import { makeDirectories } from "../lock/lock_file.ts";
 import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
 import { callLibc, cString } from "../sys/call.ts";
-import { environmentVariable } from "../sys/environment.ts";
+import { environmentVariable } from "../sys/process/environment.ts";
 import { EEXIST } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import { statPath } from "../sys/file.ts";

@@ -18,7 +18,7 @@ import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
 import { ENOENT } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
-import { listDirectory } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
 import { namedPath } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "../lock/lock_set.ts";
 import { ScanLock } from "./scan_lock.ts";

@@ -8,7 +8,7 @@ import { EINTR } from "./errno.ts";
 import { callLibc, cString } from "./call.ts";
 import { LockError, SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
-import { SIGACTION_SIZE } from "./signals.ts";
+import { SIGACTION_SIZE } from "./process/signals.ts";
 
 /* As the C library numbers them: it keeps two real-time signals to itself. */
 const SIGRTMIN = 34;

@@ -4,8 +4,8 @@ import {
   O_DIRECTORY,
   O_RDONLY,
   openFile,
-  visitOpenDirectory,
 } from "./file.ts";
+import { visitOpenDirectory } from "./list_directory.ts";
 
 /**
  * The names in a directory by inode number, as far as the filesystem tells

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { listDirectory, readTextIfAny } from "./file.ts";
+import { readTextIfAny } from "./file.ts";
+import { listDirectory } from "./list_directory.ts";
 
 const isArm = Deno.build.arch === "aarch64";
 

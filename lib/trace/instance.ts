@@ -16,7 +16,6 @@ import { EEXIST, ENOENT } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import {
   closeFile,
-  listDirectory,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDONLY,
@@ -25,8 +24,9 @@ import {
   readText,
   readTextIfAny,
 } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
 import { libc } from "../sys/libc.ts";
-import { readStartTicks } from "../sys/process.ts";
+import { readStartTicks } from "../sys/process/process.ts";
 import { TraceUnavailableError } from "./tracefs.ts";
 
 /** The events without which there is nothing to see. */

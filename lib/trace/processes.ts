@@ -13,7 +13,7 @@ import type {
 } from "../proc/trace/trace_event.ts";
 import { parsePidStat } from "../proc/pid_stat.ts";
 import { readTextIfAny } from "../sys/file.ts";
-import { readCommandLine } from "../sys/process.ts";
+import { readCommandLine } from "../sys/process/process.ts";
 import type { TracedProcess } from "./activity.ts";
 import type { Hold } from "./holds.ts";
 

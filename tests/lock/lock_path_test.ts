@@ -16,7 +16,7 @@ import { getOrBuild } from "../../lib/patterns/cache.ts";
 import { acquireIfDue } from "../../lib/patterns/debounce.ts";
 import { acquireSlots, readSlots } from "../../lib/patterns/slots.ts";
 import { acquireFair } from "../../lib/patterns/turnstile.ts";
-import { changeDirectory } from "../../lib/sys/exec.ts";
+import { changeDirectory } from "../../lib/sys/process/exec.ts";
 import { absolutePath } from "../../lib/sys/path_parts.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { TempDir } from "../support/temp_dir.ts";

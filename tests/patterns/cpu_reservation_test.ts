@@ -5,7 +5,7 @@ import {
   type ReserveOptions,
 } from "../../lib/patterns/cpu_reservation.ts";
 import { readCacheDomains } from "../../lib/patterns/cpu_topology.ts";
-import { getAffinity, setAffinity } from "../../lib/sys/affinity.ts";
+import { getAffinity, setAffinity } from "../../lib/sys/process/affinity.ts";
 import { SyscallError } from "../../lib/sys/error.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";

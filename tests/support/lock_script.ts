@@ -6,7 +6,7 @@
 import { callLibc } from "../../lib/sys/call.ts";
 import { libc } from "../../lib/sys/libc.ts";
 import { O_CREAT, O_RDWR, openFile } from "../../lib/sys/file.ts";
-import { SIGACTION_SIZE } from "../../lib/sys/signals.ts";
+import { SIGACTION_SIZE } from "../../lib/sys/process/signals.ts";
 
 /** The arguments of the script. */
 export const args: readonly string[] = Deno.args;

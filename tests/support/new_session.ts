@@ -1,6 +1,6 @@
 /** Becomes a command in a session of its own, without a terminal: setsid(1). */
 
-import { execCommand } from "../../lib/sys/exec.ts";
+import { execCommand } from "../../lib/sys/process/exec.ts";
 
 const { symbols } = Deno.dlopen("libc.so.6", {
   setsid: { parameters: [], result: "i32" },

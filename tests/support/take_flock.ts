@@ -4,7 +4,7 @@
  * lock and becomes the command, which shares the lock's descriptor.
  */
 
-import { execCommand } from "../../lib/sys/exec.ts";
+import { execCommand } from "../../lib/sys/process/exec.ts";
 import { libc } from "../../lib/sys/libc.ts";
 import { O_CREAT, O_RDONLY, openFile } from "../../lib/sys/file.ts";
 import { callLibc } from "../../lib/sys/call.ts";

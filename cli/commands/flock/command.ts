@@ -11,18 +11,7 @@ import {
   unlockFlockFd,
 } from "../../../lib/lock/flock/flock.ts";
 import type { ByteRange } from "../../../lib/lock/record/record_lock.ts";
-import {
-  EBADF,
-  EIO,
-  EISDIR,
-  EMFILE,
-  ENFILE,
-  ENOENT,
-  ENOLCK,
-  ENOMEM,
-  ENOSPC,
-  EROFS,
-} from "../../../lib/sys/errno.ts";
+import { EBADF, EIO, EISDIR, ENOENT } from "../../../lib/sys/errno.ts";
 import { LockPath } from "../../../lib/lock/lock_path.ts";
 import { cString } from "../../../lib/sys/call.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
@@ -36,10 +25,16 @@ import {
   O_WRONLY,
   openFile,
 } from "../../../lib/sys/file.ts";
-import { isInheritable } from "../../../lib/sys/inheritance.ts";
+import { isInheritable } from "../../../lib/sys/process/inheritance.ts";
 import { libc } from "../../../lib/sys/libc.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
-import { FlockFailure, usageFailure } from "./failure.ts";
+import {
+  FlockFailure,
+  lockFailure,
+  openFailure,
+  runFailure,
+  usageFailure,
+} from "./failure.ts";
 import { FLOCK_SPEC } from "./spec.ts";
 import {
   type ParsedOptions,
@@ -53,8 +48,6 @@ const RECORD_LOCK_TYPES = {
   exclusive: "write",
   unlock: "unlock",
 } as const;
-/** EXIT_FAILURE, with which flock(1) tells that it lost its command. */
-const WAIT_FAILED = 1;
 const R_OK = 4;
 const W_OK = 2;
 
@@ -253,7 +246,7 @@ async function lockAndRun(request: FlockRequest): Promise<number> {
   handle.setInheritable(request.becomeCommand);
   try {
     if (request.becomeCommand) {
-      const { execCommand } = await import("../../../lib/sys/exec.ts");
+      const { execCommand } = await import("../../../lib/sys/process/exec.ts");
       return execCommand(command);
     }
     supervisor ??= await makeSupervisor(command);
@@ -265,20 +258,6 @@ async function lockAndRun(request: FlockRequest): Promise<number> {
     if (!(error instanceof SyscallError)) throw error;
     throw runFailure(command, error);
   }
-}
-
-function runFailure(command: string[], error: SyscallError): FlockFailure {
-  const reason = strerror(error.errno);
-  switch (error.syscall) {
-    case "fork":
-      return new FlockFailure(EXIT.OS_ERROR, `fork failed: ${reason}`);
-    case "waitpid":
-      return new FlockFailure(WAIT_FAILED, `waitpid failed: ${reason}`);
-  }
-  return new FlockFailure(
-    EXIT.UNAVAILABLE,
-    `failed to execute ${command[0]}: ${reason}`,
-  );
 }
 
 /** Locks the target and gives its descriptor; `undefined` when it is taken. */
@@ -321,18 +300,6 @@ function needsWriting(
     libc.access(cString(target.path), R_OK | W_OK) === 0;
 }
 
-function lockFailure(
-  error: unknown,
-  target: FlockRequest["target"],
-): unknown {
-  if (!(error instanceof SyscallError)) return error;
-  const { errno } = error;
-  return new FlockFailure(
-    errno === ENOLCK || errno === ENOMEM ? EXIT.OS_ERROR : EXIT.DATA,
-    `${"path" in target ? target.path : target.fd}: ${strerror(errno)}`,
-  );
-}
-
 /** A write lock of fcntl(2) needs a descriptor that may be written. */
 function accessFor({ range, operation }: FlockRequest): number {
   return range !== undefined && operation === "exclusive" ? O_WRONLY : O_RDONLY;
@@ -344,23 +311,7 @@ function openTarget(path: string, access: number): number {
   let fd = path === "" ? -ENOENT : openFile(path, flags | O_CREAT);
   if (fd === -EISDIR) fd = openFile(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
   if (fd >= 0) return fd;
-  throw new FlockFailure(
-    openExitCode(-fd),
-    `cannot open lock file ${path}: ${strerror(-fd)}`,
-  );
-}
-
-function openExitCode(errno: number): number {
-  switch (errno) {
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-      return EXIT.OS_ERROR;
-    case EROFS:
-    case ENOSPC:
-      return EXIT.CANT_CREATE;
-  }
-  return EXIT.NO_INPUT;
+  throw openFailure(path, -fd);
 }
 
 type Outcome = "locked" | "busy" | "late";
@@ -420,8 +371,4 @@ async function recordLockCalls(
     try: () => fOfdSetlk(fd, request),
     block: (timeoutMs) => fOfdSetlkw(fd, request, { timeoutMs }),
   };
-}
-
-function strerror(errno: number): string {
-  return Deno.UnsafePointerView.getCString(libc.strerror(errno)!);
 }

@@ -13,7 +13,7 @@ import type {
   TableRange,
   TableWaiter,
 } from "../../../lib/inspect/lock_table.ts";
-import type { ProcessInfo } from "../../../lib/sys/process_info.ts";
+import type { ProcessInfo } from "../../../lib/sys/process/process_info.ts";
 import type { TimeSource } from "./row.ts";
 
 /** Version of the document's form. */

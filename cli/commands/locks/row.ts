@@ -4,7 +4,7 @@ import type {
   TableLock,
   TableWaiter,
 } from "../../../lib/inspect/lock_table.ts";
-import type { ProcessInfo } from "../../../lib/sys/process_info.ts";
+import type { ProcessInfo } from "../../../lib/sys/process/process_info.ts";
 
 /** Since when a lock is held, or a wait goes on. */
 export interface KnownTime {

@@ -90,7 +90,7 @@ async function addEvents(
 
 async function historyFiles(): Promise<string[]> {
   const { environmentVariable } = await import(
-    "../../../lib/sys/environment.ts"
+    "../../../lib/sys/process/environment.ts"
   );
   const history = environmentVariable("HOLDFAST_EVENTS");
   if (history === undefined) {

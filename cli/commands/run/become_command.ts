@@ -5,7 +5,7 @@
  */
 
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
-import { execCommand } from "../../../lib/sys/exec.ts";
+import { execCommand } from "../../../lib/sys/process/exec.ts";
 import { libc } from "../../../lib/sys/libc.ts";
 import { UsageError } from "../../args/parse.ts";
 

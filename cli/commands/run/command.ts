@@ -4,7 +4,10 @@
  * @module
  */
 
-import { changeDirectory, setEnvironment } from "../../../lib/sys/exec.ts";
+import {
+  changeDirectory,
+  setEnvironment,
+} from "../../../lib/sys/process/exec.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { readRequest } from "./read_request.ts";
@@ -112,7 +115,7 @@ function leased(
  */
 async function dieOfInterrupt(): Promise<void> {
   const { resetSignal, sendSignal } = await import(
-    "../../../lib/sys/signals.ts"
+    "../../../lib/sys/process/signals.ts"
   );
   resetSignal("SIGINT");
   sendSignal(0, "SIGINT");

@@ -8,7 +8,7 @@ import { callLibc } from "../../../lib/sys/call.ts";
 import { EBADF } from "../../../lib/sys/errno.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
 import { realPath } from "../../../lib/sys/file.ts";
-import { isInheritable } from "../../../lib/sys/inheritance.ts";
+import { isInheritable } from "../../../lib/sys/process/inheritance.ts";
 import { libc } from "../../../lib/sys/libc.ts";
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
 import { printable, quotePath } from "../../../lib/proc/printable.ts";

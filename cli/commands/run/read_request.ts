@@ -5,7 +5,7 @@
  */
 
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
-import { environmentVariable } from "../../../lib/sys/environment.ts";
+import { environmentVariable } from "../../../lib/sys/process/environment.ts";
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
 import { isLockUrl } from "../../../lib/lock/lock_path.ts";
 import { EXIT } from "../../ui/exit_codes.ts";

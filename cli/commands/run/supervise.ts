@@ -9,8 +9,8 @@ import {
   type ChildChange,
   prepareCommand,
   waitForChange,
-} from "../../../lib/sys/exec.ts";
-import type { SignalOrigins } from "../../../lib/sys/signal_origin.ts";
+} from "../../../lib/sys/process/exec.ts";
+import type { SignalOrigins } from "../../../lib/sys/process/signal_origin.ts";
 import {
   ignoreSignal,
   isInForeground,
@@ -19,7 +19,7 @@ import {
   type SignalName,
   signalName,
   suspendHandlers,
-} from "../../../lib/sys/signals.ts";
+} from "../../../lib/sys/process/signals.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 
 /** How a command is watched over. */
@@ -226,7 +226,7 @@ class SignalForwarder {
     this.#resume = undefined;
     if (this.#origins !== undefined || !isInForeground()) return;
     const { SignalOrigins } = await import(
-      "../../../lib/sys/signal_origin.ts"
+      "../../../lib/sys/process/signal_origin.ts"
     );
     this.#origins = new SignalOrigins();
     for (const name of this.#caught) this.#origins.watch(name);

@@ -8,7 +8,7 @@ import { LockGroup } from "../../../lib/lock/lock_set.ts";
 import { reserveCpus } from "../../../lib/patterns/cpu_reservation.ts";
 import { lockDirectory } from "../../../lib/patterns/lock_directory.ts";
 import { formatCpuList } from "../../../lib/proc/cpulist.ts";
-import { setAffinity } from "../../../lib/sys/affinity.ts";
+import { setAffinity } from "../../../lib/sys/process/affinity.ts";
 import type { CpuWish, RunRequest, TakenLock } from "./request.ts";
 import { takeByEngine } from "./take_by_engine.ts";
 import { takeLock } from "./take_lock.ts";

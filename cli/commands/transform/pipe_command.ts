@@ -5,12 +5,12 @@
  */
 
 import { printable } from "../../../lib/proc/printable.ts";
-import { restoreDescriptorLimit } from "../../../lib/sys/inheritance.ts";
+import { restoreDescriptorLimit } from "../../../lib/sys/process/inheritance.ts";
 import {
   ignoreSignal,
   isInForeground,
   isSignalIgnored,
-} from "../../../lib/sys/signals.ts";
+} from "../../../lib/sys/process/signals.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
 import { checkUtf8 } from "../../args/utf8.ts";

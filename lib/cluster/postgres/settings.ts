@@ -6,7 +6,7 @@
  * @module
  */
 
-import { readOwnIdentity } from "../../sys/identity.ts";
+import { readOwnIdentity } from "../../sys/process/identity.ts";
 import type { EngineOptions } from "../engine.ts";
 import { ClusterUnreachableError } from "../errors.ts";
 import { readVariable } from "../read_variable.ts";

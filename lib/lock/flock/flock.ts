@@ -5,7 +5,7 @@
  */
 
 import { closeFile } from "../../sys/file.ts";
-import { setDescriptorInheritable } from "../../sys/inheritance.ts";
+import { setDescriptorInheritable } from "../../sys/process/inheritance.ts";
 import { libc } from "../../sys/libc.ts";
 import { parkCall, type ParkedCall } from "../../sys/thread/parked_call.ts";
 import { ownFlocks } from "../own_locks.ts";

@@ -6,7 +6,7 @@
 
 import { quotePath } from "../../proc/printable.ts";
 import { LockError } from "../../sys/error.ts";
-import { isOwnIdentity } from "../../sys/identity.ts";
+import { isOwnIdentity } from "../../sys/process/identity.ts";
 import type { PathLike } from "../lock_path.ts";
 import { noteFence } from "./fence.ts";
 import { LinkNames } from "./names.ts";

@@ -11,7 +11,7 @@ import {
   resetSignal,
   sendSignal,
   type SignalName,
-} from "../../sys/signals.ts";
+} from "../../sys/process/signals.ts";
 
 /** What can be released. */
 interface Releasable {

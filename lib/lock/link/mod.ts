@@ -23,4 +23,4 @@ export type {
   Liveness,
   LivenessVerdict,
   ProcessIdentity,
-} from "../../sys/identity.ts";
+} from "../../sys/process/identity.ts";

@@ -11,7 +11,7 @@ import {
   judgeLiveness,
   type LivenessVerdict,
   type ProcessIdentity,
-} from "../../sys/identity.ts";
+} from "../../sys/process/identity.ts";
 
 /** Who holds a link lock. */
 export interface LinkLockOwner extends ProcessIdentity {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { readOwnIdentity } from "../../sys/identity.ts";
+import { readOwnIdentity } from "../../sys/process/identity.ts";
 import { UnsupportedFilesystemError } from "../unsupported_filesystem_error.ts";
 import { type LinkNames, newToken } from "./names.ts";
 import {

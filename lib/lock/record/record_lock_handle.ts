@@ -14,7 +14,7 @@ import {
   type LockMode,
 } from "../flock/flock.ts";
 import type { HeldLock } from "../held_lock.ts";
-import { setDescriptorInheritable } from "../../sys/inheritance.ts";
+import { setDescriptorInheritable } from "../../sys/process/inheritance.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
 import { NamedFile, type NamedFileOptions } from "../named_file.ts";

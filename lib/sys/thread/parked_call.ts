@@ -12,7 +12,7 @@
 
 import { LockError } from "../error.ts";
 import { wakingSignal } from "../interrupt_timer.ts";
-import { isSignalHandled, SIGNAL_NUMBERS } from "../signals.ts";
+import { isSignalHandled, SIGNAL_NUMBERS } from "../process/signals.ts";
 import { type CallThread, takeThread } from "./call_thread.ts";
 import { mostThreads } from "./thread_limit.ts";
 

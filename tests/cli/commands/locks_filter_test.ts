@@ -3,7 +3,7 @@ import type {
   TableLock,
   TableWaiter,
 } from "../../../lib/inspect/lock_table.ts";
-import type { ProcessInfo } from "../../../lib/sys/process_info.ts";
+import type { ProcessInfo } from "../../../lib/sys/process/process_info.ts";
 import { parseFilter } from "../../../cli/commands/locks/filter.ts";
 import type { Row } from "../../../cli/commands/locks/row.ts";
 import { UsageError } from "../../../cli/args/parse.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { getAffinity } from "../../../lib/sys/affinity.ts";
+import { getAffinity } from "../../../lib/sys/process/affinity.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import { holdFlock } from "../../support/foreign_flock.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { tryFlockFd, unlockFlockFd } from "../../../lib/lock/flock/flock.ts";
 import { closeFile, O_CREAT, O_RDWR, openFile } from "../../../lib/sys/file.ts";
-import { suspendHandlers } from "../../../lib/sys/signals.ts";
+import { suspendHandlers } from "../../../lib/sys/process/signals.ts";
 import { parkCall } from "../../../lib/sys/thread/parked_call.ts";
 import { isContextLayoutRight } from "../../../lib/sys/thread/user_context.ts";
 import { openDescriptors } from "../../support/open_descriptors.ts";

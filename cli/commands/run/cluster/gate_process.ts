@@ -4,7 +4,10 @@
  * @module
  */
 
-import { changeDirectory, setEnvironment } from "../../../../lib/sys/exec.ts";
+import {
+  changeDirectory,
+  setEnvironment,
+} from "../../../../lib/sys/process/exec.ts";
 import { LineReader } from "../../../../lib/sys/pipe.ts";
 import { EXIT } from "../../../ui/exit_codes.ts";
 import type { GateMessage } from "./helpers.ts";

@@ -6,9 +6,12 @@
  */
 
 import { bootTimeMs } from "../../../../lib/sys/boot_clock.ts";
-import { Pidfd } from "../../../../lib/sys/pidfd.ts";
+import { Pidfd } from "../../../../lib/sys/process/pidfd.ts";
 import { LineReader } from "../../../../lib/sys/pipe.ts";
-import { ignoreSignal, type SignalName } from "../../../../lib/sys/signals.ts";
+import {
+  ignoreSignal,
+  type SignalName,
+} from "../../../../lib/sys/process/signals.ts";
 import { EXIT } from "../../../ui/exit_codes.ts";
 
 /** What a terminal sends to everybody in its foreground: not meant for it. */

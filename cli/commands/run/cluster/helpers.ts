@@ -9,9 +9,12 @@
  */
 
 import type { LeaseMoments } from "../../../../lib/cluster/lease_rule.ts";
-import { prepareCommand, waitForChange } from "../../../../lib/sys/exec.ts";
+import {
+  prepareCommand,
+  waitForChange,
+} from "../../../../lib/sys/process/exec.ts";
 import { closeFile } from "../../../../lib/sys/file.ts";
-import { setDescriptorInheritable } from "../../../../lib/sys/inheritance.ts";
+import { setDescriptorInheritable } from "../../../../lib/sys/process/inheritance.ts";
 import { openPipe, writeLine } from "../../../../lib/sys/pipe.ts";
 import { selfCommand } from "../../../self_command.ts";
 

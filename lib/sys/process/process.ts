@@ -4,10 +4,10 @@
  * @module
  */
 
-import { CMDLINE_UNAVAILABLE, formatCmdline } from "../proc/cmdline.ts";
-import { parsePidStat } from "../proc/pid_stat.ts";
-import { readBytes, readTextIfAny } from "./file.ts";
-import { libc } from "./libc.ts";
+import { CMDLINE_UNAVAILABLE, formatCmdline } from "../../proc/cmdline.ts";
+import { parsePidStat } from "../../proc/pid_stat.ts";
+import { readBytes, readTextIfAny } from "../file.ts";
+import { libc } from "../libc.ts";
 
 /** Clock ticks a second in /proc/PID/stat: USER_HZ, 100 on every Linux. */
 const TICKS_PER_SECOND = 100;

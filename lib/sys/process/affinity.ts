@@ -4,10 +4,10 @@
  * @module
  */
 
-import { callLibc } from "./call.ts";
-import { EINVAL } from "./errno.ts";
-import { SyscallError } from "./error.ts";
-import { libc } from "./libc.ts";
+import { callLibc } from "../call.ts";
+import { EINVAL } from "../errno.ts";
+import { SyscallError } from "../error.ts";
+import { libc } from "../libc.ts";
 
 /** Room for 8192 CPUs, the most that Linux is built for (NR_CPUS). */
 const SET_BYTES = 1024;

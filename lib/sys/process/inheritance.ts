@@ -1,6 +1,6 @@
-import { callLibc } from "./call.ts";
-import { SyscallError } from "./error.ts";
-import { libc } from "./libc.ts";
+import { callLibc } from "../call.ts";
+import { SyscallError } from "../error.ts";
+import { libc } from "../libc.ts";
 
 const RLIMIT_NOFILE = 7;
 const F_GETFD = 1;

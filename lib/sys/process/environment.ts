@@ -1,6 +1,6 @@
-import { decodePath } from "../proc/path_text.ts";
-import { cString } from "./call.ts";
-import { libc } from "./libc.ts";
+import { decodePath } from "../../proc/path_text.ts";
+import { cString } from "../call.ts";
+import { libc } from "../libc.ts";
 
 /**
  * A variable of the environment, by getenv(3): where `Deno.env` would ask for

@@ -5,11 +5,11 @@
  * @module
  */
 
-import { callLibc, cString } from "./call.ts";
-import { EAGAIN, ENOENT, ENOEXEC, ENOMEM } from "./errno.ts";
-import { SyscallError } from "./error.ts";
-import { libc } from "./libc.ts";
-import { restoreWakingSignal } from "./interrupt_timer.ts";
+import { callLibc, cString } from "../call.ts";
+import { EAGAIN, ENOENT, ENOEXEC, ENOMEM } from "../errno.ts";
+import { SyscallError } from "../error.ts";
+import { libc } from "../libc.ts";
+import { restoreWakingSignal } from "../interrupt_timer.ts";
 import { restoreDescriptorLimit } from "./inheritance.ts";
 import { isSignalIgnored, resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
 

@@ -1,6 +1,6 @@
-import { callLibc } from "./call.ts";
-import { closeFile } from "./file.ts";
-import { libc } from "./libc.ts";
+import { callLibc } from "../call.ts";
+import { closeFile } from "../file.ts";
+import { libc } from "../libc.ts";
 import { SIGNAL_NUMBERS, type SignalName } from "./signals.ts";
 
 /* The same on every architecture since Linux 5.3. */

@@ -1,7 +1,7 @@
-import { parseStatus } from "../proc/pid_stat.ts";
-import { printable } from "../proc/printable.ts";
-import { readTextIfAny } from "./file.ts";
-import { libc } from "./libc.ts";
+import { parseStatus } from "../../proc/pid_stat.ts";
+import { printable } from "../../proc/printable.ts";
+import { readTextIfAny } from "../file.ts";
+import { libc } from "../libc.ts";
 import { readCommandLine, readStartTimeMs, userName } from "./process.ts";
 
 /** What is known of a process. */

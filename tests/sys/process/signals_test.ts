@@ -6,7 +6,7 @@ import {
   resetSignal,
   SIGNAL_NUMBERS,
   signalName,
-} from "../../lib/sys/signals.ts";
+} from "../../../lib/sys/process/signals.ts";
 
 Deno.test("SIGNAL_NUMBERS are those of kill(1)", async () => {
   const { stdout } = await new Deno.Command("bash", { args: ["-c", "kill -l"] })
@@ -36,8 +36,9 @@ Deno.test("ignoreSignal, isSignalIgnored, resetSignal", () => {
 });
 
 Deno.test("isInForeground: not without a terminal", async () => {
-  const url = new URL("../../lib/sys/signals.ts", import.meta.url).href;
-  const session = new URL("../support/new_session.ts", import.meta.url);
+  const url =
+    new URL("../../../lib/sys/process/signals.ts", import.meta.url).href;
+  const session = new URL("../../support/new_session.ts", import.meta.url);
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",

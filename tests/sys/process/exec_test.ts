@@ -1,9 +1,12 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { SyscallError } from "../../lib/sys/error.ts";
-import { prepareCommand, waitForChange } from "../../lib/sys/exec.ts";
-import { libc } from "../../lib/sys/libc.ts";
-import { sendSignal } from "../../lib/sys/signals.ts";
-import { openDescriptors } from "../support/open_descriptors.ts";
+import { SyscallError } from "../../../lib/sys/error.ts";
+import {
+  prepareCommand,
+  waitForChange,
+} from "../../../lib/sys/process/exec.ts";
+import { libc } from "../../../lib/sys/libc.ts";
+import { sendSignal } from "../../../lib/sys/process/signals.ts";
+import { openDescriptors } from "../../support/open_descriptors.ts";
 
 Deno.test("prepareCommand and waitForChange: exit codes and signals", async () => {
   const before = openDescriptors();

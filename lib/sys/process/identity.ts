@@ -4,11 +4,11 @@
  * @module
  */
 
-import { parsePidStat } from "../proc/pid_stat.ts";
-import { callLibc } from "./call.ts";
-import { ESRCH } from "./errno.ts";
-import { readLink, readTextIfAny } from "./file.ts";
-import { hasFfi, libc } from "./libc.ts";
+import { parsePidStat } from "../../proc/pid_stat.ts";
+import { callLibc } from "../call.ts";
+import { ESRCH } from "../errno.ts";
+import { readLink, readTextIfAny } from "../file.ts";
+import { hasFfi, libc } from "../libc.ts";
 import { readCommandLine, userName } from "./process.ts";
 
 /** Who a process is. What can't be learnt is `null`. */

@@ -12,7 +12,7 @@
  * @module
  */
 
-import { libc } from "./libc.ts";
+import { libc } from "../libc.ts";
 import { SIGACTION_SIZE, SIGNAL_NUMBERS, type SignalName } from "./signals.ts";
 
 /** Who sent a signal; `undefined` when that isn't known. */

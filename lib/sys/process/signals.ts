@@ -4,8 +4,8 @@
  * @module
  */
 
-import { closeFile, O_CLOEXEC, O_NOCTTY, O_RDWR, openFile } from "./file.ts";
-import { libc } from "./libc.ts";
+import { closeFile, O_CLOEXEC, O_NOCTTY, O_RDWR, openFile } from "../file.ts";
+import { libc } from "../libc.ts";
 
 /** Numbers of signals as x86-64 and aarch64 have them; see signal(7). */
 export const SIGNAL_NUMBERS = {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { decodePath } from "../proc/path_text.ts";
-import { readBytes } from "./file.ts";
+import { decodePath } from "../../proc/path_text.ts";
+import { readBytes } from "../file.ts";
 
 /**
  * The arguments of this process, the program's name first, with what isn't
