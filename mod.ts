@@ -102,7 +102,6 @@ export {
   type TrustScope,
   type TrustTable,
 } from "./lib/fs/verdict.ts";
-export { LockTimeoutError } from "./lib/wait/lock_timeout_error.ts";
 export type { WaitOptions } from "./lib/wait/attempt_loop.ts";
 export type { NestedOptions } from "./lib/acquire/nested.ts";
 export {

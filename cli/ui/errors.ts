@@ -116,6 +116,11 @@ function exitCodeOf(error: unknown): number | undefined {
   if (call !== undefined) return exitCodeOfCall(call);
   switch (error.name) {
     case "LockTimeoutError":
+    case "LinkLockTimeoutError":
+    case "ClusterLockTimeoutError":
+    case "SlotTimeoutError":
+    case "CpuTimeoutError":
+    case "LoadTimeoutError":
       return EXIT.TEMP_FAIL;
     case "SelfDeadlockError":
       return EXIT.SELF_DEADLOCK;

@@ -230,10 +230,10 @@ export class WaitBudget {
     path: LockPath | string,
     attempt?: Pick<WaitableAttempt<unknown>, "conflict">,
   ): Promise<Error> {
-    const { LockTimeoutError } = await import("../wait/lock_timeout_error.ts");
+    const { busyLockFile } = await import("../wait/busy_lock_file.ts");
     const { timeoutMs } = this.#options;
     const info = waitInfo(path, attempt?.conflict);
-    return new LockTimeoutError(
+    return busyLockFile(
       info.path,
       timeoutMs === 0 ? 0 : this.waitedMs,
       await info.readHolders(),

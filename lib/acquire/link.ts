@@ -30,12 +30,12 @@ import {
   readLinkLockOwner,
 } from "../lock/link/mod.ts";
 import { quotePath } from "../proc/printable.ts";
-import { LockError } from "../sys/error.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { checkCallbacks, checkFunction } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { hasFfi } from "../sys/libc.ts";
 import { dirname } from "../sys/path_parts.ts";
+import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { pollingWake, type WakeSource } from "../wait/wake.ts";
 import { mayBeNested, type NestedOptions, rejectWaitFor } from "./nested.ts";
 
@@ -43,6 +43,10 @@ export * from "../lock/link/mod.ts";
 export type { HeldLock } from "../lock/held_lock.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";
 export { LockError } from "../sys/error.ts";
+export {
+  type LockTimeout,
+  LockTimeoutError,
+} from "../wait/lock_timeout_error.ts";
 
 /** How {@linkcode acquireLinkLock} takes a lock and waits for it. */
 export interface AcquireLinkLockOptions
@@ -52,13 +56,9 @@ export interface AcquireLinkLockOptions
 }
 
 /** A link lock stayed busy until the deadline. */
-export class LinkLockTimeoutError extends LockError {
-  /** The name that lock timeouts of all kinds have. */
-  override name = "LockTimeoutError";
-  /** The lock. */
-  readonly path: string;
-  /** How long the caller waited, in milliseconds. */
-  readonly waitedMs: number;
+export class LinkLockTimeoutError extends LockTimeoutError {
+  /** The name of the class. */
+  override name = "LinkLockTimeoutError";
   /** Who held it just after the deadline. */
   readonly owner: LinkLockOwner | undefined;
 
@@ -76,9 +76,8 @@ export class LinkLockTimeoutError extends LockError {
         (owner === undefined
           ? "it has just been released"
           : `held by ${formatLinkOwnerLine(owner)}`),
+      { path, waitedMs },
     );
-    this.path = path;
-    this.waitedMs = waitedMs;
     this.owner = owner;
   }
 }

@@ -1,6 +1,7 @@
 import { printable, quotePath } from "../proc/printable.ts";
 import { LockCompromisedError } from "../lock/lock_compromised_error.ts";
 import { LockError } from "../sys/error.ts";
+import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { type ClusterParty, describeParty } from "./engine.ts";
 
 /** An engine can't be reached, or can't do what is asked of it. */
@@ -50,13 +51,9 @@ export class LeaseLostError extends LockCompromisedError {
 }
 
 /** A lock of an engine stayed busy until the deadline. */
-export class ClusterLockTimeoutError extends LockError {
-  /** The name that lock timeouts of all kinds have. */
-  override name = "LockTimeoutError";
-  /** The lock's URL, without secrets. */
-  readonly path: string;
-  /** How long the caller waited, in milliseconds. */
-  readonly waitedMs: number;
+export class ClusterLockTimeoutError extends LockTimeoutError {
+  /** The name of the class. */
+  override name = "ClusterLockTimeoutError";
   /** Who was before this caller in the queue, the holder first. */
   readonly ahead: readonly ClusterParty[];
 
@@ -78,9 +75,8 @@ export class ClusterLockTimeoutError extends LockError {
     super(
       `Cannot lock ${quotePath(path)}: it ${waited}; ` +
         (list.length === 0 ? note : `first in its queue:\n${list.join("\n")}`),
+      { path, waitedMs },
     );
-    this.path = path;
-    this.waitedMs = waitedMs;
     this.ahead = ahead;
   }
 }

@@ -76,3 +76,7 @@ export { isLockUrl, type LockUrl } from "../lock/lock_path.ts";
 export type { LockMode } from "../lock/flock/flock.ts";
 export { LockCompromisedError } from "../lock/lock_compromised_error.ts";
 export { LockError } from "../sys/error.ts";
+export {
+  type LockTimeout,
+  LockTimeoutError,
+} from "../wait/lock_timeout_error.ts";

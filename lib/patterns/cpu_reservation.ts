@@ -15,7 +15,7 @@ import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { formatCpuList } from "../proc/cpulist.ts";
 import { getAffinity } from "../sys/process/affinity.ts";
-import { LockError } from "../sys/error.ts";
+import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 import { lockDirectory } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "../lock/lock_set.ts";
@@ -75,23 +75,25 @@ export interface BusyResource {
 }
 
 /** CPUs were taken until the deadline. */
-export class CpuTimeoutError extends LockError {
+export class CpuTimeoutError extends LockTimeoutError {
   /** The name of the class. */
   override name = "CpuTimeoutError";
-  /** How long the caller waited, in milliseconds. */
-  readonly waitedMs: number;
   /** What was in the way just after the deadline. */
   readonly busy: readonly BusyResource[];
 
   /** Made by {@linkcode reserveCpus}. */
   constructor(
+    directory: string,
     waitedMs: number,
     busy: readonly BusyResource[],
     lines: readonly string[],
   ) {
     const when = waitedMs === 0 ? "now" : `after ${Math.ceil(waitedMs)} ms`;
-    super(`Cannot reserve CPUs: not enough free ${when}\n${lines.join("\n")}`);
-    this.waitedMs = waitedMs;
+    super(`Cannot reserve CPUs: not enough free ${when}\n${lines.join("\n")}`, {
+      path: directory,
+      waitedMs,
+      holders: busy.flatMap(({ holders }) => holders),
+    });
     this.busy = busy;
   }
 }
@@ -162,7 +164,7 @@ export async function reserveCpus(
   if (reservation !== undefined) return reservation;
   if (scan.isBusy) throw await budget.timeoutError(scan.path);
   const waitedMs = options.timeoutMs === 0 ? 0 : budget.waitedMs;
-  throw await timeoutError(waitedMs, locks.busyNames());
+  throw await timeoutError(directory, waitedMs, locks.busyNames());
 }
 
 /** Enough of some cache domains: the CPUs of each, and how many in all. */
@@ -338,6 +340,7 @@ class ResourceLocks implements Disposable {
 }
 
 async function timeoutError(
+  directory: string,
   waitedMs: number,
   names: readonly { name: string; path: string }[],
 ): Promise<CpuTimeoutError> {
@@ -353,5 +356,5 @@ async function timeoutError(
     `${name} busy`,
     ...holders.map((holder) => `  ${formatHolder(holder)}`),
   ]);
-  return new CpuTimeoutError(waitedMs, busy, lines);
+  return new CpuTimeoutError(directory, waitedMs, busy, lines);
 }

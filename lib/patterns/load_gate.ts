@@ -9,6 +9,7 @@ import { LockError } from "../sys/error.ts";
 import { getLoadAverages } from "../sys/loadavg.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { type Clock, systemClock } from "../wait/clock.ts";
+import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 
 /** Minutes that a load average is taken over. */
 export type LoadMinutes = 1 | 5 | 15;
@@ -28,7 +29,7 @@ export interface LoadOptions extends WaitOptions {
 }
 
 /** The load stayed too high until the deadline. */
-export class LoadTimeoutError extends LockError {
+export class LoadTimeoutError extends LockTimeoutError {
   /** The name of the class. */
   override name = "LoadTimeoutError";
   /** The load that would have done. */
@@ -37,8 +38,6 @@ export class LoadTimeoutError extends LockError {
   readonly load: number;
   /** Minutes that it is an average over. */
   readonly minutes: LoadMinutes;
-  /** How long the caller waited, in milliseconds. */
-  readonly waitedMs: number;
 
   /** Made by {@linkcode waitForLoad}. */
   constructor(
@@ -52,11 +51,11 @@ export class LoadTimeoutError extends LockError {
     super(
       `Cannot start: the ${minutes}-minute load ${when} ${load.toFixed(2)}` +
         `${after}, above ${maxLoad}; wait longer or allow a higher load`,
+      { path: "/proc/loadavg", waitedMs },
     );
     this.maxLoad = maxLoad;
     this.load = load;
     this.minutes = minutes;
-    this.waitedMs = waitedMs;
   }
 }
 

@@ -28,6 +28,10 @@ export {
   SyscallError,
   type SyscallErrorInit,
 } from "../sys/error.ts";
+export {
+  type LockTimeout,
+  LockTimeoutError,
+} from "../wait/lock_timeout_error.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";
 export type { CoordOptions, WaitInfo } from "../acquire/budget.ts";
 export {

@@ -18,6 +18,7 @@ import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
 import { ENOENT } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
+import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { listDirectory } from "../sys/list_directory.ts";
 import { namedPath } from "./lock_directory.ts";
 import { LockGroup, releaseAll } from "../lock/lock_set.ts";
@@ -75,13 +76,9 @@ export class HeldSlots extends LockGroup {
 }
 
 /** Not enough slots were free until the deadline. */
-export class SlotTimeoutError extends LockError {
+export class SlotTimeoutError extends LockTimeoutError {
   /** The name of the class. */
   override name = "SlotTimeoutError";
-  /** The directory of the slots. */
-  readonly path: string;
-  /** How long the caller waited, in milliseconds. */
-  readonly waitedMs: number;
   /**
    * Every slot just after the deadline; the message lists the taken ones. None
    * where /proc doesn't tell who sits in them.
@@ -103,9 +100,8 @@ export class SlotTimeoutError extends LockError {
     super(
       `Cannot get ${wanted} of ${quotePath(path)}: ${count} free ${when}; ` +
         `holders:\n${list}`,
+      { path, waitedMs, holders: slots.flatMap(({ holders }) => holders) },
     );
-    this.path = path;
-    this.waitedMs = waitedMs;
     this.slots = slots;
   }
 }

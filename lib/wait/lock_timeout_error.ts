@@ -1,32 +1,40 @@
-import { formatHoldersInTheWay } from "../inspect/ancestor_holder.ts";
 import type { HolderInfo } from "../inspect/holder.ts";
-import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 
-/** A lock stayed busy until the deadline. */
+/** What {@linkcode LockTimeoutError} says besides its message. */
+export interface LockTimeout {
+  /** The lock file, or what else was waited for. */
+  path: string;
+  /** How long the caller waited, in milliseconds. */
+  waitedMs: number;
+  /** Who was in the way; nobody unless set. */
+  holders?: readonly HolderInfo[];
+}
+
+/**
+ * What was waited for stayed busy until the deadline. The timeouts of link
+ * locks, slots, CPUs, the load and of several machines are subclasses: `name`
+ * says which.
+ */
 export class LockTimeoutError extends LockError {
   /** The name of the class. */
   override name = "LockTimeoutError";
-  /** The lock file. */
+  /** The lock file, or what else was waited for. */
   readonly path: string;
   /** How long the caller waited, in milliseconds. */
   readonly waitedMs: number;
-  /** Who held the lock just after the deadline; the message lists them. */
+  /**
+   * Who held the lock just after the deadline; the message lists them. Empty
+   * where the holders are no processes of this host: see the subclass.
+   */
   readonly holders: readonly HolderInfo[];
 
   /** Made by `acquire` and its relatives. */
   constructor(
-    path: string,
-    waitedMs: number,
-    holders: readonly HolderInfo[],
+    message: string,
+    { path, waitedMs, holders = [] }: LockTimeout,
   ) {
-    const waited = waitedMs === 0
-      ? "is held by somebody else"
-      : `was still held after ${Math.ceil(waitedMs)} ms`;
-    super(
-      `Cannot lock ${quotePath(path)}: it ${waited}; holders:\n` +
-        formatHoldersInTheWay(holders).map((line) => `  ${line}`).join("\n"),
-    );
+    super(message);
     this.path = path;
     this.waitedMs = waitedMs;
     this.holders = holders;

@@ -7,7 +7,7 @@ import { UnsupportedFilesystemError } from "../../../lib/fs/guard.ts";
 import { ProcParseError } from "../../../lib/proc/error.ts";
 import { LockError, SyscallError } from "../../../lib/sys/error.ts";
 import { SelfDeadlockError } from "../../../lib/lock/self_deadlock_error.ts";
-import { LockTimeoutError } from "../../../lib/wait/lock_timeout_error.ts";
+import { busyLockFile } from "../../../lib/wait/busy_lock_file.ts";
 
 const ERRNO = {
   ENOENT: 2,
@@ -57,7 +57,7 @@ for (
 
 for (
   const [error, exitCode] of [
-    [new LockTimeoutError("/x", 0, []), EXIT.TEMP_FAIL],
+    [busyLockFile("/x", 0, []), EXIT.TEMP_FAIL],
     [new UnsupportedFilesystemError("/x", "nfs", "why"), EXIT.UNAVAILABLE],
     [new LockError("Cannot lock"), EXIT.DATA],
     [

@@ -239,7 +239,7 @@ Deno.test("without --allow-ffi a held lock is waited for", async () => {
       grants,
     ),
   );
-  assertEquals(await waiter.nextLine(), "LockTimeoutError");
+  assertEquals(await waiter.nextLine(), "LinkLockTimeoutError");
   assertEquals(await waiter.nextLine(), "waiting");
   held.release();
   assertEquals(await waiter.nextLine(), "true");
