@@ -4,7 +4,6 @@
  * @module
  */
 
-import { callLibc } from "../sys/call.ts";
 import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { UnsupportedFilesystemError } from "../lock/unsupported_filesystem_error.ts";
 import { SyscallError } from "../sys/error.ts";
@@ -19,7 +18,7 @@ import {
   statFd,
 } from "../sys/file.ts";
 import { dirname } from "../sys/path_parts.ts";
-import { libc } from "../sys/libc.ts";
+import { fsMagicOfFd } from "../sys/storage/fs_magic.ts";
 import { quotePath } from "../proc/printable.ts";
 import {
   findMountSource,
@@ -36,26 +35,19 @@ import { EXPORTED, findExport, servesFiles } from "./exported.ts";
 
 export { UnsupportedFilesystemError } from "../lock/unsupported_filesystem_error.ts";
 
-/* struct statfs is larger than its first member, f_type, an unsigned long of
- * which the lower half counts. One buffer serves all calls. */
-const statfsBuffer = new Uint8Array(256);
-const statfsView = new DataView(statfsBuffer.buffer);
-
 /**
  * The kernel's number for the filesystem of an open file, f_type of statfs(2).
  *
  * @throws {SyscallError} when the descriptor isn't open.
  */
 export function fsTypeOfFd(fd: number, path?: string): number {
-  const result = callLibc(() => libc.fstatfs(fd, statfsBuffer));
-  if (result < 0) {
-    throw new SyscallError("find the filesystem of", {
-      syscall: "fstatfs",
-      errno: -result,
-      path: path ?? `/proc/self/fd/${fd}`,
-    });
-  }
-  return statfsView.getUint32(0, true);
+  const magic = fsMagicOfFd(fd);
+  if (magic >= 0) return magic;
+  throw new SyscallError("find the filesystem of", {
+    syscall: "fstatfs",
+    errno: -magic,
+    path: path ?? `/proc/self/fd/${fd}`,
+  });
 }
 
 /**

@@ -16,6 +16,7 @@ import {
 import { SyscallError } from "../../sys/error.ts";
 import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
 import { libc } from "../../sys/libc.ts";
+import { fsMagicOfFd } from "../../sys/storage/fs_magic.ts";
 import { checkDescriptor, checkNumber, rejectArgument } from "../check.ts";
 
 /**
@@ -82,6 +83,9 @@ export function tryFlockFd(
   return flockIfFree(fd, mode, path);
 }
 
+/* CIFS_SUPER_MAGIC and SMB2_SUPER_MAGIC of include/uapi/linux/magic.h */
+const CIFS_MAGIC = [0xff534d42, 0xfe534d42];
+
 /** {@linkcode tryFlockFd} of arguments that are known to be right. */
 export function flockIfFree(
   fd: number,
@@ -90,8 +94,10 @@ export function flockIfFree(
 ): boolean {
   const operation = LOCK_OPERATIONS[mode] | LOCK_NB;
   const result = callLibc(() => libc.flock(fd, operation));
-  // A client of CIFS says EACCES of a lock that is held.
-  if (result === -EAGAIN || result === -EACCES) return false;
+  if (result === -EAGAIN) return false;
+  // A client of CIFS says EACCES of a lock that is held; elsewhere it is a
+  // security module that forbids locking.
+  if (result === -EACCES && CIFS_MAGIC.includes(fsMagicOfFd(fd))) return false;
   if (result < 0) throw flockError(fd, mode, path, -result);
   return true;
 }
