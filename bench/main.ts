@@ -13,6 +13,7 @@
  */
 
 import { measureContention } from "./contention.ts";
+import { measureEtcd } from "./etcd.ts";
 import { measureHandover } from "./handover.ts";
 import { measureInspection } from "./inspection_report.ts";
 import { measurePostgres } from "./postgres.ts";
@@ -38,6 +39,7 @@ const BENCHMARKS: Record<string, (peers: Peers) => Promise<Report>> = {
   inspection: measureInspection,
   waiting: measureWaiting,
   postgres: measurePostgres,
+  etcd: measureEtcd,
 };
 
 const NPM_PEERS = ["fs-ext", "proper-lockfile"];

@@ -14,6 +14,8 @@ export class ClusterUnreachableError extends LockError {
   readonly reason: string;
 
   /**
+   * Made by the drivers of engines.
+   *
    * @param url Without secrets.
    * @param reason What happened and what to do, clauses; printed safely.
    */
@@ -34,6 +36,8 @@ export class ClusterPermissionError extends LockError {
   readonly reason: string;
 
   /**
+   * Made by the drivers of engines.
+   *
    * @param url Without secrets.
    * @param reason What was refused and what to do, clauses; printed safely.
    */

@@ -5,7 +5,7 @@
  */
 
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
-import { execCommand } from "../../../lib/sys/process/exec.ts";
+import { execCommand, prepareExec } from "../../../lib/sys/process/exec.ts";
 import { libc } from "../../../lib/sys/libc.ts";
 import { UsageError } from "../../args/parse.ts";
 
@@ -36,16 +36,17 @@ const SIGKILL = 9n;
  * setting outlives exec; see PR_SET_PDEATHSIG(2const).
  *
  * @param parent The process id of the supervisor.
- * @param prepare Called when the kernel has been told, before the command is.
+ * @param gate Called when all is ready; the command is when it returns.
  */
 export function becomeGuarded(
   parent: number,
   command: readonly string[],
-  prepare?: () => void,
+  gate?: () => void,
 ): never {
   libc.prctl(PR_SET_PDEATHSIG, SIGKILL);
   // A parent that ended before that goes unnoticed by the kernel.
   if (libc.getppid() !== parent) Deno.exit(128 + Number(SIGKILL));
-  prepare?.();
-  execCommand(command);
+  const become = prepareExec(command);
+  gate?.();
+  return become();
 }

@@ -11,9 +11,8 @@ import {
 import { parseOptions, UsageError } from "../../args/parse.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { readRequest } from "./read_request.ts";
-import type { TakenLock } from "./request.ts";
 import { RUN_SPEC } from "./spec.ts";
-import type { LeasedStart, Supervisor } from "./supervise.ts";
+import type { Supervisor } from "./supervise.ts";
 import { takeLock } from "./take_lock.ts";
 
 /** Runs the subcommand and gives the exit code. */
@@ -63,7 +62,8 @@ export async function runCommand(args: string[]): Promise<number> {
   using lock = taken.lock;
   log?.acquired();
   const variables = { ...taken.env, ...Object.fromEntries(command.variables) };
-  if (taken.process === undefined) prepare(variables, command.directory);
+  const start = taken.process?.start;
+  if (start === undefined) prepare(variables, command.directory);
   if (command.exec) {
     const { becomeCommand } = await import("./become_command.ts");
     return becomeCommand(command.argv, lock);
@@ -77,7 +77,10 @@ export async function runCommand(args: string[]): Promise<number> {
   supervisor ??= await makeSupervisor();
   const ending = await supervisor.run(
     lock,
-    leased(taken, variables, command.directory),
+    taken.process && {
+      ...taken.process,
+      start: start && (() => start(variables, command.directory)),
+    },
   ).finally(taken.finish);
   lock.release();
   log?.exited(ending);
@@ -95,18 +98,6 @@ function prepare(
     setEnvironment(name, value);
   }
   if (directory !== undefined) changeDirectory(directory);
-}
-
-/** How a command is started that is under a lease. */
-function leased(
-  { process }: TakenLock,
-  variables: Record<string, string>,
-  directory: string | undefined,
-): LeasedStart | undefined {
-  return process && {
-    ...process,
-    start: () => process.start(variables, directory),
-  };
 }
 
 /**

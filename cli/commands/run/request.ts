@@ -141,11 +141,18 @@ export interface TakenLock {
 
 /** A command that must end before a lease does. */
 export interface LeasedProcess {
-  /** Starts it with variables, in a directory, and gives its process id. */
-  start(
-    variables: Record<string, string>,
-    directory: string | undefined,
-  ): number;
+  /**
+   * Starts it with variables, in a directory, and gives its process id; absent
+   * where it is started as any other.
+   */
+  start?:
+    | ((
+      variables: Record<string, string>,
+      directory: string | undefined,
+    ) => number)
+    | undefined;
+  /** It is there. */
+  onStart(pid: number): void;
   /** It has been asked to end for the loss of the lock. */
   onTold(): void;
   /** KILL follows so many milliseconds after that. */

@@ -37,8 +37,10 @@ export interface SuperviseOptions {
 
 /** How a command is started and ended that must end before a lease does. */
 export interface LeasedStart {
-  /** Starts it, to die with this process, and gives its process id. */
-  start(): number;
+  /** Starts it where that isn't done as for any other; gives its process id. */
+  start: (() => number) | undefined;
+  /** Told of its process id. */
+  onStart(pid: number): void;
   /** Told that it has got TERM for the loss of the lock. */
   onTold(): void;
   /** KILL follows so many milliseconds after that. */
@@ -124,9 +126,9 @@ export class Supervisor {
     const { onStart } = this.#options;
     const onDeath = this.#options.onDeath ??
       (lock.setInheritable ? "keep" : "kill");
-    const start = leased !== undefined
-      ? () => leased.start()
-      : onDeath === "keep"
+    const start = leased?.start !== undefined
+      ? leased.start
+      : onDeath === "keep" || leased !== undefined
       ? this.#start ?? prepareCommand(this.#command)
       : prepareCommand(await guarded(this.#command));
     const signals = this.#signals;
@@ -136,6 +138,7 @@ export class Supervisor {
     lock.setInheritable?.(true);
     const pid = start();
     lock.setInheritable?.(false);
+    leased?.onStart(pid);
     signals.forwardTo(pid);
     onStart?.(pid);
     const terminate = () => {

@@ -45,6 +45,7 @@ export class QueuePlace {
   readonly #keeper: LeaseKeeper;
   #created = 0n;
   #told = "";
+  #waits = 0;
   #hasTurn = false;
   #left: Promise<void> | undefined;
   /** The key in the queue. */
@@ -235,7 +236,11 @@ export class QueuePlace {
     const nearest = look.ahead.at(-1)!;
     // For the case that the stream is silent and nothing else has noticed.
     const again = new AbortController();
-    const timer = setTimeout(() => again.abort(), renewalPeriod(times));
+    // The first time, it makes ready what is to be quick when the turn comes.
+    const timer = setTimeout(
+      () => again.abort(),
+      this.#waits++ === 0 ? WARM_UP_MS : renewalPeriod(times),
+    );
     try {
       await waitForDelete(
         this.#gateway,
@@ -321,6 +326,8 @@ export class QueuePlace {
 
 /** A release that can't be made in so long is left to the end of the lease. */
 const MAX_LEAVE_MS = 5000;
+/** After so long nobody notices that a waiter looks at the queue once more. */
+const WARM_UP_MS = 100;
 const SLOT_PAUSE_MS = 100;
 const WATCH_PAUSE_MS = 500;
 

@@ -120,6 +120,15 @@ export function prepareCommand(command: readonly string[]): () => number {
  * @throws {SyscallError} when it can't be executed. Else it doesn't return.
  */
 export function execCommand(command: readonly string[]): never {
+  return prepareExec(command)();
+}
+
+/**
+ * Does all of what {@linkcode execCommand} does but the last step.
+ *
+ * @returns Becomes the command.
+ */
+export function prepareExec(command: readonly string[]): () => never {
   restoreDescriptorLimit();
   stopIgnoringChildren();
   restoreWakingSignal();
@@ -127,8 +136,11 @@ export function execCommand(command: readonly string[]): never {
   resetSignal("SIGPIPE");
   const file = cString(command[0]!);
   const argv = argumentVector(command);
-  const result = callLibc(() => libc.execvp(file, argv));
-  throw execError(command[0], -result);
+  const { execvp } = libc;
+  return () => {
+    const result = callLibc(() => execvp(file, argv));
+    throw execError(command[0], -result);
+  };
 }
 
 function execError(program: string | undefined, errno: number): SyscallError {

@@ -18,6 +18,8 @@ import type { GateMessage } from "./helpers.ts";
  */
 export function passGate(fd: number): void {
   const reader = new LineReader(fd);
+  // The first call takes longer, and later somebody waits for it.
+  setEnvironment("HOLDFAST_LOCK", "");
   const line = reader.next();
   if (typeof line !== "string") Deno.exit(EXIT.OK);
   reader.close();

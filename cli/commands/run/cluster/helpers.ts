@@ -1,18 +1,17 @@
 /**
- * Two processes that a command under a lease needs: the one that becomes it,
- * and the one that ends it in time whatever becomes of this one.
+ * Processes that a command under a lease needs: the one that ends it in time
+ * whatever becomes of this one; and with `--on-supervisor-death kill` the one
+ * that becomes the command, which then the kernel itself kills with this one,
+ * even if the guard is killed too.
  *
- * Both are started while the lock is waited for, for starting one takes longer
+ * They are started while the lock is waited for, for starting one takes longer
  * than a lock takes from one machine to the next.
  *
  * @module
  */
 
 import type { LeaseMoments } from "../../../../lib/cluster/lease_rule.ts";
-import {
-  prepareCommand,
-  waitForChange,
-} from "../../../../lib/sys/process/exec.ts";
+import { prepareCommand } from "../../../../lib/sys/process/exec.ts";
 import { closeFile } from "../../../../lib/sys/file.ts";
 import { setDescriptorInheritable } from "../../../../lib/sys/process/inheritance.ts";
 import { openPipe, writeLine } from "../../../../lib/sys/pipe.ts";
@@ -64,9 +63,8 @@ export interface GateMessage {
 }
 
 /** The process that becomes the command when it is told to. */
-export class CommandGate implements AsyncDisposable {
+export class CommandGate implements Disposable {
   readonly #helper: Helper;
-  #isOpen = false;
 
   /** Starts it; the command dies with this process. */
   constructor(command: readonly string[]) {
@@ -80,22 +78,19 @@ export class CommandGate implements AsyncDisposable {
 
   /** Lets it become the command, and gives its process id. */
   open(message: GateMessage): number {
-    this.#isOpen = true;
     this.#helper.tell(JSON.stringify(message));
     this.#helper.close();
     return this.#helper.pid;
   }
 
-  /** Ends it, unless it has become the command. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isOpen) return;
+  /** Has it end, unless it has become the command. */
+  [Symbol.dispose](): void {
     this.#helper.close();
-    await waitForEnd(this.#helper.pid);
   }
 }
 
 /** The process that ends the command in time. */
-export class LeaseGuard implements AsyncDisposable {
+export class LeaseGuard implements Disposable {
   readonly #helper = new Helper("lease-guard", []);
 
   /** When the command must end for the sake of one of its locks. */
@@ -113,19 +108,12 @@ export class LeaseGuard implements AsyncDisposable {
     this.#helper.tell("told");
   }
 
-  /** The command has ended. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /**
+   * The command has ended. The guard isn't waited for: it may still be
+   * starting.
+   */
+  [Symbol.dispose](): void {
     this.#helper.tell("end");
     this.#helper.close();
-    await waitForEnd(this.#helper.pid);
-  }
-}
-
-async function waitForEnd(pid: number): Promise<void> {
-  // The first process of a container reaps all that end, whoever waits.
-  if (Deno.pid === 1) return;
-  for (;;) {
-    const { state } = await waitForChange(pid);
-    if (state === "exited" || state === "killed") return;
   }
 }

@@ -36,10 +36,11 @@ export async function takeCluster(
 ): Promise<TakenLock | undefined> {
   await using stack = new AsyncDisposableStack();
   const start = performance.now();
-  const { argv } = request.command;
+  const { argv, onDeath } = request.command;
   // What the command needs is there before the lock is: see helpers.ts.
   const guard = stack.use(new LeaseGuard());
-  const gate = stack.use(new CommandGate(argv));
+  const gate = onDeath === "kill" ? new CommandGate(argv) : undefined;
+  if (gate !== undefined) stack.use(gate);
   const ready = request.beforeSleep?.();
   let files: TakenLock | undefined;
   if (target.files.length > 0) {
@@ -67,11 +68,9 @@ export async function takeCluster(
     lock: new LeasedLocks(target.urls.join(" "), locks),
     env: { ...files?.env, ...describe(locks, files) },
     process: {
-      start(variables, directory) {
-        const pid = gate.open({ variables, directory });
-        guard.setCommand(pid);
-        return pid;
-      },
+      start: gate &&
+        ((variables, directory) => gate.open({ variables, directory })),
+      onStart: (pid) => guard.setCommand(pid),
       onTold: () => guard.commandIsTold(),
       lossGraceMs: leaseTimes(target.lease).graceMs,
     },

@@ -1,0 +1,142 @@
+import { openEngine } from "../lib/cluster/etcd/mod.ts";
+import type { ClusterEngine } from "../lib/cluster/engine.ts";
+import { parseClusterUrl } from "../lib/cluster/url.ts";
+import { ETCD, etcdctlEnv, EtcdServer } from "../tests/support/etcd.ts";
+import {
+  capture,
+  holdfast,
+  type Invocation,
+  median,
+  pause,
+  type Peers,
+  type Report,
+} from "./support.ts";
+
+const NAME = "bench";
+const SETTLE_MS = 300;
+
+/** One way to take a lock of etcd. */
+interface Way {
+  readonly name: string;
+  /** Takes the lock and releases it. */
+  round(): Promise<unknown>;
+  /** Waits; the result is there when it waits or is about to. */
+  wait(): Wait;
+}
+
+interface Wait {
+  /** Resolves when it has the lock. */
+  readonly got: Promise<unknown>;
+  /** Gives it up. */
+  end(): Promise<unknown>;
+}
+
+/** Benchmark 9: locks of an etcd server on this host. */
+export async function measureEtcd(peers: Peers): Promise<Report> {
+  const report: Report = {
+    title: "etcd: take, release and hand-over",
+    method: "One server on loopback, its data in memory. The time to take a " +
+      "free lock and release it, for commands all of their run; and the time " +
+      "from the release by another client to the moment that one waiter has " +
+      "the lock, for commands until their first line of output.",
+    columns: ["take and release, ms", "hand-over, ms"],
+    rows: [],
+    chartColumn: 1,
+    chart: "etcd",
+  };
+  if (ETCD.ignore) {
+    report.method += ` Not measured${ETCD.suffix}.`;
+    return report;
+  }
+  await using server = await EtcdServer.start();
+  const engine = () => openEngine(parseClusterUrl(server.url(NAME)));
+  await using holder = engine();
+  await using waiter = engine();
+  const env = etcdctlEnv([server.endpoint]);
+  const etcdctl = (...args: string[]): Invocation => ({
+    command: "env",
+    args: [
+      ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      ...["etcdctl", "lock", "--", NAME, ...args],
+    ],
+  });
+  const run = (...args: string[]) =>
+    holdfast("run", server.url(NAME), "--", ...args);
+  const ways = [
+    commandWay("etcdctl lock NAME CMD", etcdctl),
+    commandWay("holdfast run URL CMD", run),
+    libraryWay(waiter),
+  ];
+  const rounds = peers.quick ? 5 : 40;
+  const takes = ways.map((): number[] => []);
+  const handovers = ways.map((): number[] => []);
+  for (let round = 0; round < rounds; round++) {
+    // In turn, so that noise is everybody's.
+    for (const [i, way] of ways.entries()) {
+      const start = performance.now();
+      await way.round();
+      takes[i]!.push(performance.now() - start);
+      handovers[i]!.push(await handOver(holder, way));
+    }
+  }
+  report.rows = ways.map(({ name }, i) => ({
+    name,
+    values: [median(takes[i]!), median(handovers[i]!)],
+  }));
+  return report;
+}
+
+async function handOver(holder: ClusterEngine, way: Way): Promise<number> {
+  const lock = (await holder.acquire(NAME, {}))!;
+  const wait = way.wait();
+  while ((await holder.status(NAME)).waiters.length === 0);
+  // Its watch comes after its place in the queue.
+  await pause(SETTLE_MS);
+  const start = performance.now();
+  const got = wait.got.then(() => performance.now());
+  await lock.release();
+  const ms = await got - start;
+  await wait.end();
+  return ms;
+}
+
+function commandWay(
+  name: string,
+  lock: (...command: string[]) => Invocation,
+): Way {
+  return {
+    name,
+    round: () => capture(lock("true")),
+    wait() {
+      const { command, args } = lock("echo", "got");
+      const child = new Deno.Command(command, {
+        args,
+        stdin: "null",
+        stdout: "piped",
+      }).spawn();
+      const output = child.stdout.getReader();
+      return {
+        got: output.read(),
+        // It ends by itself: killed, it would leave its lease to run out.
+        async end() {
+          await child.status;
+          await output.cancel();
+        },
+      };
+    },
+  };
+}
+
+function libraryWay(engine: ClusterEngine): Way {
+  return {
+    name: "holdfast acquireClusterLock",
+    round: async () => await (await engine.acquire(NAME, {}))!.release(),
+    wait() {
+      const lock = engine.acquire(NAME, {});
+      return {
+        got: lock,
+        end: async () => await (await lock)!.release(),
+      };
+    },
+  };
+}
