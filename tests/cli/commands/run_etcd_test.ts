@@ -18,6 +18,7 @@ import { TempDir } from "../../support/temp_dir.ts";
 
 const PERMISSIONS = ["--allow-ffi", "--allow-net"];
 const TTL_MS = 5000;
+const KILL = ["--on-supervisor-death", "kill"];
 
 function etcdTest(
   name: string,
@@ -61,6 +62,19 @@ etcdTest(
     assertEquals((await readClusterLock(url)).holders, []);
     const again = await run([url, "--", "sh", "-c", "echo $HOLDFAST_FENCE"]);
     assert(BigInt(again.stdout.trim()) > BigInt(fence!));
+  },
+);
+
+etcdTest(
+  "a command that the kernel is to kill is told the same",
+  async (server, directory) => {
+    const url = server.url("deploy");
+    const { code, stdout, stderr } = await run([
+      ...[...KILL, "--env", "EXTRA=a b", "--cwd", directory.path, url],
+      ...["--", "sh", "-c", 'echo "$HOLDFAST_LOCK $EXTRA"; pwd; exit 7'],
+    ]);
+    assertEquals([code, stderr], [7, ""]);
+    assertEquals(stdout, `${url} a b\n${directory.path}\n`);
   },
 );
 
@@ -183,23 +197,28 @@ etcdTest(
   },
 );
 
-etcdTest(
-  "a supervisor killed with -9 takes the command along, and its lease ends",
-  async (server) => {
-    const url = server.url("deploy");
-    const { held, pid } = await startHolding([url], "trap '' TERM HUP INT");
-    await using _held = held;
-    const next = nextHolder(url, pid);
-    await untilQueued(url);
-    const killedAt = performance.now();
-    held.kill("SIGKILL");
-    const { wasAlive, startedAt } = await next;
-    assertEquals(wasAlive, false);
-    // etcd looks for leases that have ended twice a second.
-    const waitedMs = startedAt - killedAt;
-    assert(waitedMs < TTL_MS + 1000, `${waitedMs} ms`);
-  },
-);
+for (const [args, by] of [[[], "guard"], [KILL, "kernel"]] as const) {
+  etcdTest(
+    `a supervisor killed with -9 takes the command along by its ${by}, and its lease ends`,
+    async (server) => {
+      const url = server.url("deploy");
+      const { held, pid } = await startHolding(
+        [...args, url],
+        "trap '' TERM HUP INT",
+      );
+      await using _held = held;
+      const next = nextHolder(url, pid);
+      await untilQueued(url);
+      const killedAt = performance.now();
+      held.kill("SIGKILL");
+      const { wasAlive, startedAt } = await next;
+      assertEquals(wasAlive, false);
+      // etcd looks for leases that have ended twice a second.
+      const waitedMs = startedAt - killedAt;
+      assert(waitedMs < TTL_MS + 1000, `${waitedMs} ms`);
+    },
+  );
+}
 
 etcdTest(
   "a group of files and URLs: files first, and one order for everybody",

@@ -1,8 +1,9 @@
 /**
  * Processes that a command under a lease needs: the one that ends it in time
- * whatever becomes of this one; and with `--on-supervisor-death kill` the one
- * that becomes the command, which then the kernel itself kills with this one,
- * even if the guard is killed too.
+ * whatever becomes of this one; and the one that becomes the command, which
+ * then the kernel itself kills with this one, sooner than the guard can and even
+ * if that is killed too. The second is for locks that end with this process,
+ * and for `--on-supervisor-death kill`.
  *
  * They are started while the lock is waited for, for starting one takes longer
  * than a lock takes from one machine to the next.

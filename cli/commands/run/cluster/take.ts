@@ -13,7 +13,7 @@ import {
 } from "../../../../lib/cluster/engine.ts";
 import { ClusterLockTimeoutError } from "../../../../lib/cluster/errors.ts";
 import { leaseTimes } from "../../../../lib/cluster/lease_rule.ts";
-import { inOneOrder } from "../../../../lib/cluster/url.ts";
+import { inOneOrder, parseClusterUrl } from "../../../../lib/cluster/url.ts";
 import type { HeldLock } from "../../../../lib/lock/held_lock.ts";
 import { printable, quotePath } from "../../../../lib/proc/printable.ts";
 import { formatDuration } from "../../../args/duration.ts";
@@ -39,7 +39,9 @@ export async function takeCluster(
   const { argv, onDeath } = request.command;
   // What the command needs is there before the lock is: see helpers.ts.
   const guard = stack.use(new LeaseGuard());
-  const gate = onDeath === "kill" ? new CommandGate(argv) : undefined;
+  const gate = onDeath === "kill" || !target.urls.every(outlivesHolder)
+    ? new CommandGate(argv)
+    : undefined;
   if (gate !== undefined) stack.use(gate);
   const ready = request.beforeSleep?.();
   let files: TakenLock | undefined;
@@ -76,6 +78,14 @@ export async function takeCluster(
     },
     finish: () => owned.disposeAsync(),
   };
+}
+
+/**
+ * Whether a lock is held on for a while when its holder is killed: a lease of
+ * etcd is, a session of PostgreSQL ends at once.
+ */
+function outlivesHolder(url: string): boolean {
+  return parseClusterUrl(url).kind === "etcd";
 }
 
 async function takeFilesFirst(
