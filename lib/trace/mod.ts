@@ -32,6 +32,7 @@ export {
   type TracedType,
 } from "./activity.ts";
 export type { PathStatus } from "../inspect/locked_path.ts";
+export type { FileFilterOptions } from "./file_filter.ts";
 export { pollLocks, type PollOptions } from "./poll.ts";
 export { type TraceBatch, traceLocks, type TraceOptions } from "./session.ts";
 export { TraceUnavailableError } from "./tracefs.ts";

@@ -49,6 +49,10 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
     "set for the command of cache: where it is to write the entry",
   ],
   ["HOLDFAST_LOCK_DIR", "the directory of locks that go by a name"],
+  [
+    "HOLDFAST_EVENTS",
+    "a file, or a directory to keep one in, to which run appends what happens",
+  ],
   ["HOLDFAST_DENO", "the Deno that the starters in bin/ run"],
   ["HOLDFAST_DEBUG", "an error in holdfast itself shows its stack"],
   [
