@@ -49,7 +49,13 @@ export const LOCKS_SPEC: CommandSpec = {
   options: [
     {
       long: "json",
-      excludes: ["lslocks-json", "graph", "html", ...TABLE_OPTIONS],
+      excludes: [
+        "lslocks-json",
+        "graph",
+        "html",
+        "openmetrics",
+        ...TABLE_OPTIONS,
+      ],
       help: "print one JSON document of this tool's own schema; with --watch " +
         "one line for each change",
     },
@@ -63,6 +69,7 @@ export const LOCKS_SPEC: CommandSpec = {
         "graph",
         "deadlocks",
         "html",
+        "openmetrics",
       ],
       short: "J",
       help: "print the columns as JSON the way lslocks -J does",
