@@ -85,7 +85,7 @@ export function parseMountinfo(
   for (const rawLine of text.split("\n")) {
     number++;
     const line = rawLine.endsWith("\r") ? rawLine.slice(0, -1) : rawLine;
-    if (/^[ \t]*$/.test(line)) continue;
+    if (/^[ \t\r]*$/.test(line)) continue;
     const mount = parseLine(line);
     if (typeof mount === "string") {
       const source = options.source ?? SOURCE;

@@ -30,7 +30,7 @@ const HEAD = "36 35 98:0 / /mnt rw,noatime";
 
 const CASES: [name: string, text: string, mounts: MountInfo[]][] = [
   ["empty text", "", []],
-  ["blank lines", "\n \r\n\n", []],
+  ["blank lines", "\n \r\n\r\r\n\n", []],
   ["no last line end", `${HEAD} - ext4 /dev/sda1 rw`, [mount()]],
   ["CRLF", `${HEAD} - ext4 /dev/sda1 rw\r\n`, [mount()]],
   [
