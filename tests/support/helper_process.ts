@@ -6,6 +6,9 @@ export interface HelperOptions {
   gid?: number;
 }
 
+/** No test outlasts a helper that has fallen silent. */
+const LONGEST_SILENCE_MS = 120_000;
+
 /** A child that says "ready" on stdout once it is where a test wants it. */
 export class HelperProcess implements AsyncDisposable {
   readonly pid: number;
@@ -57,7 +60,18 @@ export class HelperProcess implements AsyncDisposable {
 
   /** The next line it prints, or `undefined` at the end of its output. */
   async nextLine(): Promise<string | undefined> {
-    return (await this.#lines.read()).value;
+    let late: ReturnType<typeof setTimeout> | undefined;
+    const tooLate = new Promise<never>((_, reject) => {
+      late = setTimeout(
+        () => reject(new Error(`process ${this.pid} says nothing more`)),
+        LONGEST_SILENCE_MS,
+      );
+    });
+    try {
+      return (await Promise.race([this.#lines.read(), tooLate])).value;
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   /** Writes a line to its stdin. */

@@ -362,6 +362,9 @@ Deno.test({
     for (let round = 0; round < 3; round++) {
       await job.signal("SIGINT");
       assertEquals(await job.next(), "out got INT");
+    }
+    // Last: while a typed one is pending for run, the kernel would drop another.
+    for (let round = 0; round < 3; round++) {
       await job.type("\\x03");
       assertEquals(await job.next(), "out ^Cgot INT");
     }
