@@ -22,7 +22,15 @@ export interface EventBatch {
   untilNs: number;
   /** How many were lost among them, of all kinds. */
   lost: number;
+  /** Whether there is more to be read at once. */
+  isBehind: boolean;
 }
+
+/**
+ * So much of each buffer makes one batch: a larger one would outlive the
+ * garbage collector's nursery, which costs three times the time.
+ */
+const BATCH_BYTES = 1024 * 1024;
 
 /** Where pages have the size of the machine's, as large as any has. */
 const LARGEST_PAGE = 64 * 1024;
@@ -79,7 +87,8 @@ export class TraceReader {
   }
 
   /**
-   * Stops the trace and reads all that is left. From then on `lost` is the
+   * Stops the trace and reads what is left; if that is too much for one batch,
+   * the last one is that which isn't behind. From then on `lost` is the
    * kernel's own count.
    *
    * @throws {SyscallError} when a buffer can't be read.
@@ -87,6 +96,7 @@ export class TraceReader {
   finish(): EventBatch {
     this.#instance.stop();
     const batch = this.#readUntil(Infinity);
+    if (batch.isBehind) return batch;
     // A page that was full to the brim could not tell how many.
     const untold = Math.max(0, this.#instance.readLost() - this.#lost);
     this.#lost += untold;
@@ -94,11 +104,16 @@ export class TraceReader {
     return { ...batch, untilNs, lost: batch.lost + untold };
   }
 
-  #readUntil(untilNs: number): EventBatch {
+  #readUntil(nowNs: number): EventBatch {
     const lostBefore = this.#lost;
     const events = this.#early;
+    let untilNs = nowNs;
+    let isBehind = false;
     for (const { cpu, fd } of this.#instance.buffers) {
-      this.#drain(cpu, fd, untilNs, events);
+      const readUpToNs = this.#drain(cpu, fd, nowNs, events);
+      if (readUpToNs >= nowNs) continue;
+      isBehind = true;
+      untilNs = Math.min(untilNs, readUpToNs);
     }
     // Each buffer's events are in order: sorting merges runs.
     events.sort((a, b) => a.timeNs - b.timeNs);
@@ -107,15 +122,16 @@ export class TraceReader {
     this.#early = events.slice(end);
     events.length = end;
     this.#received += end;
-    return { events, untilNs, lost: this.#lost - lostBefore };
+    return { events, untilNs, lost: this.#lost - lostBefore, isBehind };
   }
 
+  /** Up to when all is read of a buffer now. */
   #drain(
     cpu: number,
     fd: number,
     untilNs: number,
     events: TraceEvent[],
-  ): void {
+  ): number {
     const page = this.#page;
     const decoder = this.#decoder;
     const size = BigInt(page.bytes.length);
@@ -127,9 +143,11 @@ export class TraceReader {
       if (event !== undefined) events.push(event);
     };
     // A CPU may write faster than it is read: what it wrote by now is enough.
+    let left = BATCH_BYTES;
     while (lastNs <= untilNs) {
+      if (left <= 0) return lastNs;
       const length = callLibc(() => libc.read(fd, page.bytes, size));
-      if (length === -EAGAIN || length === 0) return;
+      if (length === -EAGAIN || length === 0) return untilNs;
       if (length < 0) {
         throw new SyscallError(`read the trace of CPU ${cpu}`, {
           syscall: "read",
@@ -139,6 +157,8 @@ export class TraceReader {
       const { baseNs } = this;
       const { lost } = walkRingPage(page, length, pageLayout, baseNs, visit);
       this.#lost += lost ?? 1;
+      left -= length;
     }
+    return untilNs;
   }
 }

@@ -10,7 +10,7 @@ import { readText } from "../sys/file.ts";
 import type { LockActivity, TracedFile } from "./activity.ts";
 import type { FileFilterOptions } from "./file_filter.ts";
 import { TraceInstance } from "./instance.ts";
-import { TraceReader } from "./reader.ts";
+import { type EventBatch, TraceReader } from "./reader.ts";
 import { openTracefs } from "./tracefs.ts";
 import { LockTracker } from "./tracker.ts";
 
@@ -93,13 +93,14 @@ export async function* traceLocks(
   const session = new Session(instance, options);
   yield session.start();
   while (!signal?.aborted) {
-    await session.reader.wait(LONGEST_WAIT_MS);
+    if (!session.isBehind) await session.reader.wait(LONGEST_WAIT_MS);
     if (signal?.aborted) break;
     const batch = session.next();
     if (batch !== undefined) yield batch;
-    await pause(batchMs);
+    // Timers and signals get their turn, however much there is to do.
+    await pause(session.isBehind ? 0 : batchMs);
   }
-  yield session.finish();
+  do yield session.finish(); while (session.isBehind);
 }
 
 /** The filter of tracefs for some files; without their devices it is close. */
@@ -121,6 +122,10 @@ class Session {
   readonly #baseMs: number;
   #activities: LockActivity[] = [];
   #checkedNs = -Infinity;
+  /** Whether there is more to be read at once. */
+  isBehind = false;
+  /** Whether events were lost since /proc/locks was last compared. */
+  #hasLost = false;
 
   constructor(instance: TraceInstance, options: TraceOptions) {
     this.reader = new TraceReader(instance);
@@ -150,13 +155,16 @@ class Session {
   /** What has happened since; `undefined` for nothing. */
   next(): TraceBatch | undefined {
     // Read first: what is listed and not yet told will be.
-    const isDue = this.#tracker.needsCheck &&
+    const isDue = this.#tracker.needsCheck && !this.isBehind &&
       this.#nowNs() - this.#checkedNs > CHECK_INTERVAL_NS;
     const locks = isDue ? readLocks() : undefined;
     const { untilNs, lost } = this.#take(this.reader.read());
-    if (locks !== undefined || lost > 0) {
+    this.#hasLost ||= lost > 0;
+    // What is listed now may be ahead of what is read so far.
+    if (!this.isBehind && (locks !== undefined || this.#hasLost)) {
       this.#checkedNs = untilNs;
-      this.#tracker.reconcile(locks ?? readLocks(), untilNs, lost > 0);
+      this.#tracker.reconcile(locks ?? readLocks(), untilNs, this.#hasLost);
+      this.#hasLost = false;
     }
     const batch = this.#batch(untilNs, lost);
     return batch.activities.length > 0 || lost > 0 ? batch : undefined;
@@ -169,8 +177,9 @@ class Session {
   }
 
   #take(
-    { events, untilNs, lost }: ReturnType<TraceReader["read"]>,
+    { events, untilNs, lost, isBehind }: EventBatch,
   ): { untilNs: number; lost: number } {
+    this.isBehind = isBehind;
     for (const event of events) this.#tracker.feed(event);
     return { untilNs, lost };
   }

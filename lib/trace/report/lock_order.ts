@@ -9,6 +9,7 @@ import {
   fileKey,
   type HeldLock,
   type LockActivity,
+  type TracedFile,
   type TracedProcess,
   type TracedType,
 } from "../activity.ts";
@@ -49,10 +50,36 @@ const MOST_EDGES = 100_000;
 /** Rings of more locks are not looked for. */
 const LONGEST_RING = 6;
 const MOST_INVERSIONS = 50;
+/** Situations that are told from new ones. */
+const MOST_KNOWN = 100_000;
+
+/** A hash of numbers, of 53 bits: no two situations share one by chance. */
+class Hash {
+  #low: number;
+  #high = 0x9e37_79b9 | 0;
+
+  constructor(seed: number) {
+    this.#low = seed | 0;
+  }
+
+  mix(number: number): void {
+    this.#low = Math.imul(this.#low ^ number, 0x85eb_ca6b);
+    this.#low ^= this.#low >>> 15;
+    this.#high = Math.imul(this.#high ^ number ^ this.#low, 0xc2b2_ae35);
+    this.#high ^= this.#high >>> 13;
+  }
+
+  get value(): number {
+    return (this.#high & 0x1f_ffff) * 2 ** 32 + (this.#low >>> 0);
+  }
+}
 
 /** Remembers in which order locks are taken. */
 export class LockOrder {
   readonly #edges = new Map<string, Map<string, Edge>>();
+  readonly #known = new Set<number>();
+  readonly #fileIds = new WeakMap<TracedFile, number>();
+  #lastFileId = 0;
   #edgeCount = 0;
 
   /** Takes note of somebody who takes or waits for a lock. */
@@ -63,6 +90,7 @@ export class LockOrder {
     if (event !== "acquired" && event !== "waiting") return;
     const { file, type, mode, startByte, endByte, process, timeMs } = activity;
     const wanted = { file, type, mode, startByte, endByte };
+    if (this.#isKnown(process.pid, wanted, alsoHeld)) return;
     const to = nodeKey(wanted);
     for (const held of alsoHeld) {
       const gates = new Set(
@@ -72,6 +100,33 @@ export class LockOrder {
       const example = { process, held, wanted, atMs: timeMs, gates };
       this.#remember(nodeKey(held), to, example);
     }
+  }
+
+  /** Whether a process has wanted the same before while it held the same. */
+  #isKnown(
+    pid: number,
+    wanted: HeldLock,
+    alsoHeld: readonly HeldLock[],
+  ): boolean {
+    const hash = new Hash(pid);
+    this.#mix(hash, wanted);
+    for (const held of alsoHeld) this.#mix(hash, held);
+    const { value } = hash;
+    if (this.#known.has(value)) return true;
+    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
+    this.#known.add(value);
+    return false;
+  }
+
+  #mix(hash: Hash, { file, type, mode, startByte, endByte }: HeldLock): void {
+    let id = this.#fileIds.get(file);
+    if (id === undefined) this.#fileIds.set(file, id = ++this.#lastFileId);
+    hash.mix(id);
+    hash.mix(mode === "READ" ? 1 : 2);
+    if (type === "FLOCK") return;
+    hash.mix(type === "LEASE" ? 4 : 3);
+    hash.mix(Number(startByte & 0xffff_ffffn));
+    hash.mix(endByte === undefined ? -1 : Number(endByte & 0xffff_ffffn));
   }
 
   #remember(from: string, to: string, example: Example): void {
