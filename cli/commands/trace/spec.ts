@@ -22,8 +22,8 @@ export const TRACE_SPEC: CommandSpec = {
     "the shell that ran flock(1) on a descriptor of its own. A file is named " +
     "by the descriptors, command lines and lock files seen; one that was open " +
     "too briefly is shown as device and inode, as in /proc/locks.\n\n" +
-    "Tracing costs a program that does nothing but open, lock and close a " +
-    "file about a seventh of its speed, and one that doesn't lock nothing. If " +
+    "A program that does nothing but open, lock and close a file takes about " +
+    "a fifth longer while it is traced, and one that doesn't lock no longer. If " +
     "more happens than can be read, the kernel drops the oldest events; how " +
     "many is said. Nothing of tracefs stays behind: it is not even mounted " +
     "where others see it, and what a tracer that was killed had to leave the " +
