@@ -1,13 +1,14 @@
+import { within } from "./within.ts";
+
 /** How a helper is started. */
 export interface HelperOptions {
   env?: Record<string, string>;
   cwd?: string;
   uid?: number;
   gid?: number;
+  /** After so many milliseconds a step that has not happened is an error. */
+  stepMs?: number;
 }
-
-/** No test outlasts a helper that has fallen silent. */
-const LONGEST_SILENCE_MS = 120_000;
 
 /** A child that says "ready" on stdout once it is where a test wants it. */
 export class HelperProcess implements AsyncDisposable {
@@ -15,10 +16,12 @@ export class HelperProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly #lines: ReadableStreamDefaultReader<string>;
+  readonly #stepMs: number | undefined;
   #status: Promise<Deno.CommandStatus>;
 
-  private constructor(child: Deno.ChildProcess) {
+  private constructor(child: Deno.ChildProcess, stepMs?: number) {
     this.#child = child;
+    this.#stepMs = stepMs;
     this.pid = child.pid;
     this.#stdin = child.stdin.getWriter();
     this.#lines = child.stdout.pipeThrough(new TextDecoderStream())
@@ -45,7 +48,7 @@ export class HelperProcess implements AsyncDisposable {
   static spawn(
     command: string,
     args: string[],
-    options: HelperOptions = {},
+    { stepMs, ...options }: HelperOptions = {},
   ): HelperProcess {
     return new HelperProcess(
       new Deno.Command(command, {
@@ -55,39 +58,37 @@ export class HelperProcess implements AsyncDisposable {
         stdout: "piped",
         stderr: "inherit",
       }).spawn(),
+      stepMs,
     );
   }
 
   /** The next line it prints, or `undefined` at the end of its output. */
   async nextLine(): Promise<string | undefined> {
-    let late: ReturnType<typeof setTimeout> | undefined;
-    const tooLate = new Promise<never>((_, reject) => {
-      late = setTimeout(
-        () => reject(new Error(`process ${this.pid} says nothing more`)),
-        LONGEST_SILENCE_MS,
-      );
-    });
-    try {
-      return (await Promise.race([this.#lines.read(), tooLate])).value;
-    } finally {
-      clearTimeout(late);
-    }
+    const line = await this.#within(this.#lines.read(), "its next line");
+    return line.value;
   }
 
   /** Writes a line to its stdin. */
   async writeLine(line: string): Promise<void> {
-    await this.#stdin.write(new TextEncoder().encode(line + "\n"));
+    await this.#within(
+      this.#stdin.write(new TextEncoder().encode(line + "\n")),
+      "reading its stdin",
+    );
   }
 
   /** Ends its stdin, which tells it to finish, and waits for it. */
   async finish(): Promise<Deno.CommandStatus> {
     await this.#stdin.close().catch(() => {});
-    return await this.#status;
+    return await this.status;
   }
 
   /** Waits for it to end by itself. */
   get status(): Promise<Deno.CommandStatus> {
-    return this.#status;
+    return this.#within(this.#status, "its end");
+  }
+
+  #within<T>(promise: Promise<T>, what: string): Promise<T> {
+    return within(promise, `process ${this.pid}, ${what}`, this.#stepMs);
   }
 
   /** Sends it a signal. */
@@ -102,8 +103,13 @@ export class HelperProcess implements AsyncDisposable {
       // It has ended already.
     }
     await this.#stdin.close().catch(() => {});
-    await this.#status;
-    while ((await this.#lines.read()).value !== undefined);
+    await this.status;
+    try {
+      while (await this.nextLine() !== undefined);
+    } finally {
+      // Whoever inherited its stdout may never close it.
+      await this.#lines.cancel();
+    }
   }
 }
 

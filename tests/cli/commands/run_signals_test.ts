@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path/from-file-url";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import {
@@ -8,6 +9,11 @@ import {
 } from "../../support/foreign_flock.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 import { canDriveTerminal, TerminalJob } from "../../support/terminal_job.ts";
+import { until } from "../../support/until.ts";
+
+const NEW_GROUP = fromFileUrl(
+  new URL("../../support/new_group.ts", import.meta.url),
+);
 
 /** A command that says "ready" and its process id, and waits on stdin. */
 const WAIT = "echo ready $$; read -r _";
@@ -19,11 +25,15 @@ interface Run extends AsyncDisposable {
 }
 
 /** Starts `holdfast run … -- sh -c SCRIPT` until the script says "ready PID". */
-async function start(options: string[], script: string): Promise<Run> {
-  const helper = HelperProcess.spawn(
-    Deno.execPath(),
-    cliArgs(["run", ...options, "--", "sh", "-c", script], ["--allow-ffi"]),
-  );
+async function start(
+  options: string[],
+  script: string,
+  before: string[] = [],
+): Promise<Run> {
+  const helper = HelperProcess.spawn(Deno.execPath(), [
+    ...before,
+    ...cliArgs(["run", ...options, "--", "sh", "-c", script], ["--allow-ffi"]),
+  ]);
   const line = await helper.nextLine();
   assertMatch(line ?? "", /^ready \d+$/);
   return {
@@ -271,13 +281,15 @@ Deno.test("run: a daemon left behind doesn't keep the lock", async () => {
 
 Deno.test("run: SIGTSTP stops both, SIGCONT continues both", async () => {
   using directory = new TempDir();
-  await using run = await start([directory.join("l")], `${WAIT}; exit 4`);
-  const stopped = async (pid: number) => {
-    // The test runner's own deadline ends this when it never happens.
-    while (!/^State:\tT/m.test(Deno.readTextFileSync(`/proc/${pid}/status`))) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  };
+  await using run = await start(
+    [directory.join("l")],
+    `${WAIT}; exit 4`,
+    ["run", "-A", "--no-check", "-q", NEW_GROUP, Deno.execPath()],
+  );
+  const stopped = (pid: number) =>
+    until(() =>
+      /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${pid}/status`))
+    );
   run.helper.kill("SIGTSTP");
   await stopped(run.pid);
   await stopped(run.helper.pid);
