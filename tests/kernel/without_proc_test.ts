@@ -24,7 +24,7 @@ const NAMES = [
   "transformFile: LockTimeoutError",
   "acquireSlots: SlotTimeoutError",
   "reserveCpus: CpuTimeoutError",
-  "acquireLinkLock: LockTimeoutError",
+  "acquireLinkLock: LinkLockTimeoutError",
 ];
 
 /** How /proc is to look, and as whom it is looked at. */
