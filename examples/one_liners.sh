@@ -14,7 +14,7 @@ deno eval 'import { formatHolderList, readHolders } from "@holdfast/holdfast";
   console.log(formatHolderList(readHolders(Deno.args[0])));' "$lock"
 
 # which kinds of lock can be trusted here?
-deno eval 'import { diagnose } from "@holdfast/holdfast";
+deno eval 'import { diagnose } from "@holdfast/holdfast/doctor";
   console.log(diagnose(Deno.args[0]).safeKinds.join(" "));' "$lock"
 
 # the filesystem of the root directory, without any permission

@@ -4,6 +4,10 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import * as holdfast from "../mod.ts";
+import * as doctor from "../lib/fs/mod.ts";
+import * as flock from "../lib/lock/flock/mod.ts";
+import * as inspect from "../lib/inspect/mod.ts";
+import * as record from "../lib/acquire/record_lock.ts";
 import * as patterns from "../lib/patterns/mod.ts";
 import { TempDir } from "./support/temp_dir.ts";
 
@@ -16,34 +20,34 @@ const CASES: [says: string, call: Call][] = [
   ]],
   ["path must be", () => [holdfast.acquire, [undefined]]],
   ["path must be", () => [holdfast.withLock, [null, {}, () => {}]]],
-  ["path must be", () => [holdfast.tryFlock, [{}]]],
-  ["path must be", () => [holdfast.blockFlock, [5n]]],
-  ["path must be", () => [holdfast.tryRecordLock, [[]]]],
-  ["path must be", () => [holdfast.acquireRecordLock, [true]]],
-  ["path must be", () => [holdfast.blockRecordLock, [5]]],
-  ["path must be", () => [holdfast.acquireBothLocks, [5]]],
+  ["path must be", () => [flock.tryFlock, [{}]]],
+  ["path must be", () => [flock.blockFlock, [5n]]],
+  ["path must be", () => [record.tryRecordLock, [[]]]],
+  ["path must be", () => [record.acquireRecordLock, [true]]],
+  ["path must be", () => [record.blockRecordLock, [5]]],
+  ["path must be", () => [record.acquireBothLocks, [5]]],
   ["path must be", () => [holdfast.materialize, [5]]],
-  ["path must be", () => [holdfast.openLockFile, [5]]],
-  ["path must be", () => [holdfast.probeLockFile, [5]]],
+  ["path must be", () => [flock.openLockFile, [5]]],
+  ["path must be", () => [flock.probeLockFile, [5]]],
   ["path must be", () => [holdfast.needleFromPath, [5]]],
   ["path must be", () => [holdfast.readHolders, [5]]],
-  ["path must be", () => [holdfast.readLockParties, [5]]],
-  ["path must be", () => [holdfast.diagnose, [5]]],
+  ["path must be", () => [inspect.readLockParties, [5]]],
+  ["path must be", () => [doctor.diagnose, [5]]],
   ["file must be", () => [holdfast.rejectRemoteFs, [undefined]]],
   ["A member must be", () => [holdfast.acquireAll, [[5]]]],
   ["members must be an array", (path) => [holdfast.acquireAll, [path]]],
   ['mode must be "exclusive" or "shared", got "write"', (path) => [
-    holdfast.tryFlock,
+    flock.tryFlock,
     [path, "write"],
   ]],
   ["mode must be", (path) => [holdfast.tryAcquire, [path, { mode: "write" }]]],
   ["mode must be", (path) => [holdfast.acquire, [path, { mode: 1 }]]],
   ["mode must be", (path) => [
-    holdfast.tryRecordLock,
+    record.tryRecordLock,
     [path, { mode: "write" }],
   ]],
   ["mode must be", (path) => [
-    holdfast.acquireBothLocks,
+    record.acquireBothLocks,
     [path, { mode: "write" }],
   ]],
   ["mode must be", (path) => [
@@ -54,23 +58,23 @@ const CASES: [says: string, call: Call][] = [
     holdfast.acquireAll,
     [[{ path, kind: "fcntl" }]],
   ]],
-  ["kind must be", (path) => [holdfast.tryRecordLock, [path, { kind: "x" }]]],
+  ["kind must be", (path) => [record.tryRecordLock, [path, { kind: "x" }]]],
   ['options must be an object, got "shared"', (path) => [
     holdfast.tryAcquire,
     [path, "shared"],
   ]],
   ["options must be", (path) => [holdfast.acquire, [path, 5000]]],
-  ["options must be", (path) => [holdfast.tryRecordLock, [path, "posix"]]],
+  ["options must be", (path) => [record.tryRecordLock, [path, "posix"]]],
   ["startByte must be a bigint, got the number 5", (path) => [
-    holdfast.tryRecordLock,
+    record.tryRecordLock,
     [path, { range: { startByte: 5 } }],
   ]],
   ["lengthBytes must be a bigint", (path) => [
-    holdfast.acquireRecordLock,
+    record.acquireRecordLock,
     [path, { range: { lengthBytes: 5 } }],
   ]],
   ["range must be an object", (path) => [
-    holdfast.tryRecordLock,
+    record.tryRecordLock,
     [path, { range: "0-5" }],
   ]],
   ['timeoutMs must be a number, got "5"', (path) => [
@@ -82,11 +86,11 @@ const CASES: [says: string, call: Call][] = [
     [[path], { timeoutMs: "5" }],
   ]],
   ["timeoutMs must be a number", (path) => [
-    holdfast.blockFlock,
+    flock.blockFlock,
     [path, "exclusive", { timeoutMs: "5" }],
   ]],
   ["timeoutMs must be a number", (path) => [
-    holdfast.blockRecordLock,
+    record.blockRecordLock,
     [path, { timeoutMs: 5n }],
   ]],
   ["signal must be an AbortSignal", (path) => [
@@ -102,21 +106,21 @@ const CASES: [says: string, call: Call][] = [
     [path, {}],
   ]],
   ['fd must be an open file descriptor, got "3"', () => [
-    holdfast.tryFlockFd,
+    flock.tryFlockFd,
     ["3", "shared"],
   ]],
-  ["mode must be", () => [holdfast.blockFlockFd, [0, "x"]]],
-  ["fd must be", () => [holdfast.unlockFlockFd, [{}]]],
-  ["fd must be", () => [holdfast.needleFromFd, ["3"]]],
-  ["file must be an open file descriptor", () => [holdfast.readLock, [null]]],
-  ["kind must be", () => [holdfast.writeLock, [0, { kind: "flock" }]]],
+  ["mode must be", () => [flock.blockFlockFd, [0, "x"]]],
+  ["fd must be", () => [flock.unlockFlockFd, [{}]]],
+  ["fd must be", () => [inspect.needleFromFd, ["3"]]],
+  ["file must be an open file descriptor", () => [record.readLock, [null]]],
+  ["kind must be", () => [record.writeLock, [0, { kind: "flock" }]]],
   ['type must be "read", "write" or "unlock"', () => [
-    holdfast.fOfdSetlk,
+    record.fOfdSetlk,
     [0, { type: "x" }],
   ]],
-  ["fd must be", () => [holdfast.fSetlk, ["0", { type: "read" }]]],
-  ["fd must be", () => [holdfast.fOfdGetlk, ["0", { type: "read" }]]],
-  ["fd must be", () => [holdfast.fOfdSetlkw, ["0", { type: "read" }]]],
+  ["fd must be", () => [record.fSetlk, ["0", { type: "read" }]]],
+  ["fd must be", () => [record.fOfdGetlk, ["0", { type: "read" }]]],
+  ["fd must be", () => [record.fOfdSetlkw, ["0", { type: "read" }]]],
   ["path must be", () => [patterns.acquireFair, [5]]],
   ["mode must be", (path) => [patterns.acquireFair, [path, { mode: "w" }]]],
   ["path must be", () => [patterns.appendToFile, [5, "x"]]],
@@ -173,7 +177,7 @@ const CASES: [says: string, call: Call][] = [
     patterns.reserveCpus,
     [{ cpus: 1, directory: 5 }],
   ]],
-  ["maxLoad must be a number", () => [holdfast.waitForLoad, ["4"]]],
+  ["maxLoad must be a number", () => [patterns.waitForLoad, ["4"]]],
 ];
 
 for (const [says, call] of CASES) {

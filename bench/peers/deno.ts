@@ -4,19 +4,20 @@
  * @module
  */
 
+import { acquire, tryAcquire } from "../../mod.ts";
 import {
-  acquire,
   blockFlock,
-  fOfdSetlk,
-  fSetlk,
   openLockFile,
-  type RecordLockRequest,
-  tryAcquire,
   tryFlock,
   tryFlockFd,
-  tryRecordLock,
   unlockFlockFd,
-} from "../../mod.ts";
+} from "../../lib/lock/flock/mod.ts";
+import {
+  fOfdSetlk,
+  fSetlk,
+  type RecordLockRequest,
+  tryRecordLock,
+} from "../../lib/acquire/record_lock.ts";
 import {
   closeFile,
   O_CLOEXEC,

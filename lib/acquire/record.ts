@@ -139,7 +139,7 @@ export function bothLockAttempt(
  *
  * @example
  * ```ts
- * import { acquireRecordLock } from "@holdfast/holdfast";
+ * import { acquireRecordLock } from "@holdfast/holdfast/record-lock";
  *
  * using lock = await acquireRecordLock("/tmp/holdfast-example.db", {
  *   range: { startByte: 100n, lengthBytes: 10n },
@@ -177,7 +177,7 @@ export async function acquireRecordLock(
  *
  * @example
  * ```ts
- * import { blockRecordLock } from "@holdfast/holdfast";
+ * import { blockRecordLock } from "@holdfast/holdfast/record-lock";
  *
  * using lock = await blockRecordLock("/tmp/holdfast-example.db", {
  *   timeoutMs: 5000,
@@ -239,7 +239,7 @@ async function explainDeadlock<T>(
  *
  * @example
  * ```ts
- * import { acquireBothLocks } from "@holdfast/holdfast";
+ * import { acquireBothLocks } from "@holdfast/holdfast/record-lock";
  *
  * using lock = await acquireBothLocks("/tmp/holdfast-example.pid");
  * console.log(`holding ${lock.path}`);

@@ -94,7 +94,7 @@ export interface Diagnosis {
  *
  * @example
  * ```ts
- * import { diagnose } from "@holdfast/holdfast";
+ * import { diagnose } from "@holdfast/holdfast/doctor";
  *
  * const { safeKinds, warnings } = diagnose("/tmp/nightly-job.lock");
  * console.log(safeKinds, warnings);

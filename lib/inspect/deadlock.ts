@@ -32,7 +32,7 @@ export interface Deadlock {
  *
  * @example
  * ```ts
- * import { findDeadlocks, readLockTable, waitGraph } from "@holdfast/holdfast";
+ * import { findDeadlocks, readLockTable, waitGraph } from "@holdfast/holdfast/inspect";
  *
  * for (const { ring } of findDeadlocks(waitGraph(readLockTable()))) {
  *   console.log(ring.map(({ from }) => from.name).join(" waits for "));

@@ -126,7 +126,7 @@ export interface LockTable {
  *
  * @example
  * ```ts
- * import { readLockTable } from "@holdfast/holdfast";
+ * import { readLockTable } from "@holdfast/holdfast/inspect";
  *
  * for (const { type, mode, file, holders } of readLockTable().locks) {
  *   console.log(type, mode, file.path, holders.map((h) => h.process?.pid));

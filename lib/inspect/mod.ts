@@ -36,3 +36,19 @@ export {
 } from "./wait_graph.ts";
 export { confirmDeadlocks, type Deadlock, findDeadlocks } from "./deadlock.ts";
 export type { ProcessInfo } from "../sys/process/process_info.ts";
+export {
+  formatNeedle,
+  type Needle,
+  needleFromFd,
+  needleFromPath,
+} from "./needle.ts";
+export {
+  formatHolderList,
+  type HolderInfo,
+  type LockParties,
+  NO_HOLDERS_RECORDED,
+  readHolders,
+  readHoldersForNeedle,
+  readLockParties,
+  readLockPartiesForNeedles,
+} from "./holder.ts";

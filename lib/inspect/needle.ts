@@ -34,7 +34,7 @@ export interface Needle {
  *
  * @example
  * ```ts
- * import { formatNeedle } from "@holdfast/holdfast";
+ * import { formatNeedle } from "@holdfast/holdfast/inspect";
  *
  * console.log(formatNeedle({ major: 8, minor: 1, inode: 131090n }));
  * ```
@@ -89,7 +89,8 @@ export function needleFromFd(fd: number): Needle {
  *
  * @example
  * ```ts
- * import { formatNeedle, needleFromPath } from "@holdfast/holdfast";
+ * import { formatNeedle } from "@holdfast/holdfast/inspect";
+ * import { needleFromPath } from "@holdfast/holdfast";
  *
  * const needle = needleFromPath("/etc/passwd");
  * if (needle) console.log(formatNeedle(needle));

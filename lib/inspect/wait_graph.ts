@@ -48,7 +48,7 @@ export interface WaitGraph {
  *
  * @example
  * ```ts
- * import { readLockTable, waitGraph } from "@holdfast/holdfast";
+ * import { readLockTable, waitGraph } from "@holdfast/holdfast/inspect";
  *
  * for (const { from, to } of waitGraph(readLockTable()).edges) {
  *   console.log(`${from.name} waits for ${to.name}`);

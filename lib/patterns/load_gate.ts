@@ -94,7 +94,7 @@ export function readLoadOver(
  *
  * @example
  * ```ts
- * import { waitForLoad } from "@holdfast/holdfast";
+ * import { waitForLoad } from "@holdfast/holdfast/patterns";
  *
  * await waitForLoad(1000, { minutes: 5, timeoutMs: 60_000 });
  * console.log("quiet enough");

@@ -20,7 +20,7 @@
 
 export type { HolderInfo } from "../inspect/holder.ts";
 export type { HolderSource } from "../inspect/lock_holders.ts";
-export { FlockHandle, type LockMode } from "../lock/flock/flock.ts";
+export type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
 export type { HeldLock } from "../lock/held_lock.ts";
 export type { RecordLockKind } from "../lock/record/record_lock.ts";
 export {
@@ -40,11 +40,11 @@ export {
   type GroupMember,
   type GroupOf,
 } from "../acquire/group.ts";
-export { LockGroup, MixedLockGroup } from "../lock/lock_set.ts";
+export type { LockGroup, MixedLockGroup } from "../lock/lock_set.ts";
 export {
   acquireSlots,
   type AcquireSlotsOptions,
-  HeldSlots,
+  type HeldSlots,
   readSlots,
   slotDirectory,
   type SlotState,
@@ -53,17 +53,17 @@ export {
 export { acquireFair, type AcquireFairOptions } from "./turnstile.ts";
 export {
   type BusyResource,
-  CpuReservation,
+  type CpuReservation,
   CpuTimeoutError,
   reserveCpus,
   type ReserveOptions,
 } from "./cpu_reservation.ts";
 export { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 export { trySingleton } from "./singleton.ts";
-export { acquireFenced, FencedLock, StaleFenceError } from "./fence.ts";
+export { acquireFenced, type FencedLock, StaleFenceError } from "./fence.ts";
 export {
   type CacheBuild,
-  CacheEntry,
+  type CacheEntry,
   type CacheOptions,
   evict,
   getOrBuild,
@@ -94,3 +94,11 @@ export {
   type CollectOptions,
 } from "./gc.ts";
 export { lockDirectory } from "./lock_directory.ts";
+export { getLoadAverages } from "../sys/loadavg.ts";
+export {
+  type LoadMinutes,
+  type LoadOptions,
+  LoadTimeoutError,
+  waitForLoad,
+} from "./load_gate.ts";
+export type { Clock } from "../wait/clock.ts";

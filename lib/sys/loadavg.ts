@@ -20,7 +20,7 @@ const samples = new Float64Array(MOST_SAMPLES);
  *
  * @example
  * ```ts
- * import { getLoadAverages } from "@holdfast/holdfast";
+ * import { getLoadAverages } from "@holdfast/holdfast/patterns";
  *
  * const [oneMinute] = getLoadAverages();
  * console.log(oneMinute);

@@ -10,12 +10,15 @@ import { runCli } from "../support/cli.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url).href;
+const RECORD =
+  new URL("../../lib/acquire/record_lock.ts", import.meta.url).href;
 
 Deno.test("acquire below a run that holds the lock rejects at once, unless allowed to wait", async () => {
   using directory = new TempDir();
   const lock = directory.join("l");
   const script = `
-    import { acquire, acquireRecordLock, SelfDeadlockError } from "${MOD}";
+    import { acquire, SelfDeadlockError } from "${MOD}";
+    import { acquireRecordLock } from "${RECORD}";
     const [lock] = Deno.args;
     const error = await acquire(lock).catch((error) => error);
     console.log(error instanceof SelfDeadlockError, error.relation);

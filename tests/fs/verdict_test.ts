@@ -4,7 +4,7 @@ import {
   judgeFilesystem,
   LOCK_KINDS,
   type TrustTable,
-} from "../../mod.ts";
+} from "../../lib/fs/mod.ts";
 import {
   allFilesystems,
   filesystemOfMagic,

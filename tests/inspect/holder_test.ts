@@ -1,17 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   formatHolderList,
-  formatNeedle,
   type HolderInfo,
-  needleFromFd,
   needleFromPath,
   NO_HOLDERS_RECORDED,
   readHolders,
   readHoldersForNeedle,
+} from "../../mod.ts";
+import {
+  formatNeedle,
+  needleFromFd,
   readLockParties,
   readLockPartiesForNeedles,
-  tryFlock,
-} from "../../mod.ts";
+} from "../../lib/inspect/mod.ts";
+import { tryFlock } from "../../lib/lock/flock/mod.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import {
   flockCommand,

@@ -6,9 +6,9 @@ import {
   readLockTable,
   type TableLock,
   type TableWaiter,
-  tryFlock,
   waitGraph,
-} from "../../mod.ts";
+} from "../../lib/inspect/mod.ts";
+import { tryFlock } from "../../lib/lock/flock/mod.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { flockCommand, holdFlock } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";

@@ -3,10 +3,10 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   acquire,
   acquireAll,
-  acquireRecordLock,
   SelfDeadlockError,
   tryAcquire,
 } from "../../mod.ts";
+import { acquireRecordLock } from "../../lib/acquire/record_lock.ts";
 import { blockRecordLock } from "../../lib/acquire/record.ts";
 import { tryFlockFd } from "../../lib/lock/flock/flock_fd.ts";
 import { fOfdSetlk } from "../../lib/lock/record/record_lock.ts";

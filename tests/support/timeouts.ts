@@ -5,6 +5,8 @@
 
 import { acquireLinkLock, tryLinkLock } from "../../lib/acquire/link.ts";
 import * as holdfast from "../../mod.ts";
+import * as flock from "../../lib/lock/flock/mod.ts";
+import * as record from "../../lib/acquire/record_lock.ts";
 import * as patterns from "../../lib/patterns/mod.ts";
 
 const [directory] = Deno.args as [string];
@@ -13,31 +15,31 @@ const soon = { timeoutMs: 20 };
 
 const WAITS: Readonly<Record<string, () => Promise<unknown>>> = {
   acquire: async () => {
-    using _busy = holdfast.tryFlock(path);
+    using _busy = flock.tryFlock(path);
     await holdfast.acquire(path, soon);
   },
   "acquire, now": async () => {
-    using _busy = holdfast.tryFlock(path);
+    using _busy = flock.tryFlock(path);
     await holdfast.acquire(path, { timeoutMs: 0 });
   },
   acquireRecordLock: async () => {
-    using _busy = holdfast.tryRecordLock(path);
-    await holdfast.acquireRecordLock(path, soon);
+    using _busy = record.tryRecordLock(path);
+    await record.acquireRecordLock(path, soon);
   },
   "acquireRecordLock, posix": async () => {
-    using _busy = holdfast.tryRecordLock(path);
-    await holdfast.acquireRecordLock(path, { ...soon, kind: "posix" });
+    using _busy = record.tryRecordLock(path);
+    await record.acquireRecordLock(path, { ...soon, kind: "posix" });
   },
   acquireBothLocks: async () => {
-    using _busy = holdfast.tryFlock(path);
-    await holdfast.acquireBothLocks(path, soon);
+    using _busy = flock.tryFlock(path);
+    await record.acquireBothLocks(path, soon);
   },
   acquireAll: async () => {
-    using _busy = holdfast.tryFlock(path);
+    using _busy = flock.tryFlock(path);
     await holdfast.acquireAll([path, `${path}2`], soon);
   },
   acquireFair: async () => {
-    using _busy = holdfast.tryFlock(path);
+    using _busy = flock.tryFlock(path);
     await patterns.acquireFair(path, soon);
   },
   "acquireFair, in the line": async () => {
@@ -45,12 +47,12 @@ const WAITS: Readonly<Record<string, () => Promise<unknown>>> = {
     await patterns.acquireFair(path, soon);
   },
   upgrade: async () => {
-    using shared = holdfast.tryFlock(path, "shared")!;
-    using _other = holdfast.tryFlock(path, "shared");
+    using shared = flock.tryFlock(path, "shared")!;
+    using _other = flock.tryFlock(path, "shared");
     await patterns.upgrade(shared, soon);
   },
   transformFile: async () => {
-    using _busy = holdfast.tryFlock(path);
+    using _busy = flock.tryFlock(path);
     await patterns.transformFile(path, (content) => content, soon);
   },
   acquireSlots: async () => {

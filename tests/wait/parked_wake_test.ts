@@ -1,10 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  acquire,
-  acquireRecordLock,
-  LockTimeoutError,
-  tryAcquire,
-} from "../../mod.ts";
+import { acquire, LockTimeoutError, tryAcquire } from "../../mod.ts";
+import { acquireRecordLock } from "../../lib/acquire/record_lock.ts";
 import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import type { ParkedCall } from "../../lib/sys/thread/parked_call.ts";
@@ -15,6 +11,7 @@ import { settle } from "../support/manual_clock.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url);
+const RECORD = new URL("../../lib/acquire/record_lock.ts", import.meta.url);
 
 /** The kinds of lock on a file that someone is asleep for in the kernel. */
 function waitsFor(path: string): string[] {
@@ -88,7 +85,8 @@ Deno.test("processes that give up at random moments never share a lock", async (
   const counter = dir.join("counter");
   Deno.writeTextFileSync(counter, "0");
   const code = `
-    import { acquire, acquireRecordLock } from ${JSON.stringify(MOD)};
+    import { acquire } from ${JSON.stringify(MOD)};
+    import { acquireRecordLock } from ${JSON.stringify(RECORD)};
     const [path, counter, kind] = Deno.args;
     const take = kind === "flock" ? acquire : acquireRecordLock;
     let held = 0;

@@ -7,13 +7,15 @@ import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url);
+const RECORD = new URL("../../lib/acquire/record_lock.ts", import.meta.url);
 
 /** Starts a Worker, and gives it once it says something. */
 async function startWorker(code: string): Promise<Worker> {
   const worker = new Worker(
     `data:application/typescript,${
       encodeURIComponent(
-        `import { acquire, acquireRecordLock } from ${JSON.stringify(MOD)};
+        `import { acquire } from ${JSON.stringify(MOD)};
+         import { acquireRecordLock } from ${JSON.stringify(RECORD)};
         ${code}`,
       )
     }`,

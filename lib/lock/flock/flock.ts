@@ -246,7 +246,7 @@ export class FlockAttempt implements Disposable {
  *
  * @example
  * ```ts
- * import { tryFlock } from "@holdfast/holdfast";
+ * import { tryFlock } from "@holdfast/holdfast/flock";
  *
  * using lock = tryFlock("/tmp/holdfast-example.lock");
  * console.log(lock ? "got it" : "busy");
@@ -285,7 +285,7 @@ export function tryFlock(
  *
  * @example
  * ```ts
- * import { blockFlock } from "@holdfast/holdfast";
+ * import { blockFlock } from "@holdfast/holdfast/flock";
  *
  * using lock = blockFlock("/tmp/holdfast-example.lock", "exclusive", {
  *   timeoutMs: 5000,

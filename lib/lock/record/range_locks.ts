@@ -113,7 +113,7 @@ function setWait(
  *
  * @example
  * ```ts
- * import { LockableFile, readLock, unLock } from "@holdfast/holdfast";
+ * import { LockableFile, readLock, unLock } from "@holdfast/holdfast/record-lock";
  *
  * using file = new LockableFile("/tmp/holdfast-example.db");
  * if (readLock(file, { startByte: 0n, lengthBytes: 100n })) {
@@ -223,7 +223,7 @@ export type LockfCommand = "lock" | "tlock" | "ulock" | "test";
  *
  * @example
  * ```ts
- * import { LockableFile, lockf } from "@holdfast/holdfast";
+ * import { LockableFile, lockf } from "@holdfast/holdfast/record-lock";
  *
  * using file = new LockableFile("/tmp/holdfast-example.db");
  * console.log(lockf(file, "tlock") ? "got it" : "busy");

@@ -379,7 +379,7 @@ function ownPosixLock(path: string): SelfDeadlockError {
  *
  * @example
  * ```ts
- * import { tryRecordLock } from "@holdfast/holdfast";
+ * import { tryRecordLock } from "@holdfast/holdfast/record-lock";
  *
  * using lock = tryRecordLock("/tmp/holdfast-example.db", {
  *   range: { startByte: 100n, lengthBytes: 10n },

@@ -1,12 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   blockFlock,
-  LockError,
-  materialize,
   probeLockFile,
-  SyscallError,
   tryFlock,
-} from "../../../mod.ts";
+} from "../../../lib/lock/flock/mod.ts";
+import { LockError, materialize, SyscallError } from "../../../mod.ts";
 import { closeFile } from "../../../lib/sys/file.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import { holdFlock, isFlockFree } from "../../support/foreign_flock.ts";

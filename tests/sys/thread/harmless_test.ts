@@ -12,8 +12,11 @@ const ROOT = new URL("../../../", import.meta.url);
 
 /** What the scripts have in common: files that are read by helper threads. */
 const PRELUDE = `
-  import { acquire, acquireRecordLock, tryAcquire, tryRecordLock } from ${
+  import { acquire, tryAcquire } from ${
   JSON.stringify(new URL("mod.ts", ROOT))
+};
+  import { acquireRecordLock, tryRecordLock } from ${
+  JSON.stringify(new URL("lib/acquire/record_lock.ts", ROOT))
 };
   import { libc } from ${JSON.stringify(new URL("lib/sys/libc.ts", ROOT))};
   const [path, count] = Deno.args;

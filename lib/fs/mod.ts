@@ -1,0 +1,31 @@
+/**
+ * Which kinds of lock can be trusted at a path, between whom, and what
+ * endangers the lock file.
+ *
+ * ```ts
+ * import { diagnose } from "@holdfast/holdfast/doctor";
+ *
+ * const { mount, warnings } = diagnose("/tmp/holdfast-example.lock");
+ * console.log(mount.fsType, warnings.length);
+ * ```
+ *
+ * Permissions: `--allow-ffi`.
+ *
+ * @module
+ */
+
+export { diagnose, type Diagnosis, type DoctorWarning } from "./doctor.ts";
+export { rejectRemoteFs, UnsupportedFilesystemError } from "./guard.ts";
+export {
+  type JudgeContext,
+  judgeFilesystem,
+  LOCK_KINDS,
+  type LockKind,
+  type Trust,
+  type TrustEntry,
+  type TrustScope,
+  type TrustTable,
+} from "./verdict.ts";
+export type { ExportProtocol } from "./exported.ts";
+export type { MountInfo } from "../proc/mountinfo.ts";
+export { LockError } from "../sys/error.ts";
