@@ -7,7 +7,7 @@ export async function within<T>(
   what: string,
   ms: number = STEP_MS,
 ): Promise<T> {
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () => reject(new Error(`${what}: not within ${ms / 1000} s`)),
