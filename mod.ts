@@ -15,6 +15,7 @@
  * @module
  */
 
+export * from "./lib/acquire/loaded.ts";
 export {
   acquire,
   type AcquireOptions,

@@ -18,6 +18,7 @@
  * @module
  */
 
+export * from "../acquire/loaded.ts";
 export type { HolderInfo } from "../inspect/holder.ts";
 export type { HolderSource } from "../inspect/lock_holders.ts";
 export type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
