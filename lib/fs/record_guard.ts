@@ -44,7 +44,8 @@ export function rejectUnsafeRecordLocks(
   });
 }
 
-function mountOfFd(fd: number): MountInfo | undefined {
+/** The mount of an open file, by its id; `undefined` once it is unmounted. */
+export function mountOfFd(fd: number): MountInfo | undefined {
   const { mountId } = parseFdinfo(readText(`/proc/self/fdinfo/${fd}`));
   return parseMountinfo(readText("/proc/self/mountinfo"))
     .find((mount) => mount.mountId === mountId);

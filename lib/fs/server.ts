@@ -5,8 +5,6 @@
  * @module
  */
 
-import { parseFdinfo } from "../proc/fdinfo.ts";
-import { parseMountinfo } from "../proc/mountinfo.ts";
 import { probeLockFile } from "../lock/lock_file.ts";
 import { type BlockingLock, fOfdGetlk } from "../lock/record/record_lock.ts";
 import { LockError } from "../sys/error.ts";
@@ -18,10 +16,10 @@ import {
   O_PATH,
   O_RDWR,
   openFile,
-  readText,
 } from "../sys/file.ts";
 import { type Filesystem, filesystemOfType } from "./filesystem.ts";
 import { remoteFilesystemOfFd } from "./guard.ts";
+import { mountOfFd } from "./record_guard.ts";
 
 /** The kinds of lock that a question is about. */
 export type AskedKind = "flock" | "fcntl" | "any";
@@ -110,9 +108,7 @@ function askThrough(fd: number, doubt: string | undefined): ServerAnswer {
 
 /** Whether the locks of a kind never leave this host, as NFSv3 can be told. */
 function staysHere(fd: number, kind: AskedKind): boolean {
-  const { mountId } = parseFdinfo(readText(`/proc/self/fdinfo/${fd}`));
-  const mount = parseMountinfo(readText("/proc/self/mountinfo"))
-    .find((mount) => mount.mountId === mountId);
+  const mount = mountOfFd(fd);
   if (mount === undefined || filesystemOfType(mount.fsType)?.name !== "nfs") {
     return false;
   }
