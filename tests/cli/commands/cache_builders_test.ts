@@ -26,6 +26,16 @@ function startBuild(
   ]);
 }
 
+/**
+ * Writes to a FIFO, and keeps it open: a reader that has gone, or has yet to
+ * come, doesn't hold the test up.
+ */
+function fill(path: string, text: string): Deno.FsFile {
+  const fifo = Deno.openSync(path, { read: true, write: true });
+  fifo.writeSync(new TextEncoder().encode(text));
+  return fifo;
+}
+
 function names(path: string): string[] {
   return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 }
@@ -45,7 +55,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const) {
       ["cache", "-n", dir.join("cache"), "key", "--", "echo", "other"],
     );
     assertEquals([other.code, other.stdout], [75, ""]);
-    Deno.writeTextFileSync(dir.join("fifo"), "\n");
+    using _fifo = fill(dir.join("fifo"), "\n");
     assertEquals((await build.status).code, 3);
     assertEquals(names(dir.join("cache")), [".building", ".locks"]);
     assertEquals(names(dir.join("cache/.building")), []);
@@ -79,7 +89,7 @@ Deno.test("cache: a builder that outlives a killed holdfast keeps the lock, and 
     );
   assertEquals((await get("-n")).code, 75);
   const next = get();
-  Deno.writeTextFileSync(dir.join("fifo"), "old again\n");
+  using _fifo = fill(dir.join("fifo"), "old again\n");
   assertEquals(await next, { code: 0, stdout: "new\n", stderr: "" });
   assertEquals(Deno.readTextFileSync(dir.join("cache/key")), "new\n");
   assertEquals(names(dir.join("cache/.building")), []);
@@ -105,7 +115,7 @@ Deno.test("cache: one build goes on in its own place while another one's is publ
   assert(!second.endsWith(place!), second);
   assertEquals(Deno.readTextFileSync(dir.join("cache/key")), "second\n");
   build.kill("SIGKILL");
-  Deno.writeTextFileSync(dir.join("fifo"), "first\n");
+  using _fifo = fill(dir.join("fifo"), "first\n");
   await build.status;
   assertEquals(Deno.readTextFileSync(dir.join("cache/key")), "second\n");
 });
