@@ -139,12 +139,14 @@ Deno.test({
     await using _swapper = await HelperProcess.start(Deno.execPath(), [
       "eval",
       "--no-config",
+      // Ready when the path is there: a file that root made in its place
+      // couldn't be replaced in a sticky directory.
       `const [path, secret] = Deno.args;
-      console.log("ready");
-      for (;;) {
+      for (let round = 0;; round++) {
         Deno.writeTextFileSync(path + ".own", "");
         Deno.chmodSync(path + ".own", 0o666);
         Deno.renameSync(path + ".own", path);
+        if (round === 0) console.log("ready");
         Deno.symlinkSync(secret, path + ".link");
         Deno.renameSync(path + ".link", path);
       }`,
