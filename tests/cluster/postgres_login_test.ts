@@ -313,6 +313,13 @@ loginTest("TLS: each mode of libpq checks what it promises", async (server) => {
     PGSSLCERT: own.cert,
     PGSSLKEY: own.key,
   });
+  Deno.chmodSync(own.key, 0o644);
+  const open = await unreachable(certified, {
+    ...tls("require", certificates.ca),
+    PGSSLCERT: own.cert,
+    PGSSLKEY: own.key,
+  });
+  assert(open.includes("chmod 600"), open);
   const lacking = await refused(certified, tls("require"));
   assert(lacking.includes("requires a valid client certificate"), lacking);
   const facts = (await diagnose(url, tls("require"))).facts;

@@ -5,8 +5,10 @@ import { lockStatus, placeInQueue, readAdvisoryLocks } from "./parties.ts";
 import { PostgresSession } from "./session.ts";
 import type { PostgresSettings } from "./settings.ts";
 
-/** So often a waiter has a look at the queue. */
-export const WATCH_MS = 3000;
+/** So often a waiter near the front has a look at the queue. */
+const WATCH_MS = 3000;
+/** Those farther back look the less often, so that all together don't often. */
+const NEAR = 4;
 
 /** A wait that is watched, and what is done about what is seen. */
 export interface QueueWatchOptions {
@@ -41,36 +43,48 @@ export async function watchQueue(options: QueueWatchOptions): Promise<void> {
   const { signal, clock, onWait } = options;
   const report = placeReporter(onWait);
   let missed = 0;
-  let seenAt = clock.now();
+  let failingSince: number | undefined;
   if (onWait === undefined) await clock.sleep(WATCH_MS, signal);
   while (!signal.aborted) {
     const look = await lookAtQueue(options);
     if (signal.aborted) return;
+    let pauseMs = WATCH_MS;
     if (look === "unreachable") {
-      if (clock.now() - seenAt > options.patienceMs) return options.onGone();
+      failingSince ??= clock.now();
+      if (clock.now() - failingSince > options.patienceMs) {
+        return options.onGone();
+      }
     } else if (look !== undefined) {
-      seenAt = clock.now();
+      failingSince = undefined;
       // It may just have been granted; twice is no accident.
       missed = look.isThere ? 0 : missed + 1;
       if (missed > 1) return options.onGone();
       if (look.isInTheWay) options.onInTheWay();
-      if (look.isThere) report(look.status, options.pid);
+      if (look.isThere) {
+        const position = report(look.status, options.pid);
+        pauseMs *= Math.max(1, position / NEAR);
+      }
     }
-    await clock.sleep(WATCH_MS, signal);
+    await clock.sleep(pauseMs, signal);
   }
 }
 
-/** Calls `onWait` when a session's place in a queue isn't what it last was. */
+/**
+ * Finds a session's place in a queue, and calls `onWait` when it isn't what it
+ * last was.
+ */
 export function placeReporter(
   onWait: QueueWatchOptions["onWait"],
-): (status: ClusterLockStatus, pid: number) => void {
+): (status: ClusterLockStatus, pid: number) => number {
   let last: string | undefined;
   return (status, pid) => {
     const { position, ahead } = placeInQueue(status, pid);
     const shown = ahead.map(({ session }) => session).join();
-    if (position === 0 || shown === last) return;
-    last = shown;
-    onWait?.({ url: status.url, position, ahead });
+    if (position > 0 && shown !== last) {
+      last = shown;
+      onWait?.({ url: status.url, position, ahead });
+    }
+    return position;
   };
 }
 

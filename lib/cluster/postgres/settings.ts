@@ -234,9 +234,13 @@ function readPasswords(
   env: Environment,
 ): Passwords {
   const home = env("HOME");
-  const path = service?.get("passfile") || env("PGPASSFILE") ||
-    (home === undefined ? undefined : `${home}/.pgpass`);
-  const flaw = path === undefined ? undefined : passwordFileFlaw(path);
+  const named = service?.get("passfile") || env("PGPASSFILE") || undefined;
+  const path = named ?? (home === undefined ? undefined : `${home}/.pgpass`);
+  const flaw = named !== undefined && !mayRead(named)
+    ? `${named} was not read, because Deno lacks --allow-read=${named}`
+    : path === undefined
+    ? undefined
+    : passwordFileFlaw(path);
   return {
     fixed: options.password ??
       (service?.get("password") || env("PGPASSWORD") || undefined),
@@ -271,10 +275,14 @@ function readIfAny(path: string): string | undefined {
   return ifAny(path, () => Deno.readTextFileSync(path));
 }
 
+function mayRead(path: string): boolean {
+  const { state } = Deno.permissions.querySync({ name: "read", path });
+  return state === "granted";
+}
+
 /** Without the permission a file counts as absent: nobody has named it. */
 function ifAny<T>(path: string, read: () => T): T | undefined {
-  const { state } = Deno.permissions.querySync({ name: "read", path });
-  if (state !== "granted") return undefined;
+  if (!mayRead(path)) return undefined;
   try {
     return read();
   } catch {

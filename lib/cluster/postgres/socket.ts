@@ -146,12 +146,22 @@ function tlsOptions(
       : { checkServerIdentity: () => undefined }),
     ...(certFile === undefined || keyFile === undefined
       ? {}
-      : { cert: readPem(certFile), key: readPem(keyFile) }),
+      : { cert: readPem(certFile), key: readKey(keyFile) }),
   };
 }
 
 function isAddress(host: string): boolean {
   return host.includes(":") || /^[0-9.]+$/.test(host);
+}
+
+/** As in libpq, a key that others may read is none. */
+function readKey(path: string): string {
+  const text = readPem(path);
+  const { mode, uid } = Deno.statSync(path);
+  if (((mode ?? 0) & (uid === 0 ? 0o037 : 0o077)) === 0) return text;
+  throw new TlsError(
+    `${path} was not used, because others may read it; chmod 600 it`,
+  );
 }
 
 function readPem(path: string): string {
