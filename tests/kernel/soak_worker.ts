@@ -138,6 +138,7 @@ function outcomeOf(error: unknown): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (/ENOSPC|os error 28/.test(cause.message)) return "full";
   }
+  return undefined;
 }
 
 /** One turn; the ledger says before and after what becomes of it. */

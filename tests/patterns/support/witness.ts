@@ -7,9 +7,13 @@ export class Violation extends Error {}
  * count; what counts is that a living process is inside too.
  */
 export function enter(path: string): Disposable {
+  let seen: string | undefined;
   for (let tries = 0; tries < 200; tries++) {
     try {
       Deno.writeTextFileSync(path, String(Deno.pid), { createNew: true });
+      if (seen !== undefined && !hasEnded(seen)) {
+        throw new Violation(`${seen} was inside ${path} too, and has left`);
+      }
       return { [Symbol.dispose]: () => Deno.removeSync(path) };
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
@@ -22,7 +26,9 @@ export function enter(path: string): Disposable {
     }
     if (other === "" || hasEnded(other)) {
       Deno.removeSync(path);
+      seen = undefined;
     } else {
+      seen = other;
       // The kernel drops the locks of a killed process before its entry.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
