@@ -38,7 +38,15 @@ const CASES: [says: string, call: Call][] = [
   ["members must be an array", (path) => [holdfast.acquireAll, [path]]],
   ['mode must be "exclusive" or "shared", got "write"', (path) => [
     flock.tryFlock,
-    [path, "write"],
+    [path, { mode: "write" }],
+  ]],
+  ['options must be an object, got "shared"', (path) => [
+    flock.tryFlock,
+    [path, "shared"],
+  ]],
+  ["options must be an object, got null", (path) => [
+    flock.blockFlock,
+    [path, null],
   ]],
   ["mode must be", (path) => [holdfast.tryAcquire, [path, { mode: "write" }]]],
   ["mode must be", (path) => [holdfast.acquire, [path, { mode: 1 }]]],
@@ -87,7 +95,7 @@ const CASES: [says: string, call: Call][] = [
   ]],
   ["timeoutMs must be a number", (path) => [
     flock.blockFlock,
-    [path, "exclusive", { timeoutMs: "5" }],
+    [path, { timeoutMs: "5" }],
   ]],
   ["timeoutMs must be a number", (path) => [
     record.blockRecordLock,
@@ -107,9 +115,10 @@ const CASES: [says: string, call: Call][] = [
   ]],
   ['fd must be an open file descriptor, got "3"', () => [
     flock.tryFlockFd,
-    ["3", "shared"],
+    ["3", { mode: "shared" }],
   ]],
-  ["mode must be", () => [flock.blockFlockFd, [0, "x"]]],
+  ["mode must be", () => [flock.blockFlockFd, [0, { mode: "x" }]]],
+  ["options must be", () => [flock.tryFlockFd, [0, "shared"]]],
   ["fd must be", () => [flock.unlockFlockFd, [{}]]],
   ["fd must be", () => [inspect.needleFromFd, ["3"]]],
   ["file must be an open file descriptor", () => [record.readLock, [null]]],

@@ -105,13 +105,13 @@ function records(path: string, count: number): void {
 function uncontended(path: string, count: number): void {
   const { fd } = openLockFile(path);
   measure("descriptor", count, () => {
-    tryFlockFd(fd, "exclusive");
+    tryFlockFd(fd);
     unlockFlockFd(fd);
   });
   closeFile(fd);
   measure("path", count, () => {
     const fd = openFile(path, O_RDWR | O_CREAT | O_CLOEXEC);
-    tryFlockFd(fd, "exclusive");
+    tryFlockFd(fd);
     closeFile(fd);
   });
   measure("tryFlock", count, () => tryFlock(path)!.release());

@@ -16,9 +16,9 @@ import {
   checkMode,
   FlockHandle,
   type LockMode,
-  tryFlockFd,
   unlockFlockFd,
 } from "./flock/flock.ts";
+import { flockIfFree } from "./flock/flock_fd.ts";
 import type { OpenedLockFile } from "./lock_file.ts";
 import { ownFlocks, type OwnLock, ownRanges } from "./own_locks.ts";
 import { NamedFile, type NamedFileOptions } from "./named_file.ts";
@@ -121,7 +121,7 @@ export class BothLockAttempt implements Disposable {
   /** Takes both locks if both are free, else neither. */
   try(): BothLockHandle | undefined {
     return this.#named.lock(({ fd }) =>
-      tryFlockFd(fd, this.#mode, this.#path.given) && this.#complete(fd)
+      flockIfFree(fd, this.#mode, this.#path.given) && this.#complete(fd)
         ? new BothLockHandle(new FlockHandle(this.#path, fd, this.#mode))
         : undefined
     );
@@ -144,11 +144,11 @@ export class BothLockAttempt implements Disposable {
     const { file, fd } = this;
     const wanted = { mode: this.#mode };
     // Not asleep yet, it may have both; and it doesn't sleep behind itself.
-    if (tryFlockFd(fd, this.#mode, this.#path.given)) {
+    if (flockIfFree(fd, this.#mode, this.#path.given)) {
       if (this.#complete(fd)) return true;
       ownRanges.rejectSleep(file, this.#path.given, wanted, left());
     } else ownFlocks.rejectSleep(file, this.#path.given, wanted, left());
-    while (blockFlockFd(fd, this.#mode, left())) {
+    while (blockFlockFd(fd, { ...left(), mode: this.#mode })) {
       if (this.#complete(fd)) return true;
       // Waits with neither lock, and gives this one back for the flock.
       if (!fOfdSetlkw(fd, this.#request, left())) return false;
@@ -167,7 +167,7 @@ export class BothLockAttempt implements Disposable {
     try {
       isFree = fOfdSetlk(fd, this.#request, this.#path.given);
     } finally {
-      if (!isFree) unlockFlockFd(fd, this.#path.given);
+      if (!isFree) unlockFlockFd(fd, { path: this.#path.given });
     }
     return isFree;
   }

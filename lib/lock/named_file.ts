@@ -22,7 +22,7 @@ export function replacedTooOften(path: string): LockError {
 }
 
 /** How a lock file is opened and checked before it is locked. */
-export interface FlockOptions extends OpenLockFileOptions {
+export interface LockFileOptions extends OpenLockFileOptions {
   /**
    * Called with each newly opened descriptor before it is locked; throws to
    * refuse the file.
@@ -33,7 +33,7 @@ export interface FlockOptions extends OpenLockFileOptions {
 }
 
 /** What a group of locks asks for besides. */
-export interface NamedFileOptions extends FlockOptions {
+export interface NamedFileOptions extends LockFileOptions {
   /**
    * Lock the file that was opened first, even once its name means another: the
    * caller looks the name up itself when it holds the lock.

@@ -304,7 +304,7 @@ function lockEveryWay(fd: number, path: string): boolean {
   const lockRecords = () => fOfdSetlk(fd, { type: "write" }, path);
   // Where they are one lock, each would be in the way of the other.
   if (isFlockRecordLock(fd)) return lockRecords();
-  return tryFlockFd(fd, "exclusive", path) && lockRecords();
+  return tryFlockFd(fd, { path }) && lockRecords();
 }
 
 function remove(directory: OpenDirectory, name: string): void {

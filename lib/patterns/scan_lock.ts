@@ -26,7 +26,7 @@ export class ScanLock {
   /** Takes it, within a moment; `undefined` when that is not to be. */
   take(): FlockHandle | undefined {
     const lock = tryFlock(this.path) ??
-      blockFlock(this.path, "exclusive", { timeoutMs: MOMENT_MS });
+      blockFlock(this.path, { timeoutMs: MOMENT_MS });
     this.#isBusy = lock === undefined;
     return lock;
   }

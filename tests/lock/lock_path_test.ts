@@ -134,7 +134,7 @@ Deno.test("two files of one relative name have a queue each", async () => {
 Deno.test("upgrade keeps a lock whose directory was left", async () => {
   using places = new TwoPlaces();
   using lock = tryAcquire("rel", { mode: "shared" })!;
-  const other = tryFlock("rel", "shared")!;
+  const other = tryFlock("rel", { mode: "shared" })!;
   places.leave();
   const upgraded = upgrade(lock);
   other.release();

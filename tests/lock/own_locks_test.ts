@@ -41,7 +41,7 @@ Deno.test("blockFlock on a lock of this very process is refused at once", () => 
     Deno.linkSync(path, link);
     const before = openDescriptors();
     assertOwn(assertThrows(() => blockFlock(path), SelfDeadlockError), path);
-    const shared = () => blockFlock(link, "shared");
+    const shared = () => blockFlock(link, { mode: "shared" });
     assertOwn(assertThrows(shared, SelfDeadlockError), link);
     assertEquals(openDescriptors(), before);
   }
@@ -53,10 +53,10 @@ Deno.test("blockFlock shares a lock with its own process, and with a deadline it
   using dir = new TempDir();
   const path = dir.join("a.lock");
   using held = tryAcquire(path, { mode: "shared" })!;
-  using shared = blockFlock(path, "shared");
+  using shared = blockFlock(path, { mode: "shared" });
   assert(shared?.held);
-  const blocked = (options: Parameters<typeof blockFlock>[2]) =>
-    blockFlock(path, "exclusive", options);
+  const blocked = (options: Parameters<typeof blockFlock>[1]) =>
+    blockFlock(path, options);
   assertEquals(blocked({ timeoutMs: 0 }), undefined);
   assertEquals(blocked({ timeoutMs: 10 }), undefined);
   shared.release();
@@ -97,7 +97,7 @@ Deno.test("an acquire that waits for the same lock keeps this thread from sleepi
   const path = dir.join("a.lock");
   // Locks that nobody here keeps a list of, as another process's.
   const fd = openFile(path, O_RDWR | O_CREAT);
-  assert(tryFlockFd(fd, "exclusive"));
+  assert(tryFlockFd(fd));
   assert(fOfdSetlk(fd, { type: "write" }));
   const controller = new AbortController();
   const { signal } = controller;

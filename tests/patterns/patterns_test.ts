@@ -203,10 +203,10 @@ Deno.test("debounce: once in an interval, and after a set-back clock", async () 
 Deno.test("upgrade: says whether there was a gap", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  using lock = tryFlock(path, "shared")!;
+  using lock = tryFlock(path, { mode: "shared" })!;
   assertEquals(await upgrade(lock), { uninterrupted: true });
   assertEquals([lock.mode, lock.held], ["exclusive", true]);
-  assertEquals(tryFlock(path, "shared"), undefined);
+  assertEquals(tryFlock(path, { mode: "shared" }), undefined);
   assertEquals(await downgrade(lock), { uninterrupted: true });
   await using other = await holdFlock(path, "shared");
   const conversion = await upgrade(lock, {
@@ -221,7 +221,7 @@ Deno.test("upgrade: two sharers at once don't wait for each other", async () => 
   using dir = new TempDir();
   const path = dir.join("a.lock");
   const convert = async () => {
-    using lock = tryFlock(path, "shared")!;
+    using lock = tryFlock(path, { mode: "shared" })!;
     await Promise.resolve();
     return (await upgrade(lock, { timeoutMs: 10_000 })).uninterrupted;
   };
@@ -234,7 +234,7 @@ Deno.test("upgrade: two sharers at once don't wait for each other", async () => 
 Deno.test("upgrade: gives up with the shared lock, and notices a lost file", async () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
-  using lock = tryFlock(path, "shared")!;
+  using lock = tryFlock(path, { mode: "shared" })!;
   await using other = await holdFlock(path, "shared");
   await assertRejects(() => upgrade(lock, { timeoutMs: 20 }), LockTimeoutError);
   assertEquals([lock.mode, lock.held], ["shared", true]);

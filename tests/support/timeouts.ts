@@ -47,8 +47,8 @@ const WAITS: Readonly<Record<string, () => Promise<unknown>>> = {
     await patterns.acquireFair(path, soon);
   },
   upgrade: async () => {
-    using shared = flock.tryFlock(path, "shared")!;
-    using _other = flock.tryFlock(path, "shared");
+    using shared = flock.tryFlock(path, { mode: "shared" })!;
+    using _other = flock.tryFlock(path, { mode: "shared" });
     await patterns.upgrade(shared, soon);
   },
   transformFile: async () => {

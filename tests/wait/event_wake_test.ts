@@ -63,7 +63,7 @@ Deno.test("LOCK_UN without close raises no event and is found by the backstop", 
   const path = dir.join("a.lock");
   const { fd } = openLockFile(path);
   try {
-    assert(tryFlockFd(fd, "exclusive"));
+    assert(tryFlockFd(fd));
     const clock = new ManualClock();
     using attempt = new FlockAttempt(path, "exclusive", {});
     const waiting = attemptUntil(() => attempt.try(), {

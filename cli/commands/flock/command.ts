@@ -353,8 +353,8 @@ function flockCalls(fd: number, operation: Operation): LockCalls {
     return { try: unlock, block: unlock };
   }
   return {
-    try: () => tryFlockFd(fd, operation),
-    block: (timeoutMs) => blockFlockFd(fd, operation, { timeoutMs }),
+    try: () => tryFlockFd(fd, { mode: operation }),
+    block: (timeoutMs) => blockFlockFd(fd, { mode: operation, timeoutMs }),
   };
 }
 

@@ -14,7 +14,7 @@ import type { HeldLock } from "../held_lock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
 import {
-  type FlockOptions,
+  type LockFileOptions,
   NamedFile,
   type NamedFileOptions,
 } from "../named_file.ts";
@@ -29,15 +29,21 @@ import {
   tryFlockFd,
 } from "./flock_fd.ts";
 
-export type { FlockOptions } from "../named_file.ts";
 export {
   blockFlockFd,
   type BlockOptions,
   checkMode,
+  type FlockFdOptions,
   type LockMode,
   tryFlockFd,
   unlockFlockFd,
 } from "./flock_fd.ts";
+
+/** Which flock is taken, and how its file is opened. */
+export interface FlockOptions extends LockFileOptions {
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
+}
 
 /**
  * A held flock(2). `using` releases it at the end of the block; so does the
@@ -88,7 +94,7 @@ export class FlockHandle implements HeldLock {
   tryConvert(mode: LockMode): boolean {
     if (!this.#open) throw new TypeError("The lock has been released");
     if (this.#held && mode === this.#mode) return true;
-    this.#held = tryFlockFd(this.fd, mode, this.path);
+    this.#held = tryFlockFd(this.fd, { mode, path: this.path });
     if (this.#held) this.#mode = mode;
     return this.#held;
   }
@@ -196,9 +202,9 @@ export class FlockAttempt implements Disposable {
 
   #sleepOn(file: OpenedLockFile, options: BlockOptions): boolean {
     const [mode, path] = [this.#mode, this.#path.given];
-    if (tryFlockFd(file.fd, mode, path)) return true;
+    if (flockIfFree(file.fd, mode, path)) return true;
     ownFlocks.rejectSleep(file, path, { mode }, options);
-    return blockFlockFd(file.fd, mode, { ...options, path });
+    return blockFlockFd(file.fd, { ...options, mode, path });
   }
 
   /**
@@ -238,8 +244,7 @@ export class FlockAttempt implements Disposable {
  * Permissions: `--allow-ffi`. See flock(2).
  *
  * @param path The lock file.
- * @param mode Shared or exclusive.
- * @param options How to open it.
+ * @param options `mode`, and how to open the file.
  * @returns The held lock, or `undefined` when somebody else holds it.
  * @throws {SyscallError} when it can't be opened or locked.
  * @throws {TypeError} when an argument is of the wrong type.
@@ -254,11 +259,10 @@ export class FlockAttempt implements Disposable {
  */
 export function tryFlock(
   path: PathLike,
-  mode: LockMode = "exclusive",
   options: FlockOptions = {},
 ): FlockHandle | undefined {
   // `using` costs as much as a system call here.
-  const attempt = new FlockAttempt(path, mode, options);
+  const attempt = flockAttemptOf(path, options);
   try {
     return attempt.try();
   } finally {
@@ -276,8 +280,7 @@ export function tryFlock(
  * Permissions: `--allow-ffi`. See flock(2).
  *
  * @param path The lock file.
- * @param mode Shared or exclusive.
- * @param options How to open it, and `timeoutMs` to give up.
+ * @param options `mode`, how to open the file, and `timeoutMs` to give up.
  * @returns The held lock, or `undefined` when the time was up.
  * @throws {SelfDeadlockError} when it would sleep without end for a lock that
  * this isolate holds, or waits for; see `allowNested`.
@@ -287,7 +290,7 @@ export function tryFlock(
  * ```ts
  * import { blockFlock } from "@holdfast/holdfast/flock";
  *
- * using lock = blockFlock("/tmp/holdfast-example.lock", "exclusive", {
+ * using lock = blockFlock("/tmp/holdfast-example.lock", {
  *   timeoutMs: 5000,
  * });
  * if (lock === undefined) console.log("still busy after 5 s");
@@ -295,9 +298,13 @@ export function tryFlock(
  */
 export function blockFlock(
   path: PathLike,
-  mode: LockMode = "exclusive",
   options: FlockOptions & BlockOptions = {},
 ): FlockHandle | undefined {
-  using attempt = new FlockAttempt(path, mode, options);
+  using attempt = flockAttemptOf(path, options);
   return attempt.block(options);
+}
+
+function flockAttemptOf(path: PathLike, options: FlockOptions): FlockAttempt {
+  checkOptions(options);
+  return new FlockAttempt(path, options.mode ?? "exclusive", options);
 }

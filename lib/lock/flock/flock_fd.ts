@@ -17,7 +17,12 @@ import { SyscallError } from "../../sys/error.ts";
 import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
 import { libc } from "../../sys/libc.ts";
 import { fsMagicOfFd } from "../../sys/storage/fs_magic.ts";
-import { checkDescriptor, checkNumber, rejectArgument } from "../check.ts";
+import {
+  checkDescriptor,
+  checkNumber,
+  checkOptions,
+  rejectArgument,
+} from "../check.ts";
 
 /**
  * `exclusive`: one holder. `shared`: any number of shared holders, and no
@@ -61,25 +66,32 @@ export interface BlockOptions {
   allowNested?: boolean | undefined;
 }
 
+/** Which flock is taken on a descriptor. */
+export interface FlockFdOptions {
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
+  /** Names the file in errors. */
+  path?: string | undefined;
+}
+
 /**
  * flock(2) on a descriptor, without waiting.
  *
- * Permissions: `--allow-ffi`.
+ * A lock held through the same description is converted, which is not atomic:
+ * it may be lost to another in between.
+ *
+ * Permissions: `--allow-ffi`. See flock(2).
  *
  * @param fd An open descriptor; it stays open.
- * @param mode Shared or exclusive. A lock held through the same description is
- * converted, which is not atomic: it may be lost to another in between.
- * @param path Names the file in errors.
+ * @param options `mode`, and the file's name for errors.
  * @returns Whether the lock is held now.
  * @throws {SyscallError} when the kernel can't lock it at all.
  */
-export function tryFlockFd(
-  fd: number,
-  mode: LockMode,
-  path?: string,
-): boolean {
-  checkMode(mode);
+export function tryFlockFd(fd: number, options: FlockFdOptions = {}): boolean {
   checkDescriptor(fd);
+  checkOptions(options);
+  const { mode = "exclusive", path } = options;
+  checkMode(mode);
   return flockIfFree(fd, mode, path);
 }
 
@@ -106,21 +118,22 @@ export function flockIfFree(
  * flock(2) on a descriptor, asleep in the kernel until the lock is free. The
  * whole thread sleeps, with its event loop.
  *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
  * @param fd An open descriptor; it stays open.
- * @param mode Shared or exclusive.
- * @param options When to give up and what to do meanwhile.
+ * @param options `mode`, when to give up and what to do meanwhile.
  * @returns Whether the lock is held now; `false` only after `timeoutMs`.
  * @throws {SyscallError} when the kernel can't lock it at all.
  */
 export function blockFlockFd(
   fd: number,
-  mode: LockMode,
-  options: BlockOptions & { path?: string } = {},
+  options: FlockFdOptions & BlockOptions = {},
 ): boolean {
-  const { timeoutMs = Infinity, onTick, tickMs } = options;
+  checkDescriptor(fd);
+  checkOptions(options);
+  const { mode = "exclusive", timeoutMs = Infinity, onTick, tickMs } = options;
   checkNumber(timeoutMs, "timeoutMs");
   checkMode(mode);
-  checkDescriptor(fd);
   const operation = LOCK_OPERATIONS[mode];
   const result = withInterruptTimer(
     () => callLibcOnce(() => libc.flock(fd, operation)),
@@ -134,9 +147,16 @@ export function blockFlockFd(
 /**
  * Gives up a flock(2) lock of a descriptor, which stays open.
  *
+ * Permissions: `--allow-ffi`. See flock(2).
+ *
+ * @param fd The descriptor.
+ * @param options The file's name for errors.
  * @throws {SyscallError} when the descriptor isn't open.
  */
-export function unlockFlockFd(fd: number, path?: string): void {
+export function unlockFlockFd(
+  fd: number,
+  { path }: Pick<FlockFdOptions, "path"> = {},
+): void {
   checkDescriptor(fd);
   const result = callLibc(() => libc.flock(fd, LOCK_UN));
   if (result >= 0) return;

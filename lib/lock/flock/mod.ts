@@ -5,7 +5,7 @@
  * ```ts
  * import { blockFlock } from "@holdfast/holdfast/flock";
  *
- * using lock = blockFlock("/tmp/holdfast-example.lock", "exclusive", {
+ * using lock = blockFlock("/tmp/holdfast-example.lock", {
  *   timeoutMs: 5000,
  * });
  * console.log(lock === undefined ? "still busy" : `holding ${lock.path}`);
@@ -20,6 +20,7 @@ export {
   blockFlock,
   blockFlockFd,
   type BlockOptions,
+  type FlockFdOptions,
   type FlockHandle,
   type FlockOptions,
   type LockMode,
@@ -34,6 +35,7 @@ export {
   type OpenLockFileOptions,
   probeLockFile,
 } from "../lock_file.ts";
+export type { LockFileOptions } from "../named_file.ts";
 export { type OwnHolder, SelfDeadlockError } from "../self_deadlock_error.ts";
 export type { FileStat, FileType } from "../../sys/file.ts";
 export {

@@ -7,17 +7,16 @@
 import { closeFile, type FileStat } from "../../sys/file.ts";
 import type { ParkedCall } from "../../sys/thread/parked_call.ts";
 import { checkBigint, checkNumber, checkOptions, checkWord } from "../check.ts";
-import {
-  type BlockOptions,
-  checkMode,
-  type FlockOptions,
-  type LockMode,
-} from "../flock/flock.ts";
+import { type BlockOptions, checkMode, type LockMode } from "../flock/flock.ts";
 import type { HeldLock } from "../held_lock.ts";
 import { setDescriptorInheritable } from "../../sys/process/inheritance.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
-import { NamedFile, type NamedFileOptions } from "../named_file.ts";
+import {
+  type LockFileOptions,
+  NamedFile,
+  type NamedFileOptions,
+} from "../named_file.ts";
 import { isEndless, type OwnLock, ownRanges } from "../own_locks.ts";
 import { SelfDeadlockError } from "../self_deadlock_error.ts";
 import type { ByteSpan } from "./byte_span.ts";
@@ -46,7 +45,7 @@ export interface RecordLockTarget {
 }
 
 /** Which lock is taken, and how its file is opened. */
-export interface RecordLockOptions extends RecordLockTarget, FlockOptions {}
+export interface RecordLockOptions extends RecordLockTarget, LockFileOptions {}
 
 /** The largest offset there is. */
 const MAX_OFFSET = 2n ** 63n - 1n;

@@ -49,7 +49,7 @@ export function createTemporary(calls: FileCalls, dirFd: number): Temporary {
   const fd = calls.create(dirFd, name);
   check(fd, "openat", name);
   try {
-    tryFlockFd(fd, "exclusive");
+    tryFlockFd(fd);
   } catch (error) {
     calls.unlink(dirFd, name);
     closeFile(fd);

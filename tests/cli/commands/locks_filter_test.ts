@@ -156,7 +156,7 @@ for (
 Deno.test("locks -Q: in tables and in JSON", async () => {
   using dir = new TempDir();
   using _a = tryFlock(dir.join("a.lock"))!;
-  using _b = tryFlock(dir.join("b.lock"), "shared")!;
+  using _b = tryFlock(dir.join("b.lock"), { mode: "shared" })!;
   const paths = async (...args: string[]) => {
     const { stdout } = await runCli([
       "locks",

@@ -8,7 +8,7 @@ Deno.test("test says who is in the way of a flock, and shares with sharers", asy
   using directory = new TempDir();
   const path = directory.join("lock");
   {
-    using _lock = tryFlock(path, "shared")!;
+    using _lock = tryFlock(path, { mode: "shared" })!;
     const held = await runCli(["test", path]);
     assertEquals(held.code, 1);
     assertStringIncludes(held.stdout, "not free for an exclusive flock");

@@ -35,7 +35,7 @@ Deno.test("tryFlock: the kernel lists the lock under this process", () => {
   const path = dir.join("a.lock");
   const lines: string[][] = [];
   {
-    using _lock = tryFlock(path, "shared");
+    using _lock = tryFlock(path, { mode: "shared" });
     lines.push(flockLines(Deno.statSync(path).ino!));
   }
   lines.push(flockLines(Deno.statSync(path).ino!));
@@ -51,7 +51,7 @@ Deno.test("tryFlock: busy is a value, and leaves no descriptor behind", async ()
   tryFlock(path); // Binds what it needs.
   const before = openDescriptors();
   assertEquals(tryFlock(path), undefined);
-  assertEquals(tryFlock(path, "shared"), undefined);
+  assertEquals(tryFlock(path, { mode: "shared" }), undefined);
   assertEquals(openDescriptors(), before);
 });
 
@@ -60,12 +60,12 @@ Deno.test("tryFlock: shared locks share, and exclude an exclusive one", async ()
   const path = dir.join("a.lock");
   await using holder = await holdFlock(path, "shared");
   {
-    using shared = tryFlock(path, "shared");
+    using shared = tryFlock(path, { mode: "shared" });
     assert(shared?.held);
-    assertEquals(tryFlock(path, "exclusive"), undefined);
+    assertEquals(tryFlock(path), undefined);
   }
   await holder.finish();
-  using exclusive = tryFlock(path, "exclusive");
+  using exclusive = tryFlock(path);
   assert(exclusive?.held);
 });
 
@@ -148,7 +148,7 @@ Deno.test("blockFlock: gives up after timeoutMs, ticking meanwhile", async () =>
   await using _holder = await holdFlock(path);
   let ticks = 0;
   const start = performance.now();
-  const lock = blockFlock(path, "exclusive", {
+  const lock = blockFlock(path, {
     timeoutMs: 230,
     tickMs: 50,
     onTick: () => ticks++,
@@ -165,7 +165,7 @@ Deno.test("blockFlock: ticks end when one says so", async () => {
   const path = dir.join("a.lock");
   await using _holder = await holdFlock(path);
   let ticks = 0;
-  const lock = blockFlock(path, "exclusive", {
+  const lock = blockFlock(path, {
     timeoutMs: 120,
     tickMs: 20,
     onTick: () => ++ticks < 2,
@@ -185,7 +185,7 @@ say("ready");
 untilWaitedFor(fd);`,
     path,
   );
-  using lock = blockFlock(path, "exclusive", { timeoutMs: 20_000 });
+  using lock = blockFlock(path, { timeoutMs: 20_000 });
   assert(lock?.held);
 });
 
@@ -203,7 +203,7 @@ Deno.test("blockFlock leaves SIGALRM, the signal mask and no timer behind", asyn
     };
   };
   const before = state();
-  blockFlock(path, "exclusive", { timeoutMs: 30 });
+  blockFlock(path, { timeoutMs: 30 });
   assertEquals(state(), before);
 });
 
@@ -214,7 +214,7 @@ Deno.test("threads that sleep in blockFlock at once each wake at their own deadl
     new URL("../../../lib/lock/flock/flock.ts", import.meta.url).href;
   const worker = `import { blockFlock } from ${JSON.stringify(flock)};
     self.onmessage = ({ data: [path, timeoutMs] }) => {
-      self.postMessage(blockFlock(path, "exclusive", { timeoutMs }) === undefined);
+      self.postMessage(blockFlock(path, { timeoutMs }) === undefined);
       self.close();
     };`;
   // One that ends while others sleep must not take their signal's handler
@@ -261,7 +261,7 @@ untilWaitedFor(fd);
 Deno.removeSync(args[0]);`,
     path,
   );
-  using lock = blockFlock(path, "exclusive", { timeoutMs: 20_000 });
+  using lock = blockFlock(path, { timeoutMs: 20_000 });
   assert(lock?.held);
   assertEquals(
     Deno.statSync(path).ino,

@@ -18,15 +18,15 @@ Deno.test("a call is granted what it waits for, and its signal listener is gone"
   const before = openDescriptors();
   const open = () => openFile(dir.join("a"), O_RDWR | O_CREAT);
   const [mine, its] = [open(), open()];
-  assert(tryFlockFd(mine, "exclusive"));
+  assert(tryFlockFd(mine));
   const call = parkCall("flock", its, LOCK_EX)!;
-  assertEquals(tryFlockFd(its, "exclusive"), false);
+  assertEquals(tryFlockFd(its), false);
   unlockFlockFd(mine);
   await call.ended;
-  assertEquals(tryFlockFd(mine, "exclusive"), false);
+  assertEquals(tryFlockFd(mine), false);
   // It is too late for that.
   call.interrupt();
-  assert(tryFlockFd(its, "exclusive"));
+  assert(tryFlockFd(its));
   for (const fd of [mine, its]) closeFile(fd);
   assertEquals(openDescriptors(), before);
 });
@@ -55,7 +55,7 @@ Deno.test("once a call has ended, its thread does nothing to the open file any m
   const [other, its, third] = [open(), open(), open()];
   for (let round = 0; round < 300; round++) {
     const isBusy = round % 2 === 0;
-    if (isBusy) assert(tryFlockFd(other, "exclusive"));
+    if (isBusy) assert(tryFlockFd(other));
     const call = parkCall("flock", its, LOCK_EX)!;
     // Before the thread has begun, or in the midst of its call.
     if (round % 3 === 0) await new Promise((resolve) => setTimeout(resolve));
@@ -63,12 +63,12 @@ Deno.test("once a call has ended, its thread does nothing to the open file any m
     await call.ended;
     if (isBusy) unlockFlockFd(other);
     // A call that is late would make it exclusive again.
-    assert(tryFlockFd(its, "shared"));
+    assert(tryFlockFd(its, { mode: "shared" }));
     for (let i = 0; i < 10; i++) await undefined;
-    assert(tryFlockFd(third, "shared"), `round ${round}`);
+    assert(tryFlockFd(third, { mode: "shared" }), `round ${round}`);
     unlockFlockFd(third);
     unlockFlockFd(its);
-    assert(tryFlockFd(third, "exclusive"), `round ${round}`);
+    assert(tryFlockFd(third), `round ${round}`);
     unlockFlockFd(third);
   }
   for (const fd of [other, its, third]) closeFile(fd);
