@@ -1,3 +1,4 @@
+import { lineSplitter } from "./line_splitter.ts";
 import { within } from "./within.ts";
 
 /** How a helper is started. */
@@ -111,18 +112,4 @@ export class HelperProcess implements AsyncDisposable {
       await this.#lines.cancel();
     }
   }
-}
-
-function lineSplitter(): TransformStream<string, string> {
-  let rest = "";
-  return new TransformStream({
-    transform(chunk, controller) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) controller.enqueue(line);
-    },
-    flush(controller) {
-      if (rest !== "") controller.enqueue(rest);
-    },
-  });
 }

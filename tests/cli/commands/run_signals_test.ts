@@ -8,7 +8,10 @@ import {
   isFlockFree,
 } from "../../support/foreign_flock.ts";
 import { TempDir } from "../../support/temp_dir.ts";
-import { canDriveTerminal, TerminalJob } from "../../support/terminal_job.ts";
+import {
+  needsTerminal,
+  TerminalJob,
+} from "../../support/terminal/terminal_job.ts";
 import { until } from "../../support/until.ts";
 
 const NEW_GROUP = fromFileUrl(
@@ -69,12 +72,13 @@ Deno.test("run: signals are passed on, and the command's end awaited", async () 
   for (const signal of signals) {
     await using run = await start(
       [lock],
-      `trap 'flock -n ${lock} true || echo held; exit 9' ${signal.slice(3)}; ` +
+      `trap 'echo got it; read -r _; exit 9' ${signal.slice(3)}; ` +
         "echo ready $$; while :; do sleep 0.01; done",
     );
     run.helper.kill(signal);
-    assertEquals(await run.helper.nextLine(), "held", signal);
-    assertEquals((await run.helper.status).code, 9, signal);
+    assertEquals(await run.helper.nextLine(), "got it", signal);
+    assert(!isFlockFree(lock), signal);
+    assertEquals((await run.helper.finish()).code, 9, signal);
     assert(isFlockFree(lock), signal);
   }
 });
@@ -327,10 +331,7 @@ Deno.test("run --kill-after a month doesn't kill at once", async () => {
   assertEquals((await run.helper.status).code, 6);
 });
 
-const withTerminal = {
-  ignore: !canDriveTerminal,
-  suffix: canDriveTerminal ? "" : " (skipped: needs python3 and setsid)",
-};
+const withTerminal = needsTerminal();
 
 function onTerminal(script: string, lock: string): TerminalJob {
   return TerminalJob.start(
@@ -350,7 +351,7 @@ Deno.test({
       directory.join("l"),
     );
     assertEquals(await job.next(), "out ready");
-    await job.type("\\x03");
+    await job.type("\x03");
     assertEquals(await job.next(), "out ^Cgot INT");
     // A second INT from holdfast would arrive before this.
     await job.signal("SIGUSR1");
@@ -377,7 +378,7 @@ Deno.test({
     }
     // Last: while a typed one is pending for run, the kernel would drop another.
     for (let round = 0; round < 3; round++) {
-      await job.type("\\x03");
+      await job.type("\x03");
       assertEquals(await job.next(), "out ^Cgot INT");
     }
     await job.signal("SIGUSR1");
@@ -393,7 +394,8 @@ Deno.test({
     const lock = directory.join("l");
     await using job = onTerminal("echo ready; exec sleep 100", lock);
     assertEquals(await job.next(), "out ready");
-    await job.type("\\x03");
+    await job.type("\x03");
+    assertEquals(await job.next(), "out ^C");
     assertEquals(await job.next(), "exit -2", "the shell must see SIGINT");
     assert(isFlockFree(lock));
   },
@@ -407,11 +409,11 @@ Deno.test({
     const lock = directory.join("l");
     await using job = onTerminal("echo ready; read -r x; echo read $x", lock);
     assertEquals(await job.next(), "out ready");
-    await job.type("\\x1a");
+    await job.type("\x1a");
     assertEquals(await job.next(), "stopped");
     assert(!isFlockFree(lock), "a stopped command holds the lock");
     await job.foreground();
-    await job.type("x\\n");
+    await job.type("x\n");
     assertEquals(await job.next(), "out ^Zx");
     assertEquals(await job.next(), "out read x");
     assertEquals(await job.next(), "exit 0");

@@ -1,12 +1,25 @@
-import { fromFileUrl } from "@std/path/from-file-url";
-import { HelperProcess } from "./helper_process.ts";
+import { closeFile } from "../../../lib/sys/file.ts";
+import { HelperProcess } from "../helper_process.ts";
+import { type Guard, unless } from "../programs.ts";
+import { openPseudoTerminal } from "./pseudo_terminal.ts";
 
-const DRIVER = fromFileUrl(new URL("./job_control.py", import.meta.url));
+const DRIVER = new URL("./job_control.ts", import.meta.url).pathname;
+const CONFIG = new URL("../../../deno.json", import.meta.url).pathname;
 
-/** Whether terminals can be driven here: by Python and setsid(1). */
-export const canDriveTerminal: boolean = new Deno.Command("sh", {
-  args: ["-c", "command -v python3 && command -v setsid"],
-}).outputSync().success;
+/** The guard of a test that makes a terminal. */
+export function needsTerminal(): Guard {
+  try {
+    const { master, path } = openPseudoTerminal();
+    try {
+      Deno.statSync(path);
+    } finally {
+      closeFile(master);
+    }
+    return unless(undefined);
+  } catch (error) {
+    return unless(`no terminals here: ${(error as Error).message}`);
+  }
+}
 
 /** A foreground job on a terminal of its own, as a shell would run it. */
 export class TerminalJob implements AsyncDisposable {
@@ -19,9 +32,8 @@ export class TerminalJob implements AsyncDisposable {
   /** Starts it. */
   static start(command: string, args: string[]): TerminalJob {
     return new TerminalJob(
-      HelperProcess.spawn("setsid", [
-        "-w",
-        "python3",
+      HelperProcess.spawn(Deno.execPath(), [
+        ...["run", "--quiet", "--no-check", "-A", "--config", CONFIG],
         DRIVER,
         command,
         ...args,
@@ -29,9 +41,9 @@ export class TerminalJob implements AsyncDisposable {
     );
   }
 
-  /** Types a text; `\\x03` is Ctrl-C. */
+  /** Types a text; `\x03` is Ctrl-C. */
   type(text: string): Promise<void> {
-    return this.#driver.writeLine(`type ${text}`);
+    return this.#driver.writeLine(`type ${JSON.stringify(text)}`);
   }
 
   /** Signals the job's first process only. */
