@@ -84,6 +84,7 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
     },
     {
       long: "conflict-exit-code",
+      needs: ["nonblock", "timeout", "singleton"],
       short: "E",
       value: "N",
       help: "exit code when giving up, 0 to 255; 75 unless given",

@@ -75,6 +75,7 @@ const TABLE = [
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
   run: [
     "allow-nested singleton",
+    "conflict-exit-code allow-nested",
     "nonblock allow-nested",
     "nonblock singleton",
     "quiet verbose",
@@ -160,7 +161,11 @@ Deno.test("an option without the mode that uses it is refused", async () => {
     "--exec --report l":
       "--report can't go with --exec, which leaves nobody to do it",
     "-n l": "",
+    "-E 3 l":
+      "--conflict-exit-code does nothing without --nonblock or --timeout or --singleton",
     "-n -E 3 l": "",
+    "-w 1 -E 3 l": "",
+    "--singleton -E 3 l": "",
     "--lease=5s -k link l": "",
   };
   const said: Record<string, string> = {};

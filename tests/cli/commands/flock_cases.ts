@@ -266,6 +266,7 @@ export const FLOCK_CASES: readonly FlockCase[] = [
       "$F l echo hi; wait",
     out: "hi\n",
   },
+  { name: "-E alone", script: "$F -E 77 l true" },
   { name: "-E", script: HELD + "$F -n -E 77 l true", code: 77 },
   { name: "-E 0", script: HELD + "$F -n -E 0 l true" },
   { name: "-E 255", script: HELD + "$F -nE255 l true", code: 255 },

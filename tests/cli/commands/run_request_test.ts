@@ -94,7 +94,7 @@ for (
     "-k posix --exec a",
     "--cpus 1 --llcs 1",
     "--env =1 a",
-    "-E 256 a",
+    "-n -E 256 a",
     "--want 2 a",
   ]
 ) {

@@ -248,7 +248,7 @@ Deno.test("run: mistakes on the command line", async () => {
     [["l"], "missing command"],
     [["l", "true"], "missing command"],
     [["l", "--"], "missing command"],
-    [["-E", "256", "l", "--", "true"], "invalid exit code: '256'"],
+    [["-n", "-E", "256", "l", "--", "true"], "invalid exit code: '256'"],
     [["-w", "soon", "l", "--", "true"], "invalid timeout: 'soon'"],
     [["--kind", "flok", "l", "--", "true"], "invalid argument 'flok'"],
     [["--shell", "sh", "l", "--", "true"], "--shell goes with -c"],
