@@ -80,13 +80,30 @@ function ask(path: string): ServerAnswer | undefined {
   const flags = O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   const writable = openFile(path, flags);
   if (writable >= 0) return askThrough(writable, undefined);
+  return askKernel(
+    path,
+    "the file can only be opened for reading, and its client may then " +
+      "answer without asking the server",
+  );
+}
+
+/**
+ * Asks the kernel for record locks on a file, which is opened for reading. It
+ * knows all of them on a local filesystem.
+ *
+ * Permissions: `--allow-ffi`. See F_OFD_GETLK(2const).
+ *
+ * @param path The file; it is not created.
+ * @param doubt Why there may be others when it knows of none, if so.
+ * @returns `undefined` when there is no such file.
+ */
+export function askKernel(
+  path: string,
+  doubt?: string,
+): ServerAnswer | undefined {
   try {
     const file = probeLockFile(path);
-    return file === undefined ? undefined : askThrough(
-      file.fd,
-      "the file can only be opened for reading, and its client may then " +
-        "answer without asking the server",
-    );
+    return file && askThrough(file.fd, doubt);
   } catch (error) {
     if (!(error instanceof LockError)) throw error;
     return { blocking: undefined, unknown: error.message };

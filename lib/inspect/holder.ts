@@ -7,7 +7,8 @@
 import type { ProcLock } from "../proc/proc_locks.ts";
 import { CMDLINE_UNAVAILABLE } from "../proc/cmdline.ts";
 import { ProcParseError } from "../proc/error.ts";
-import { LockError } from "../sys/error.ts";
+import { EACCES, ENOENT, ENOTDIR, EPERM } from "../sys/errno.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
 import {
   readCommandLine,
   readStartTimeMs,
@@ -103,6 +104,24 @@ export function ifKnown<T>(read: () => T): T | undefined {
     throw error;
   }
 }
+
+/**
+ * Why /proc tells nothing, where it isn't mounted, belongs to other processes
+ * or may not be read.
+ *
+ * @returns A clause; `undefined` when the error is about something else.
+ */
+export function whyProcIsSilent(error: unknown): string | undefined {
+  const isProc = error instanceof SyscallError && error.syscall === "open" &&
+    PROC_FILE.test(error.path ?? "") &&
+    [EACCES, ENOENT, ENOTDIR, EPERM].includes(error.errno);
+  return isProc
+    ? "/proc, which tells of flocks, can't be read here"
+    : undefined;
+}
+
+/** What is read before anything else. */
+const PROC_FILE = /^\/proc\/(locks|self\/(fdinfo\/\d+|mountinfo))$/;
 
 /**
  * The holders and waiters of a file's locks.

@@ -3,6 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import { tryLinkLock } from "../../lib/lock/link/mod.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
 import { cliArgs } from "../support/cli.ts";
 import { needsMounts } from "../support/private_mounts.ts";
 import { runProgram } from "../support/run_program.ts";
@@ -130,3 +131,101 @@ for (const { name, mount, as = [] } of WORLDS) {
     },
   });
 }
+
+/** What who and test say of a file, each as exit code and text. */
+async function answers(
+  run: (args: string[]) => Promise<{ code: number; stdout: string }>,
+  path: string,
+): Promise<Record<string, [code: number, text: string]>> {
+  const said: Record<string, [number, string]> = {};
+  for (
+    const question of [
+      "who",
+      "test",
+      "test -k both",
+      "test -k ofd",
+      "test -k posix",
+    ]
+  ) {
+    const { code, stdout } = await run([...question.split(" "), path]);
+    said[question] = [code, stdout.replaceAll(path, "PATH")];
+  }
+  return said;
+}
+
+const UNKNOWN = "/proc, which tells of flocks, can't be read here";
+
+Deno.test({
+  name: "who and test ask the kernel, and name nobody, without /proc" +
+    mounts.suffix,
+  ignore: mounts.ignore,
+  async fn() {
+    using dir = new TempDir();
+    const path = dir.join("a");
+    const run = (args: string[]) =>
+      runProgram("unshare", [
+        "-m",
+        "sh",
+        "-euc",
+        'mount -t tmpfs none /proc\nexec "$@"',
+        "sh",
+        Deno.execPath(),
+        ...cliArgs(args),
+      ]);
+    const absent = await answers(run, path);
+    assertEquals(absent.who, [0, '"PATH": free, there is no such file\n']);
+    assertEquals(absent.test, [
+      0,
+      '"PATH": free for an exclusive flock, there is no such file yet\n',
+    ]);
+    {
+      using _lock = tryRecordLock(path, { kind: "ofd" })!;
+      const holder = "  a process that can't be seen from here: " +
+        "a write lock on bytes 0-EOF\n";
+      assertEquals(await answers(run, path), {
+        who: [1, `"PATH": held by\n${holder}`],
+        test: [
+          2,
+          '"PATH": can\'t be known from here for an exclusive flock: ' +
+          `${UNKNOWN}\n`,
+        ],
+        "test -k both": [
+          1,
+          '"PATH": not free for an exclusive flock and OFD lock, held by\n' +
+          holder,
+        ],
+        "test -k ofd": [
+          1,
+          `"PATH": not free for an exclusive OFD lock, held by\n${holder}`,
+        ],
+        "test -k posix": [
+          1,
+          `"PATH": not free for an exclusive POSIX lock, held by\n${holder}`,
+        ],
+      });
+    }
+    using _lock = tryFlock(path)!;
+    assertEquals(await answers(run, path), {
+      who: [2, `"PATH": can't be known from here: ${UNKNOWN}\n`],
+      test: [
+        2,
+        `"PATH": can't be known from here for an exclusive flock: ${UNKNOWN}\n`,
+      ],
+      "test -k both": [
+        2,
+        '"PATH": can\'t be known from here for an exclusive flock and OFD ' +
+        `lock: ${UNKNOWN}\n`,
+      ],
+      "test -k ofd": [0, '"PATH": free for an exclusive OFD lock\n'],
+      "test -k posix": [0, '"PATH": free for an exclusive POSIX lock\n'],
+    });
+    const { code, stdout } = await run(["who", "--json", path]);
+    const { files: [file] } = JSON.parse(stdout);
+    assertEquals([code, file.held, file.unknown, file.needle], [
+      2,
+      null,
+      UNKNOWN,
+      null,
+    ]);
+  },
+});

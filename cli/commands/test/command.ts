@@ -10,6 +10,7 @@ import {
   type HolderInfo,
   type LockParties,
   readLockParties,
+  whyProcIsSilent,
 } from "../../../lib/inspect/holder.ts";
 import {
   excludesRange,
@@ -130,7 +131,8 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
       ? undefined
       : RECORD_LOCK_COMMANDS[kind === "posix" ? "posix" : "ofd"]
         .get(file.fd, recordLockRequest(span, mode));
-    const { holders, unreadableProcesses }: LockParties = readLockParties(path);
+    const { holders, unreadableProcesses, silence } = readParties(path);
+    const about = kind === "posix" || kind === "ofd" ? "fcntl" : "any";
     return {
       exists: true,
       kind,
@@ -139,14 +141,23 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
         excludesRange(holder, span, mode, typesInTheWay(kind, blocking))
       ),
       blocking,
-      unknown: isRemote
-        ? askServer(path, kind === "posix" || kind === "ofd" ? "fcntl" : "any")
-          ?.unknown
-        : undefined,
+      unknown: (isRemote ? askServer(path, about)?.unknown : undefined) ??
+        (about === "any" ? silence : undefined),
       unreadableProcesses,
     };
   } finally {
     closeFile(file.fd);
+  }
+}
+
+/** What /proc tells; else why it doesn't. */
+function readParties(path: string): LockParties & { silence?: string } {
+  try {
+    return readLockParties(path);
+  } catch (error) {
+    const silence = whyProcIsSilent(error);
+    if (silence === undefined) throw error;
+    return { holders: [], waiters: [], unreadableProcesses: 0, silence };
   }
 }
 

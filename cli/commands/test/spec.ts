@@ -9,7 +9,9 @@ export const TEST_SPEC: CommandSpec = {
     "Says whether the lock is free, and who is in the way. Nothing is locked, " +
     "not even for a moment, and nothing is created. Record locks are asked " +
     "of the kernel (F_GETLK), which on a network filesystem asks the server; " +
-    "a flock can't be asked for, so it is judged by the holders in /proc.\n\n" +
+    "a flock can't be asked for, so it is judged by the holders in /proc. " +
+    "Without /proc a flock is unknown, and whoever is in the way of a record " +
+    "lock isn't named.\n\n" +
     "The answer may be out of date when it arrives: to do something under a " +
     "lock, use holdfast run -n.",
   operands: [
@@ -37,7 +39,11 @@ export const TEST_SPEC: CommandSpec = {
   exitCodes: [
     ["0", "the lock could be taken"],
     ["1", "somebody holds a lock in the way"],
-    ["2", "it can't be known from here: the filesystem doesn't tell"],
+    [
+      "2",
+      "it can't be known from here: the filesystem doesn't tell, or /proc " +
+      "can't be read",
+    ],
     ["64", "the command line can't be understood"],
     ["65", "the file can't be locked"],
     ["66", "the lock file can't be opened"],

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { askServer } from "../../../lib/fs/server.ts";
+import { askKernel, askServer } from "../../../lib/fs/server.ts";
 import {
   formatHolder,
   type HolderInfo,
   type LockParties,
   NO_HOLDERS_RECORDED,
   readLockPartiesForNeedles,
+  whyProcIsSilent,
 } from "../../../lib/inspect/holder.ts";
 import {
   formatNeedle,
@@ -38,10 +39,15 @@ const NOBODY: LockParties = {
 
 interface FileReport extends LockParties {
   path: string;
+  exists: boolean;
+  /** Absent, too, where /proc doesn't tell it. */
   needle: Needle | undefined;
   /** Who holds it by the link lock in it. */
   linkOwner: LinkLockOwner | undefined;
-  /** What the server of a remote filesystem says, when nobody here holds it. */
+  /**
+   * What the server of a remote filesystem says when nobody here holds it, or
+   * the kernel where /proc says nothing.
+   */
   elsewhere: BlockingLock | undefined;
   /** Why there may be holders elsewhere, when none is known. */
   unknown: string | undefined;
@@ -102,38 +108,71 @@ async function readLinkOwner(path: string): Promise<LinkLockOwner | undefined> {
 }
 
 async function readFiles(paths: string[]): Promise<FileReport[]> {
-  const needles = paths.map(needleFromPath);
-  const existing = needles.filter((needle) => needle !== undefined);
-  const parties = existing.length === 0
-    ? []
-    : readLockPartiesForNeedles(existing);
+  const seen = readProc(paths);
   const owners = await Promise.all(paths.map(readLinkOwner));
   return paths.map((path, index) => {
-    const needle = needles[index];
+    const { exists, needle, parties, silence } = seen[index]!;
     const linkOwner = owners[index];
-    const known = needle === undefined ? NOBODY : parties.shift()!;
-    const isAsked = needle !== undefined && known.holders.length === 0 &&
+    const isAsked = exists && parties.holders.length === 0 &&
       linkOwner === undefined;
-    const answer = isAsked ? askServer(path, "any") : undefined;
+    const answer = isAsked
+      ? askServer(path, "any") ??
+        (silence === undefined ? undefined : askKernel(path))
+      : undefined;
     return {
       path,
+      exists,
       needle,
       linkOwner,
-      ...known,
+      ...parties,
       elsewhere: answer?.blocking,
-      unknown: answer?.unknown,
+      unknown: answer?.unknown ?? (isAsked ? silence : undefined),
     };
   });
+}
+
+/** What /proc tells of a file. */
+interface Seen {
+  exists: boolean;
+  needle: Needle | undefined;
+  parties: LockParties;
+  /** Why it tells nothing. */
+  silence: string | undefined;
+}
+
+function readProc(paths: readonly string[]): Seen[] {
+  try {
+    const needles = paths.map(needleFromPath);
+    const existing = needles.filter((needle) => needle !== undefined);
+    const parties = existing.length === 0
+      ? []
+      : readLockPartiesForNeedles(existing);
+    return needles.map((needle) => ({
+      exists: needle !== undefined,
+      needle,
+      parties: needle === undefined ? NOBODY : parties.shift()!,
+      silence: undefined,
+    }));
+  } catch (error) {
+    const silence = whyProcIsSilent(error);
+    if (silence === undefined) throw error;
+    return paths.map((path) => ({
+      exists: statPath(path) !== undefined,
+      needle: undefined,
+      parties: NOBODY,
+      silence,
+    }));
+  }
 }
 
 function toJson(
   file: FileReport,
   link: LinkModule | undefined,
 ): Record<string, unknown> {
-  const { path, needle, holders, waiters, unreadableProcesses } = file;
+  const { path, exists, needle, holders, waiters, unreadableProcesses } = file;
   return {
     path,
-    exists: needle !== undefined,
+    exists,
     needle: needle === undefined ? null : formatNeedle(needle),
     held: isHeld(file) ? true : file.unknown === undefined ? false : null,
     unknown: file.unknown ?? null,
@@ -164,10 +203,10 @@ export function holderToJson(holder: HolderInfo): Record<string, unknown> {
 }
 
 function toText(file: FileReport, link: LinkModule | undefined): string {
-  const { path, needle, holders, waiters, unreadableProcesses } = file;
+  const { path, exists, holders, waiters, unreadableProcesses } = file;
   const { linkOwner, elsewhere, unknown } = file;
   const name = quotePath(path);
-  if (needle === undefined) return `${name}: free, there is no such file`;
+  if (!exists) return `${name}: free, there is no such file`;
   const lines = linkOwner !== undefined && link !== undefined
     ? [`${name}: held by a link lock`, link.linkOwnerText(linkOwner)]
     : [

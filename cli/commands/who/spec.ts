@@ -10,7 +10,10 @@ export const WHO_SPEC: CommandSpec = {
     "and every process that shares the descriptor it was taken through. " +
     "Of a link lock (run --kind link) it tells the owner. " +
     "Nothing is locked or created. A file on a remote filesystem is opened for " +
-    "reading, to ask its server for the locks of other hosts.",
+    "reading, to ask its server for the locks of other hosts.\n\n" +
+    "Where /proc can't be read, nobody can be named: the file is opened for " +
+    "reading, the kernel says whether a record lock is held, and of flocks " +
+    "nothing is known.",
   operands: [
     { name: "LOCKFILE", help: "the file to ask about", complete: "file" },
   ],
@@ -20,7 +23,11 @@ export const WHO_SPEC: CommandSpec = {
   exitCodes: [
     ["0", "nobody holds a lock on any of the files"],
     ["1", "somebody holds a lock on at least one"],
-    ["2", "it can't be known from here: the filesystem doesn't tell"],
+    [
+      "2",
+      "it can't be known from here: the filesystem doesn't tell, or /proc " +
+      "can't be read",
+    ],
   ],
   examples: [
     ["holdfast who /var/lock/backup.lock", "who is in the way?"],
