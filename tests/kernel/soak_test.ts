@@ -9,12 +9,26 @@ import { STRESS } from "../patterns/support/workers.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
 import { TempDir } from "../support/temp_dir.ts";
+import {
+  compareRecords,
+  readLedgers,
+  soakRecord,
+  WHOLE,
+} from "./soak_files.ts";
 
-const WORKER = fromFileUrl(new URL("./soak_worker.ts", import.meta.url));
 const CONFIG = fromFileUrl(new URL("../../deno.json", import.meta.url));
 const WORKERS = 5;
-const BASE_MS = 8_000;
+const BASE_MS = 4_000;
 const guard = needsMounts("dd");
+
+/** The command line of a script beside this. */
+function script(name: string, ...args: string[]): string[] {
+  const path = fromFileUrl(new URL(name, import.meta.url));
+  return [
+    Deno.execPath(),
+    ...["run", "-A", "--no-check", "-q", "--config", CONFIG, path, ...args],
+  ];
+}
 
 function below(count: number): number {
   return Math.floor(Math.random() * count);
@@ -24,46 +38,76 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** What the ledgers say, and which lines the files must and may have. */
-function readLedgers(directory: string) {
-  const rounds: Record<string, Record<string, number>> = {};
-  const faults: string[] = [];
-  const promised: Record<string, Set<string>> = {};
-  const possible: Record<string, Set<string>> = {};
-  for (const { name } of Deno.readDirSync(directory)) {
-    if (!name.startsWith("ledger")) continue;
-    const text = Deno.readTextFileSync(`${directory}/${name}`);
-    for (const line of text.split("\n").filter((line) => line !== "")) {
-      const [outcome, kind, id] = line.split(" ") as [string, string, string];
-      const row = rounds[kind] ??= {};
-      row[outcome] = (row[outcome] ?? 0) + 1;
-      if (outcome === "fault") faults.push(line);
-      if (outcome === "begin") (possible[kind] ??= new Set()).add(id);
-      if (outcome === "done") (promised[kind] ??= new Set()).add(id);
-    }
-  }
-  return { rounds, faults, promised, possible };
+/** The last line that a process prints before it ends well. */
+async function lastLine(helper: HelperProcess): Promise<string> {
+  const ended = helper.finish();
+  let line: string | undefined;
+  let last = "";
+  while ((line = await helper.nextLine()) !== undefined) last = line;
+  assert((await ended).success, "a process of the soak has failed");
+  return last;
 }
 
-/** Which promised lines a text lacks, and which it has that it may not. */
-function compareLines(
-  text: string,
-  promised: ReadonlySet<string> = new Set(),
-  possible: ReadonlySet<string> = new Set(),
-) {
-  const lines = text.split("\n").filter((line) => line !== "");
-  const found = new Set(lines);
-  return {
-    lost: [...promised].filter((id) => !found.has(id)),
-    foreign: lines.filter((line) => !possible.has(line)),
-    twice: lines.length - found.size,
-  };
+/** Ends, stops and starts workers at random, and fills the disk. */
+class Tormentor {
+  readonly done: Record<string, number> = {};
+  started = 0;
+  readonly workers: HelperProcess[];
+  readonly #mounts: PrivateMounts;
+  readonly #disk: string;
+  readonly #directory: TempDir;
+
+  constructor(mounts: PrivateMounts, directory: TempDir, disk: string) {
+    this.#mounts = mounts;
+    this.#directory = directory;
+    this.#disk = disk;
+    this.workers = Array.from({ length: WORKERS }, () => this.#start());
+  }
+
+  #start(): HelperProcess {
+    const ledger = this.#directory.join(`ledger${this.started++}`);
+    const command = script(
+      "./soak_worker.ts",
+      ...[this.#disk, this.#directory.path, ledger],
+    );
+    return HelperProcess.spawn("nsenter", this.#mounts.enter(...command));
+  }
+
+  async torment(): Promise<void> {
+    const index = below(WORKERS);
+    const worker = this.workers[index]!;
+    const chance = Math.random();
+    if (chance < 0.1) {
+      const signal = chance < 0.05 ? "SIGKILL" : "SIGTERM";
+      worker.kill(signal);
+      this.#count(signal);
+      await worker[Symbol.asyncDispose]();
+      this.workers[index] = this.#start();
+    } else if (chance < 0.15) {
+      // Success is a disk that got full.
+      const fill = `${this.#disk}/fill`;
+      await this.#mounts.output("dd", ["if=/dev/zero", `of=${fill}`, "bs=64k"]);
+      await pause(below(50));
+      await this.#mounts.output("rm", [fill]);
+      this.#count("full disk");
+    } else {
+      worker.kill("SIGSTOP");
+      await pause(below(60));
+      worker.kill("SIGCONT");
+      this.#count("SIGSTOP");
+    }
+  }
+
+  #count(what: string): void {
+    this.done[what] = (this.done[what] ?? 0) + 1;
+  }
 }
 
 Deno.test({
   name: "a soak of every kind of lock: nobody inside twice, nothing lost, " +
     "nothing left" + guard.suffix,
   ignore: guard.ignore,
+  timeout: 300_000 + 2 * BASE_MS * STRESS,
   fn: async () => {
     using directory = new TempDir();
     const disk = directory.join("disk");
@@ -72,104 +116,69 @@ Deno.test({
       directory.path,
       "mount -t tmpfs -o size=4m,mode=700 tmpfs disk",
     );
-    let started = 0;
-    const start = () =>
-      HelperProcess.spawn(
-        "nsenter",
-        mounts.enter(
-          Deno.execPath(),
-          ...["run", "-A", "--no-check", "-q", "--config", CONFIG, WORKER],
-          ...[disk, directory.path, directory.join(`ledger${started++}`)],
-        ),
-      );
-    const workers = Array.from({ length: WORKERS }, start);
-    const done: Record<string, number> = {};
-    const count = (what: string) => done[what] = (done[what] ?? 0) + 1;
+    const tormentor = new Tormentor(mounts, directory, disk);
+    const { workers } = tormentor;
     const end = performance.now() + BASE_MS * STRESS;
     try {
       while (performance.now() < end) {
         await pause(20 + below(80));
-        const index = below(workers.length);
-        const worker = workers[index]!;
-        const chance = Math.random();
-        if (chance < 0.1) {
-          const signal = chance < 0.05 ? "SIGKILL" : "SIGTERM";
-          worker.kill(signal);
-          count(signal);
-          await worker[Symbol.asyncDispose]();
-          workers[index] = start();
-        } else if (chance < 0.15) {
-          // Success is a disk that got full.
-          await mounts.output("dd", ["if=/dev/zero", `of=${disk}/fill`]);
-          await pause(below(50));
-          await mounts.output("rm", [`${disk}/fill`]);
-          count("full disk");
-        } else {
-          worker.kill("SIGSTOP");
-          await pause(below(60));
-          worker.kill("SIGCONT");
-          count("SIGSTOP");
-        }
+        await tormentor.torment();
       }
-      const left = await Promise.all(workers.map(async (worker) => {
-        const ended = worker.finish();
-        let line: string | undefined;
-        let last: string | undefined;
-        while ((line = await worker.nextLine()) !== undefined) last = line;
-        assert((await ended).success, "a worker failed");
-        return JSON.parse(last!);
-      }));
+      const left = (await Promise.all(workers.map(lastLine)))
+        .map((line) => JSON.parse(line));
       const read = async (name: string) =>
         new TextDecoder().decode(
           (await mounts.output("cat", [`${disk}/${name}`])).stdout,
         );
-      const { rounds, faults, promised, possible } = readLedgers(
-        directory.path,
-      );
+      const { rounds, faults, done, begun } = readLedgers(directory.path);
+      let appended = await read("appended");
+      for (const { name } of Deno.readDirSync(directory.path)) {
+        if (!name.startsWith("appended.")) continue;
+        appended += Deno.readTextFileSync(directory.join(name));
+      }
+      const records = (ids: Set<string> = new Set()) =>
+        new Set([...ids].map(soakRecord));
       const files = {
-        transform: compareLines(
+        transform: compareRecords(
           await read("transformed"),
-          promised.transform,
-          possible.transform,
+          done.transform,
+          begun.transform,
         ),
-        append: compareLines(
-          await read("appended"),
-          promised.append,
-          possible.append,
+        append: compareRecords(
+          appended,
+          records(done.append),
+          records(begun.append),
         ),
       };
+      await using tidier = HelperProcess.spawn(
+        "nsenter",
+        mounts.enter(...script("./soak_tidy.ts", disk)),
+      );
+      const tidied = JSON.parse(await lastLine(tidier));
       const report = Deno.env.get("HOLDFAST_SOAK_REPORT");
       if (report !== undefined) {
-        const listing = await mounts.output("find", [
-          disk,
-          "-not",
-          "-path",
-          `${disk}/cache/*`,
-        ]);
+        const { done, started } = tormentor;
         Deno.writeTextFileSync(
           report,
           JSON.stringify(
-            {
-              rounds,
-              done,
-              faults,
-              files,
-              left,
-              started,
-              listing: new TextDecoder().decode(listing.stdout).split("\n"),
-            },
+            { rounds, done, started, faults, files, left, tidied },
             null,
             1,
           ),
         );
       }
       assertEquals(faults, []);
-      const whole = { lost: [], foreign: [], twice: 0 };
-      assertEquals(files, { transform: whole, append: whole });
+      assertEquals(files, { transform: WHOLE, append: WHOLE });
       assertEquals(
         left,
         left.map(() => ({ descriptors: [], threads: 0 })),
       );
+      assertEquals(tidied.left, [
+        ".link.last",
+        ".link.last2",
+        "appended",
+        "transformed",
+      ]);
     } finally {
       for (const worker of workers) await worker[Symbol.asyncDispose]();
     }

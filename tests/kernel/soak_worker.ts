@@ -1,7 +1,8 @@
 /**
  * DISK SAFE LEDGER: takes locks of every kind in random turns on DISK, until
  * its stdin ends. LEDGER, which is outside of the disk that gets full, has a
- * line for each step; SAFE has the witnesses. Prints what is left in the end.
+ * line for each step; SAFE has the witnesses, and the logs that were rotated
+ * away. Prints what is left in the end.
  */
 import { acquire } from "../../lib/acquire/flock.ts";
 import { acquireAll } from "../../lib/acquire/group.ts";
@@ -19,6 +20,7 @@ import { acquireFair } from "../../lib/patterns/turnstile.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { enter } from "../patterns/support/witness.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
+import { CACHE_KEYS, soakRecord } from "./soak_files.ts";
 
 const [disk, safe, ledgerPath] = Deno.args as [string, string, string];
 const ledger = Deno.openSync(ledgerPath, { create: true, append: true });
@@ -104,7 +106,7 @@ const KINDS: Record<string, (limits: Limits, id: string) => Promise<void>> = {
     await pause(below(3));
   },
   async cache(limits) {
-    const key = `key${below(200)}`;
+    const key = `key${below(CACHE_KEYS)}`;
     using entry = await getOrBuild(key, async (path) => {
       Deno.mkdirSync(path);
       Deno.writeTextFileSync(`${path}/one`, key);
@@ -127,9 +129,23 @@ const KINDS: Record<string, (limits: Limits, id: string) => Promise<void>> = {
     }, { ...limits, create: true });
   },
   async append(limits, id) {
-    await appendToFile(`${disk}/appended`, `${id}\n`, limits);
+    const path = `${disk}/appended`;
+    await appendToFile(path, `${soakRecord(id)}\n`, limits);
+    if (Deno.statSync(path).size > ROTATED_BYTES) await rotate(path, limits);
   },
 };
+
+const ROTATED_BYTES = 1 << 18;
+
+/** As logrotate(8) does: whoever appends meanwhile must not lose a record. */
+async function rotate(path: string, limits: Limits): Promise<void> {
+  using _lock = await acquire(path, limits);
+  const { ino, size } = Deno.statSync(path);
+  if (size <= ROTATED_BYTES) return;
+  // Killed in between, it is done again with the same name.
+  Deno.writeFileSync(`${safe}/appended.${ino}`, Deno.readFileSync(path));
+  Deno.removeSync(path);
+}
 
 /** Whether a failure is one that the soak brings about itself. */
 function outcomeOf(error: unknown): string | undefined {
