@@ -249,6 +249,24 @@ etcdTest("a waiter whose lease is revoked queues anew", async (server) => {
 });
 
 etcdTest(
+  "a waiter whose key is deleted with the holder's queues anew",
+  async (server) => {
+    const url = server.url("deploy");
+    const held = await acquireClusterLock(url);
+    const waiter = acquireClusterLock(url);
+    await untilWaiters(url, 1);
+    const [first] = (await readClusterLock(url)).waiters;
+    await server.ctl("del", "--prefix", "deploy/");
+    await using lock = await waiter;
+    assert(lock.held && lock.key !== first!.key);
+    assert(lock.fence > held.fence);
+    await until(() => held.lost.aborted);
+    await held.release();
+    assert(lock.held);
+  },
+);
+
+etcdTest(
   "a lease is renewed while it is held and while it is waited for",
   async (server) => {
     const url = server.url("deploy");

@@ -16,7 +16,7 @@ export interface Look {
   readonly revision: bigint;
   /** Our key, if it is still there. */
   readonly own: KeyValue | undefined;
-  /** Those before us, the oldest first. Without `isWhole` only the last one. */
+  /** Those before us, the oldest first. Without `isWhole` only the last ones. */
   readonly ahead: readonly KeyValue[];
   readonly isWhole: boolean;
 }
@@ -98,7 +98,7 @@ export async function lookBefore(
     max_create_revision: String(created - 1n),
     ...(wantsAll
       ? { sort_order: "ASCEND" }
-      : { sort_order: "DESCEND", limit: "1" }),
+      : { sort_order: "DESCEND", limit: "2" }),
   };
   const answer = await transact({
     success: [
@@ -108,11 +108,13 @@ export async function lookBefore(
   });
   const [[own] = [], found = []] = rangesOf(answer);
   const ahead = queueMembers(name, found);
-  // The nearest key belongs to another lock, whose name begins like ours.
+  // The nearest keys belong to other locks, whose names begin like ours.
   if (!wantsAll && ahead.length === 0 && found.length > 0) {
     return await lookBefore({ name, key, created, wantsAll: true, transact });
   }
-  return { revision: revisionOf(answer), own, ahead, isWhole: wantsAll };
+  if (!wantsAll) ahead.reverse();
+  const isWhole = wantsAll || found.length < 2;
+  return { revision: revisionOf(answer), own, ahead, isWhole };
 }
 
 function createRevision(kv: KeyValue): bigint {

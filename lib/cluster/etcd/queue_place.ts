@@ -10,7 +10,7 @@ import { GatewayFailure } from "./failures.ts";
 import { type Gateway, pause } from "./gateway.ts";
 import { partyOfKey, queueKey, queuePrefix, slotKey } from "./keys.ts";
 import { enterQueue, type Look, lookBefore, MAX_TOLD } from "./queue_look.ts";
-import { waitForDelete } from "./watch.ts";
+import { type Deletion, waitForDelete, type WatchTarget } from "./watch.ts";
 import {
   rangesOf,
   revisionOf,
@@ -144,10 +144,16 @@ export class QueuePlace {
       let look = first.isWhole ? first : await this.#look(ended);
       for (;;) {
         if (look.own === undefined) return undefined;
-        if (look.ahead.length < slots) return await this.#takeTurn(look, ended);
+        if (look.ahead.length < slots) {
+          return await this.#takeTurn(look.revision, ended);
+        }
         this.#tell(look);
-        await this.#waitForChange(look, ended);
+        const deleted = await this.#waitForChange(look, ended);
         ended.throwIfAborted();
+        const revision = this.#turnBy(look, deleted);
+        if (revision !== undefined) {
+          return await this.#takeTurn(revision, ended);
+        }
         look = await this.#look(ended);
       }
     } catch (error) {
@@ -164,13 +170,27 @@ export class QueuePlace {
     return ahead.length < this.#request.slots;
   }
 
+  /**
+   * The revision at which the turn came, if that is known without another
+   * look: nobody can get in between those who are in the queue, so it came with
+   * the end of the only one ahead, if it wasn't the end of this place too.
+   */
+  #turnBy(
+    { ahead, isWhole }: Look,
+    deleted: readonly Deletion[],
+  ): bigint | undefined {
+    if (this.#request.slots > 1 || !isWhole || ahead.length > 1) return;
+    if (deleted.some(({ key }) => key === this.key)) return undefined;
+    return deleted[0]?.revision;
+  }
+
   async #takeTurn(
-    look: Look,
+    revision: bigint,
     signal: AbortSignal,
   ): Promise<Turn | undefined> {
     const { slots } = this.#request;
     const turn = slots === 1
-      ? { fence: look.revision, slot: undefined }
+      ? { fence: revision, slot: undefined }
       : await this.#claimSlot(signal);
     // A process that was frozen has a key that may be gone at any moment.
     if (!this.#keeper.held) return undefined;
@@ -231,7 +251,10 @@ export class QueuePlace {
     });
   }
 
-  async #waitForChange(look: Look, signal: AbortSignal): Promise<void> {
+  async #waitForChange(
+    look: Look,
+    signal: AbortSignal,
+  ): Promise<readonly Deletion[]> {
     const { name, slots, times } = this.#request;
     const nearest = look.ahead.at(-1)!;
     // For the case that the stream is silent and nothing else has noticed.
@@ -241,15 +264,17 @@ export class QueuePlace {
       () => again.abort(),
       this.#waits++ === 0 ? WARM_UP_MS : renewalPeriod(times),
     );
+    const before = queueKey(name, BigInt(nearest.lease ?? 0));
+    const targets: WatchTarget[] = slots > 1
+      ? [{ prefix: queuePrefix(name) }]
+      : look.ahead.length === 1
+      ? [{ keys: [before, this.key] }]
+      // Most of a long queue has no use for what happens between the two.
+      : [{ keys: [before] }, { keys: [this.key] }];
     try {
-      await waitForDelete(
+      return await waitForDelete(
         this.#gateway,
-        [
-          slots > 1
-            ? { prefix: queuePrefix(name) }
-            : { key: queueKey(name, BigInt(nearest.lease ?? 0)) },
-          { key: this.key },
-        ],
+        targets,
         look.revision + 1n,
         AbortSignal.any([signal, again.signal]),
       );
@@ -261,11 +286,13 @@ export class QueuePlace {
   /** Watches the key while the lock is held: its end is the lock's loss. */
   async watchOwnKey(fence: bigint, signal: AbortSignal): Promise<void> {
     let revision = fence;
+    // Whoever has waited for the lock is in a hurry.
+    await pause(0, signal);
     while (!signal.aborted) {
       try {
         await waitForDelete(
           this.#gateway,
-          [{ key: this.key }],
+          [{ keys: [this.key] }],
           revision + 1n,
           signal,
         );

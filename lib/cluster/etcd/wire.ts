@@ -72,6 +72,7 @@ export interface WatchLine {
     header?: Header;
     created?: boolean;
     canceled?: boolean;
+    /** A deleted key's `mod_revision` is that of its end. */
     events?: { type?: "DELETE"; kv?: KeyValue }[];
   };
   error?: unknown;

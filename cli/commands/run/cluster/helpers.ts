@@ -99,8 +99,9 @@ export class LeaseGuard implements Disposable {
     this.#helper.tell(`lease ${lock} ${termAt} ${killAt}`);
   }
 
-  /** Which process the command is. */
-  setCommand(pid: number): void {
+  /** Which process the command is, and when it must end for each lock. */
+  setCommand(pid: number, moments: readonly LeaseMoments[]): void {
+    moments.forEach((each, lock) => this.setDeadline(lock, each));
     this.#helper.tell(`pid ${pid}`);
   }
 

@@ -62,7 +62,6 @@ export async function takeCluster(
     );
     if (lock === undefined) return undefined;
     locks.push(stack.use(lock));
-    guard.setDeadline(index, lock.moments);
   }
   await ready;
   const owned = stack.move();
@@ -72,7 +71,8 @@ export async function takeCluster(
     process: {
       start: gate &&
         ((variables, directory) => gate.open({ variables, directory })),
-      onStart: (pid) => guard.setCommand(pid),
+      // Not before: writing to another process takes time.
+      onStart: (pid) => guard.setCommand(pid, locks.map((l) => l.moments)),
       onTold: () => guard.commandIsTold(),
       lossGraceMs: leaseTimes(target.lease).graceMs,
     },
