@@ -1,4 +1,4 @@
-import { rangeToSpan } from "../../lib/lock/record/record_lock_handle.ts";
+import { rangeToSpan } from "../../lib/lock/record/byte_span.ts";
 import type { ByteRange } from "../../lib/lock/record/record_lock.ts";
 import { UsageError } from "./parse.ts";
 

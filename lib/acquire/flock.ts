@@ -7,7 +7,7 @@
 import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
 import { checkFunction } from "../lock/check.ts";
 import type { ClusterAcquireOptions } from "../cluster/acquire.ts";
-import type { HeldClusterLock } from "../cluster/engine.ts";
+import type { ClusterLock } from "../cluster/engine.ts";
 import {
   isLockUrl,
   type LockUrl,
@@ -94,7 +94,8 @@ export function tryAcquire(
  *
  * @param path The lock: `etcd://HOST/NAME` or `postgres://HOST/DATABASE#NAME`.
  * @param options `timeoutMs`, `signal`, `ttlMs` and more.
- * @returns The held lock; `await using` releases it at the end of the block.
+ * @returns The held lock; `await using` releases it at the end of the block, as
+ * it does those of this machine. `using` can't.
  * @throws {ClusterLockTimeoutError} when it was busy until the deadline.
  * @throws {ClusterUnreachableError} when the engine can't be reached or used.
  * @throws {ClusterPermissionError} when it refuses this user.
@@ -113,7 +114,7 @@ export function tryAcquire(
 export function acquire(
   path: LockUrl,
   options?: ClusterAcquireOptions,
-): Promise<HeldClusterLock>;
+): Promise<ClusterLock>;
 /**
  * Takes an exclusive or shared flock(2) on a file, waiting until it is free,
  * the time is up or the signal aborts. Other work of this process goes on
@@ -160,7 +161,7 @@ export function acquire(
 export function acquire(
   path: PathLike,
   options: AcquireOptions | ClusterAcquireOptions = {},
-): Promise<FlockHandle | HeldClusterLock> {
+): Promise<FlockHandle | ClusterLock> {
   return isLockUrl(path)
     ? acquireByUrl(path, options as ClusterAcquireOptions)
     : acquireFlock(path, options as AcquireOptions);
@@ -178,7 +179,7 @@ function loadCluster(): Promise<typeof import("../cluster/acquire.ts")> {
 async function acquireByUrl(
   url: LockUrl,
   options: ClusterAcquireOptions,
-): Promise<HeldClusterLock> {
+): Promise<ClusterLock> {
   const { acquireClusterLock } = await loadCluster();
   return await acquireClusterLock(url, options);
 }
@@ -207,7 +208,7 @@ async function acquireFlock(
 export function withLock<T>(
   path: LockUrl,
   options: ClusterAcquireOptions,
-  fn: (lock: HeldClusterLock) => T | Promise<T>,
+  fn: (lock: ClusterLock) => T | Promise<T>,
 ): Promise<T>;
 /**
  * Runs a function while holding a lock, and releases the lock when the
@@ -242,7 +243,7 @@ export async function withLock<T>(
   options: AcquireOptions | ClusterAcquireOptions,
   fn:
     | ((lock: FlockHandle) => T | Promise<T>)
-    | ((lock: HeldClusterLock) => T | Promise<T>),
+    | ((lock: ClusterLock) => T | Promise<T>),
 ): Promise<T> {
   checkFunction(fn, "fn");
   if (isLockUrl(path)) {
@@ -250,7 +251,7 @@ export async function withLock<T>(
       path,
       options as ClusterAcquireOptions,
     );
-    return await (fn as (lock: HeldClusterLock) => T | Promise<T>)(lock);
+    return await (fn as (lock: ClusterLock) => T | Promise<T>)(lock);
   }
   using lock = await acquireFlock(path, options as AcquireOptions);
   return await (fn as (lock: FlockHandle) => T | Promise<T>)(lock);

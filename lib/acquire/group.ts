@@ -13,7 +13,8 @@ import {
   toLockPath,
 } from "../lock/lock_path.ts";
 import {
-  LockGroup,
+  HeldGroup,
+  type LockGroup,
   type MixedLockGroup,
   releaseAll,
 } from "../lock/lock_set.ts";
@@ -169,7 +170,7 @@ async function takeOnce(
   try {
     isTaken = files.every((file, place) => isNamed(file, locks[place]!));
     if (!isTaken) return undefined;
-    return new LockGroup(
+    return new HeldGroup(
       members.map((_, index) =>
         locks[files.findIndex(({ indexes }) => indexes.includes(index))]!
       ),

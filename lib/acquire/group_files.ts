@@ -15,6 +15,7 @@ import {
   joinSpans,
   spanCovers,
   spansOverlap,
+  spanToRange,
 } from "../lock/record/byte_span.ts";
 import type { ByteRange, RecordLockKind } from "../lock/record/record_lock.ts";
 import { quotePath } from "../proc/printable.ts";
@@ -190,7 +191,7 @@ function joinFiles(a: GroupFile, b: GroupFile, open: OpenMember): GroupFile {
   const known = [a, b].find((file) => covers(file, a) && covers(file, b));
   const kind = a.kind === b.kind ? a.kind : "both";
   const range = kind === "posix" || kind === "ofd"
-    ? joinedRange(a, b)
+    ? spanToRange(joinSpans(spanOf(a), spanOf(b)))
     : undefined;
   const mode = a.mode === b.mode ? a.mode : "exclusive";
   const [path] = a.names;
@@ -207,10 +208,4 @@ function covers(a: GroupFile, b: GroupFile): boolean {
   return (a.kind === b.kind || a.kind === "both") &&
     (a.mode === "exclusive" || b.mode === "shared") &&
     spanCovers(spanOf(a), spanOf(b));
-}
-
-function joinedRange(a: GroupFile, b: GroupFile): ByteRange {
-  const { startByte, endByte } = joinSpans(spanOf(a), spanOf(b));
-  const lengthBytes = endByte === undefined ? 0n : endByte - startByte + 1n;
-  return { startByte, lengthBytes };
 }

@@ -23,12 +23,12 @@
 import {
   formatLinkOwnerLine,
   judgeLinkOwner,
-  type LinkLock,
-  LinkLockAttempt,
+  type LinkLockHandle,
   type LinkLockOptions,
   type LinkLockOwner,
   readLinkLockOwner,
 } from "../lock/link/mod.ts";
+import { LinkLockAttempt } from "../lock/link/attempt.ts";
 import { quotePath } from "../proc/printable.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { checkCallbacks, checkFunction } from "../lock/check.ts";
@@ -127,7 +127,7 @@ async function wakeFor({ absolute }: LockPath): Promise<WakeSource> {
 export async function acquireLinkLock(
   path: PathLike,
   options: AcquireLinkLockOptions = {},
-): Promise<LinkLock> {
+): Promise<LinkLockHandle> {
   const file = toLockPath(path);
   const attempt = new LinkLockAttempt(file, options);
   checkCallbacks(options, "onWait");
@@ -177,7 +177,7 @@ async function rejectNestedLink(file: LockPath): Promise<void> {
 export async function withLinkLock<T>(
   path: PathLike,
   options: AcquireLinkLockOptions,
-  fn: (lock: LinkLock) => T | Promise<T>,
+  fn: (lock: LinkLockHandle) => T | Promise<T>,
 ): Promise<T> {
   checkFunction(fn, "fn");
   using lock = await acquireLinkLock(path, options);

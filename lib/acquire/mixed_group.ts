@@ -5,11 +5,14 @@
  */
 
 import { acquireClusterLock } from "../cluster/acquire.ts";
-import type { HeldClusterLock } from "../cluster/engine.ts";
+import type { ClusterLock } from "../cluster/engine.ts";
 import { inOneOrder, parseClusterUrl } from "../cluster/url.ts";
-import type { HeldLock } from "../lock/held_lock.ts";
 import { isLockUrl, type LockUrl, type PathLike } from "../lock/lock_path.ts";
-import { type LockGroup, MixedLockGroup } from "../lock/lock_set.ts";
+import {
+  HeldMixedGroup,
+  type LockGroup,
+  type MixedLockGroup,
+} from "../lock/lock_set.ts";
 import { WaitBudget } from "./budget.ts";
 import type { AcquireAllOptions } from "./group.ts";
 import type { GroupMember } from "./group_files.ts";
@@ -44,7 +47,7 @@ export async function acquireMixed(
   const fileLocks = files.length === 0
     ? undefined
     : taken.use(await acquireFiles(files, options));
-  const byUrl = new Map<string, HeldClusterLock>();
+  const byUrl = new Map<string, ClusterLock>();
   for (const url of inOneOrder(urls)) {
     const lock = await acquireClusterLock(url, {
       signal: options.signal,
@@ -54,13 +57,13 @@ export async function acquireMixed(
     byUrl.set(url, taken.use(lock));
   }
   let file = 0;
-  const locks = members.map((member): HeldLock => {
+  const locks = members.map((member) => {
     const url = urlOf(member);
     return url === undefined
       ? fileLocks!.members[file++]!
       : byUrl.get(parseClusterUrl(url).text)!;
   });
-  return new MixedLockGroup(locks, taken.move());
+  return new HeldMixedGroup(locks, taken.move());
 }
 
 /** Exclusive if any of those who name it asks for that. */

@@ -17,9 +17,9 @@ import type { NamedFileOptions } from "../lock/named_file.ts";
 import type { ByteSpan } from "../lock/record/byte_span.ts";
 import {
   RecordLockAttempt,
-  type RecordLockHandle,
   type RecordLockTarget,
-} from "../lock/record/record_lock_handle.ts";
+} from "../lock/record/record_lock_attempt.ts";
+import type { RecordLockHandle } from "../lock/record/record_lock_handle.ts";
 import { EDEADLK } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import type { TryAcquireOptions } from "./flock.ts";

@@ -46,11 +46,11 @@ export {
 } from "../lock/record/range_locks.ts";
 export type { ByteSpan } from "../lock/record/byte_span.ts";
 export {
-  type RecordLockHandle,
   type RecordLockOptions,
   type RecordLockTarget,
   tryRecordLock,
-} from "../lock/record/record_lock_handle.ts";
+} from "../lock/record/record_lock_attempt.ts";
+export type { RecordLockHandle } from "../lock/record/record_lock_handle.ts";
 export type { BothLockHandle } from "../lock/both_lock.ts";
 export {
   acquireBothLocks,

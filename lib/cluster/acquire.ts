@@ -1,10 +1,10 @@
 import type {
   ClusterDiagnosis,
   ClusterEngine,
+  ClusterLock,
   ClusterLockRequest,
   ClusterLockStatus,
   EngineOptions,
-  HeldClusterLock,
 } from "./engine.ts";
 import { ClusterLockTimeoutError } from "./errors.ts";
 import { openEngine } from "./open_engine.ts";
@@ -69,7 +69,7 @@ export interface ClusterReadOptions {
 export async function acquireClusterLock(
   url: string,
   options: ClusterAcquireOptions = {},
-): Promise<HeldClusterLock> {
+): Promise<ClusterLock> {
   const start = performance.now();
   return await withEngine(url, options.engine, async (engine, name, path) => {
     const lock = await engine.acquire(name, options);
@@ -106,7 +106,7 @@ export async function acquireClusterLock(
 export async function tryClusterLock(
   url: string,
   options: Omit<ClusterAcquireOptions, "timeoutMs" | "onWait"> = {},
-): Promise<HeldClusterLock | undefined> {
+): Promise<ClusterLock | undefined> {
   return await withEngine(url, options.engine, async (engine, name) => {
     const lock = await engine.acquire(name, { ...options, timeoutMs: 0 });
     return lock && new OwningLock(lock, engine);
@@ -137,7 +137,7 @@ export async function tryClusterLock(
 export async function withClusterLock<T>(
   url: string,
   options: ClusterAcquireOptions,
-  fn: (lock: HeldClusterLock) => T | Promise<T>,
+  fn: (lock: ClusterLock) => T | Promise<T>,
 ): Promise<T> {
   await using lock = await acquireClusterLock(url, options);
   return await fn(lock);

@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { HeldAsyncLock } from "../lock/held_lock.ts";
 import type { LockMode } from "../lock/flock/flock.ts";
 import type { ClusterEngineKind, ClusterUrl } from "./url.ts";
 import type { LeaseMoments, LeaseOptions } from "./lease_rule.ts";
@@ -80,7 +81,7 @@ export interface ClusterLockRequest extends LeaseOptions {
 }
 
 /** A lock held in an engine. Its release is asynchronous: `await using`. */
-export interface ClusterLock extends AsyncDisposable {
+export interface ClusterLock extends HeldAsyncLock {
   /** The lock's URL, without secrets; `HOLDFAST_LOCK` of a command. */
   readonly path: string;
   /** Its name in the engine. */
@@ -109,12 +110,6 @@ export interface ClusterLock extends AsyncDisposable {
    */
   release(): Promise<void>;
 }
-
-/**
- * A lock as callers hold it. `await using` waits for its release; `using` starts
- * it.
- */
-export interface HeldClusterLock extends ClusterLock, Disposable {}
 
 /** One fact that the doctor has learnt. */
 export interface ClusterFact {

@@ -49,7 +49,6 @@ export {
   type ClusterWaitInfo,
   describeParty,
   type EngineOptions,
-  type HeldClusterLock,
 } from "./engine.ts";
 export {
   ClusterLockTimeoutError,

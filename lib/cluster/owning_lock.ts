@@ -1,8 +1,8 @@
-import type { ClusterEngine, ClusterLock, HeldClusterLock } from "./engine.ts";
+import type { ClusterEngine, ClusterLock } from "./engine.ts";
 import type { LeaseMoments } from "./lease_rule.ts";
 
 /** A lock that closes its engine when it is released. */
-export class OwningLock implements HeldClusterLock {
+export class OwningLock implements ClusterLock {
   readonly #lock: ClusterLock;
   readonly #engine: ClusterEngine;
   #released: Promise<void> | undefined;
@@ -52,10 +52,6 @@ export class OwningLock implements HeldClusterLock {
   async #release(): Promise<void> {
     await this.#lock.release();
     await this.#engine[Symbol.asyncDispose]();
-  }
-
-  [Symbol.dispose](): void {
-    void this.release();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -14,7 +14,8 @@ import {
   blockFlockFd,
   type BlockOptions,
   checkMode,
-  FlockHandle,
+  type FlockHandle,
+  HeldFlock,
   type LockMode,
   unlockFlockFd,
 } from "./flock/flock.ts";
@@ -24,46 +25,51 @@ import { ownFlocks, type OwnLock, ownRanges } from "./own_locks.ts";
 import { NamedFile, type NamedFileOptions } from "./named_file.ts";
 import { type LockPath, type PathLike, toLockPath } from "./lock_path.ts";
 import { fOfdSetlk, fOfdSetlkw } from "./record/record_lock.ts";
-import { rangeToSpan, recordLockRequest } from "./record/record_lock_handle.ts";
+import { rangeToSpan, recordLockRequest } from "./record/byte_span.ts";
 
 /** A held flock and OFD lock on all bytes of one file, by one descriptor. */
-export class BothLockHandle implements HeldLock {
+export interface BothLockHandle extends HeldLock {
+  /** The descriptor that carries both locks. Don't close it. */
+  readonly fd: number;
+  /** Whether they were taken shared or exclusive. */
+  readonly mode: LockMode;
+  /** Lets commands started from now on inherit both locks, or not. */
+  setInheritable(inheritable: boolean): void;
+  /** Releases the OFD lock, then the flock; a second call does nothing. */
+  release(): void;
+}
+
+/** Both locks, granted to one descriptor. */
+class HeldBothLocks implements BothLockHandle {
   readonly #flock: FlockHandle;
   readonly #range: OwnLock;
 
-  /** Made by {@linkcode BothLockAttempt}, which holds the locks. */
   constructor(flock: FlockHandle) {
     this.#flock = flock;
     this.#range = { fd: flock.fd, mode: flock.mode };
     ownRanges.add(this.#range);
   }
 
-  /** The path it was taken by. */
   get path(): string {
     return this.#flock.path;
   }
 
-  /** The descriptor that carries both locks. Don't close it. */
   get fd(): number {
     return this.#flock.fd;
   }
 
-  /** Whether they were taken shared or exclusive. */
   get mode(): LockMode {
     return this.#flock.mode;
   }
 
-  /** Whether they have not been released yet. */
   get held(): boolean {
     return this.#flock.held;
   }
 
-  /** Lets commands started from now on inherit both locks, or not. */
   setInheritable(inheritable: boolean): void {
     this.#flock.setInheritable(inheritable);
   }
 
-  /** Releases the OFD lock, then the flock; a second call does nothing. */
   release(): void {
     if (!this.held) return;
     ownRanges.delete(this.#range);
@@ -74,7 +80,6 @@ export class BothLockHandle implements HeldLock {
     }
   }
 
-  /** Releases both; see {@linkcode BothLockHandle.release}. */
   [Symbol.dispose](): void {
     this.release();
   }
@@ -122,7 +127,7 @@ export class BothLockAttempt implements Disposable {
   try(): BothLockHandle | undefined {
     return this.#named.lock(({ fd }) =>
       flockIfFree(fd, this.#mode, this.#path.given) && this.#complete(fd)
-        ? new BothLockHandle(new FlockHandle(this.#path, fd, this.#mode))
+        ? new HeldBothLocks(new HeldFlock(this.#path, fd, this.#mode))
         : undefined
     );
   }

@@ -5,12 +5,16 @@
  */
 
 import type { FileStat } from "../sys/file.ts";
-import type { HeldLock } from "./held_lock.ts";
+import type { HeldAsyncLock, HeldLock } from "./held_lock.ts";
 
 /** Several held locks as one. */
-export class LockGroup implements HeldLock {
+export interface LockGroup extends HeldLock {
+  /** The paths of the members, joined by colons. */
+  readonly path: string;
   /** The locks, in the order the caller named them. */
   readonly members: readonly HeldLock[];
+  /** Whether every member is held. */
+  readonly held: boolean;
   /** Aborts when a member is lost; absent when none can be. */
   readonly lost: AbortSignal | undefined;
   /**
@@ -18,8 +22,17 @@ export class LockGroup implements HeldLock {
    * every member can be inherited.
    */
   readonly setInheritable?: (inheritable: boolean) => void;
+  /** Releases all of them, the last one first; a second call does nothing. */
+  release(): void;
+}
 
-  /** Made of locks that are held; it owns them from then on. */
+/** Locks that are held, and released together. */
+export class HeldGroup implements LockGroup {
+  readonly members: readonly HeldLock[];
+  readonly lost: AbortSignal | undefined;
+  readonly setInheritable?: (inheritable: boolean) => void;
+
+  /** Owns the locks from now on. */
   constructor(members: readonly HeldLock[]) {
     this.members = members;
     const signals = members.flatMap(({ lost }) => lost ?? []);
@@ -31,35 +44,40 @@ export class LockGroup implements HeldLock {
     }
   }
 
-  /** The paths of the members, joined by colons. */
   get path(): string {
     return this.members.map(({ path }) => path).join(":");
   }
 
-  /** Whether every member is held. */
   get held(): boolean {
     return this.members.every(({ held }) => held);
   }
 
-  /** Releases all of them, the last one first; a second call does nothing. */
   release(): void {
     releaseAll(this.members);
   }
 
-  /** Releases them; see {@linkcode LockGroup.release}. */
   [Symbol.dispose](): void {
     this.release();
   }
 }
 
-/**
- * Several held locks as one, some of them in engines: `await using` waits for
- * their release, and `using` starts it.
- */
-export class MixedLockGroup implements HeldLock, AsyncDisposable {
+/** Several held locks as one, some of them in engines. */
+export interface MixedLockGroup extends HeldAsyncLock {
+  /** The paths and URLs of the members, a line each. */
+  readonly path: string;
   /** The locks, in the order the caller named them. */
-  readonly members: readonly HeldLock[];
+  readonly members: readonly (HeldLock | HeldAsyncLock)[];
+  /** Whether every member is held. */
+  readonly held: boolean;
   /** Aborts when a member is lost. */
+  readonly lost: AbortSignal;
+  /** Releases all of them, the last one first; a second call waits as well. */
+  release(): Promise<void>;
+}
+
+/** Locks that are held, and released together; some by a server. */
+export class HeldMixedGroup implements MixedLockGroup {
+  readonly members: MixedLockGroup["members"];
   readonly lost: AbortSignal;
   readonly #taken: AsyncDisposableStack;
   #released: Promise<void> | undefined;
@@ -69,33 +87,27 @@ export class MixedLockGroup implements HeldLock, AsyncDisposable {
    *
    * @param taken Releases them.
    */
-  constructor(members: readonly HeldLock[], taken: AsyncDisposableStack) {
+  constructor(
+    members: MixedLockGroup["members"],
+    taken: AsyncDisposableStack,
+  ) {
     this.members = members;
     this.lost = AbortSignal.any(members.flatMap(({ lost }) => lost ?? []));
     this.#taken = taken;
   }
 
-  /** The paths and URLs of the members, a line each. */
   get path(): string {
     return this.members.map(({ path }) => path).join("\n");
   }
 
-  /** Whether every member is held. */
   get held(): boolean {
     return this.members.every(({ held }) => held);
   }
 
-  /** Releases all of them, the last one first; a second call waits as well. */
   release(): Promise<void> {
     return this.#released ??= this.#taken.disposeAsync();
   }
 
-  /** Starts their release. */
-  [Symbol.dispose](): void {
-    void this.release();
-  }
-
-  /** Releases them; see {@linkcode MixedLockGroup.release}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
   }

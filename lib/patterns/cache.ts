@@ -42,26 +42,30 @@ export type CacheBuild = (
 ) => void | Promise<void>;
 
 /** A cache entry in use: nobody removes it until it is released. */
-export class CacheEntry implements Disposable {
+export interface CacheEntry extends Disposable {
   /** The file or directory. */
   readonly path: string;
   /** Whether this call has built it. */
   readonly built: boolean;
+  /** Lets it be removed again; a second call does nothing. */
+  release(): void;
+}
+
+class HeldCacheEntry implements CacheEntry {
+  readonly path: string;
+  readonly built: boolean;
   readonly #lock: FlockHandle;
 
-  /** Made by {@linkcode getOrBuild}. */
   constructor(path: string, built: boolean, lock: FlockHandle) {
     this.path = path;
     this.built = built;
     this.#lock = lock;
   }
 
-  /** Lets it be removed again; a second call does nothing. */
   release(): void {
     this.#lock.release();
   }
 
-  /** Releases it; see {@linkcode CacheEntry.release}. */
   [Symbol.dispose](): void {
     this.release();
   }
@@ -122,7 +126,7 @@ export async function getOrBuild(
   for (;;) {
     using sharing = flockAttempt(lockPath, { ...options, mode: "shared" });
     const shared = await budget.acquire(lockPath, sharing);
-    if (exists(entryPath)) return new CacheEntry(givenPath, false, shared);
+    if (exists(entryPath)) return new HeldCacheEntry(givenPath, false, shared);
     shared.release();
 
     using excluding = flockAttempt(lockPath, { ...options, mode: "exclusive" });
@@ -132,7 +136,7 @@ export async function getOrBuild(
       if (built) await buildEntry(build, paths, lock);
       const { uninterrupted } = await downgrade(lock, options);
       if (uninterrupted || exists(entryPath)) {
-        return new CacheEntry(givenPath, built, lock);
+        return new HeldCacheEntry(givenPath, built, lock);
       }
     } catch (error) {
       lock.release();

@@ -18,7 +18,7 @@ import { getAffinity } from "../sys/process/affinity.ts";
 import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 import { lockDirectory } from "./lock_directory.ts";
-import { LockGroup, releaseAll } from "../lock/lock_set.ts";
+import { HeldGroup, type LockGroup, releaseAll } from "../lock/lock_set.ts";
 import { ScanLock } from "./scan_lock.ts";
 import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
@@ -46,13 +46,17 @@ export interface ReserveOptions extends CoordOptions {
 }
 
 /** Reserved CPUs. */
-export class CpuReservation extends LockGroup {
+export interface CpuReservation extends LockGroup {
   /** The CPUs, ascending. */
   readonly cpus: readonly number[];
   /** The numbers of their cache domains, ascending. */
   readonly domains: readonly number[];
+}
 
-  /** Made by {@linkcode reserveCpus}. */
+class CpuGroup extends HeldGroup implements CpuReservation {
+  readonly cpus: readonly number[];
+  readonly domains: readonly number[];
+
   constructor(
     cpus: readonly number[],
     domains: readonly number[],
@@ -296,7 +300,7 @@ class ResourceLocks implements Disposable {
       throw error;
     }
     if (isEnough()) {
-      return new CpuReservation(cpus.sort((a, b) => a - b), domains, locks);
+      return new CpuGroup(cpus.sort((a, b) => a - b), domains, locks);
     }
     releaseAll(locks);
     return undefined;

@@ -44,38 +44,38 @@ export class StaleFenceError extends LockError {
 }
 
 /** A lock whose every holder has a higher number than the one before. */
-export class FencedLock implements HeldLock {
+export interface FencedLock extends HeldLock {
   /** Rises with each holder; it is kept in the lock file. */
+  readonly fence: bigint;
+  /** Lets commands started from now on inherit the lock, or not. */
+  setInheritable(inheritable: boolean): void;
+}
+
+class HeldFencedLock implements FencedLock {
   readonly fence: bigint;
   readonly #lock: FlockHandle;
 
-  /** Made by {@linkcode acquireFenced}. */
   constructor(lock: FlockHandle, fence: bigint) {
     this.#lock = lock;
     this.fence = fence;
   }
 
-  /** The path it was taken by. */
   get path(): string {
     return this.#lock.path;
   }
 
-  /** Whether it has not been released. */
   get held(): boolean {
     return this.#lock.held;
   }
 
-  /** Lets commands started from now on inherit the lock, or not. */
   setInheritable(inheritable: boolean): void {
     this.#lock.setInheritable(inheritable);
   }
 
-  /** Releases it; a second call does nothing. */
   release(): void {
     this.#lock.release();
   }
 
-  /** Releases it. */
   [Symbol.dispose](): void {
     this.release();
   }
@@ -121,7 +121,7 @@ export async function acquireFenced(
     const last = readFence(lock);
     const fence = (last ?? 0n) + 1n;
     writeFence(lock, fence, last === undefined);
-    return new FencedLock(lock, fence);
+    return new HeldFencedLock(lock, fence);
   } catch (error) {
     lock.release();
     throw error;

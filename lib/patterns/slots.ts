@@ -21,7 +21,7 @@ import { LockError, SyscallError } from "../sys/error.ts";
 import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { listDirectory } from "../sys/list_directory.ts";
 import { namedPath } from "./lock_directory.ts";
-import { LockGroup, releaseAll } from "../lock/lock_set.ts";
+import { HeldGroup, type LockGroup, releaseAll } from "../lock/lock_set.ts";
 import { ScanLock } from "./scan_lock.ts";
 import { mayBeNested, rejectWaitFor } from "../acquire/nested.ts";
 import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
@@ -53,12 +53,17 @@ export interface SlotState {
 const MAX_SLOTS = 4096;
 
 /** Held slots. */
-export class HeldSlots extends LockGroup {
+export interface HeldSlots extends LockGroup {
+  /** The directory of the slots. */
+  readonly path: string;
   /** The numbers of the slots, ascending from 0. */
+  readonly slots: readonly number[];
+}
+
+class SlotGroup extends HeldGroup implements HeldSlots {
   readonly slots: readonly number[];
   readonly #directory: string;
 
-  /** Made by {@linkcode acquireSlots}. */
   constructor(
     directory: string,
     slots: readonly number[],
@@ -69,7 +74,6 @@ export class HeldSlots extends LockGroup {
     this.#directory = directory;
   }
 
-  /** The directory of the slots. */
   override get path(): string {
     return this.#directory;
   }
@@ -212,7 +216,7 @@ export async function acquireSlots(
       return undefined;
     });
     if (held === undefined) throw await timeout();
-    return new HeldSlots(given, [...held.keys()], [...held.values()]);
+    return new SlotGroup(given, [...held.keys()], [...held.values()]);
   } finally {
     for (const attempt of attempts) attempt[Symbol.dispose]();
   }

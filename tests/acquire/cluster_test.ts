@@ -25,9 +25,10 @@ Deno.test({
     }
     assertEquals(await withLock(url, {}, ({ path }) => path), url);
     {
-      // A program that doesn't know that its path is a URL.
-      using lock = await acquire(url);
+      // A program that doesn't know whether its path is a URL.
+      await using lock = await acquire(url as string);
       assert(lock.held);
+      assert(!(Symbol.dispose in lock), "only `await using` waits for it");
     }
     await until(async () =>
       (await server.ctl("get", "--prefix", "deploy/")) === ""

@@ -6,7 +6,7 @@ import {
 } from "@std/assert";
 import { fOfdSetlk } from "../../lib/lock/record/record_lock.ts";
 import { LockableFile } from "../../lib/lock/record/range_locks.ts";
-import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import { readHolders } from "../../lib/inspect/holder.ts";
 import { UnsupportedFilesystemError } from "../../lib/fs/guard.ts";

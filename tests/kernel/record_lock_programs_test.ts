@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import { formatHolder, readHolders } from "../../lib/inspect/holder.ts";
 import { LockableFile, testLock } from "../../lib/lock/record/range_locks.ts";
-import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import { acquireRecordLock } from "../../lib/acquire/record.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";

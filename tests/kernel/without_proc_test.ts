@@ -3,7 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import { tryLinkLock } from "../../lib/lock/link/mod.ts";
-import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { cliArgs } from "../support/cli.ts";
 import { needsMounts } from "../support/private_mounts.ts";
 import { runProgram } from "../support/run_program.ts";

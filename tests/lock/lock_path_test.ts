@@ -10,7 +10,7 @@ import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import type { HeldLock } from "../../lib/lock/held_lock.ts";
 import { makeDirectories } from "../../lib/lock/lock_file.ts";
 import { toLockPath, toPath } from "../../lib/lock/lock_path.ts";
-import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { upgrade } from "../../lib/patterns/convert.ts";
 import { getOrBuild } from "../../lib/patterns/cache.ts";
 import { acquireIfDue } from "../../lib/patterns/debounce.ts";

@@ -14,7 +14,7 @@ import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import { closeFile, O_CREAT, O_RDWR, openFile } from "../../lib/sys/file.ts";
 import { settle } from "../support/manual_clock.ts";
 import { blockFlock } from "../../lib/lock/flock/flock.ts";
-import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquireFair, joinQueue } from "../../lib/patterns/turnstile.ts";
 import { WaitBudget } from "../../lib/acquire/budget.ts";
 import { acquire } from "../../lib/acquire/flock.ts";
-import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { LockError } from "../../lib/sys/error.ts";
 import type { HelperProcess } from "../support/helper_process.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquire, LockTimeoutError, tryAcquire } from "../../mod.ts";
 import { acquireRecordLock } from "../../lib/acquire/record_lock.ts";
-import { tryRecordLock } from "../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import type { ParkedCall } from "../../lib/sys/thread/parked_call.ts";
 import { parkedWake } from "../../lib/wait/parked_wake.ts";

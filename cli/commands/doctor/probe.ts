@@ -10,7 +10,7 @@ import { tryFlock } from "../../../lib/lock/flock/flock.ts";
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import { tryLinkLock } from "../../../lib/lock/link/mod.ts";
 import { dirname } from "../../../lib/sys/path_parts.ts";
-import { tryRecordLock } from "../../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../../lib/lock/record/record_lock_attempt.ts";
 import { selfCommand } from "../../self_command.ts";
 
 /** What became of one try. */

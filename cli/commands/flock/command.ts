@@ -6,7 +6,7 @@
 
 import {
   blockFlockFd,
-  FlockHandle,
+  HeldFlock,
   tryFlockFd,
   unlockFlockFd,
 } from "../../../lib/lock/flock/flock.ts";
@@ -238,7 +238,7 @@ async function lockAndRun(request: FlockRequest): Promise<number> {
   if (command === undefined) return EXIT.OK;
   // Never released here: the lock lasts as long as anybody has the descriptor.
   const name = "path" in target ? target.path : `file descriptor ${target.fd}`;
-  const handle = new FlockHandle(
+  const handle = new HeldFlock(
     new LockPath(name, name),
     fd,
     request.operation === "shared" ? "shared" : "exclusive",

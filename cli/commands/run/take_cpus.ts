@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LockGroup } from "../../../lib/lock/lock_set.ts";
+import { HeldGroup } from "../../../lib/lock/lock_set.ts";
 import { reserveCpus } from "../../../lib/patterns/cpu_reservation.ts";
 import { lockDirectory } from "../../../lib/patterns/lock_directory.ts";
 import { formatCpuList } from "../../../lib/proc/cpulist.ts";
@@ -28,7 +28,7 @@ export async function takeLockAndCpus(
     const leftMs = timeoutMs - (performance.now() - start);
     cpus = await takeCpus({ ...request, timeoutMs: Math.max(0, leftMs) }, wish);
     return cpus && {
-      lock: new LockGroup([locks.lock, cpus.lock]),
+      lock: new HeldGroup([locks.lock, cpus.lock]),
       env: { ...locks.env, ...cpus.env },
     };
   } finally {

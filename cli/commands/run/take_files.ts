@@ -56,7 +56,7 @@ async function rangeHolderReader(
     "../../../lib/inspect/range_holders.ts"
   );
   const { rangeToSpan } = await import(
-    "../../../lib/lock/record/record_lock_handle.ts"
+    "../../../lib/lock/record/byte_span.ts"
   );
   const span = rangeToSpan(range);
   return (path) => readRangeHoldersIfAny(path, span, mode);

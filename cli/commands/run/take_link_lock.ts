@@ -7,12 +7,12 @@
 import {
   acquireLinkLock,
   formatLinkOwnerLine,
-  type LinkLock,
-  LinkLockAttempt,
+  type LinkLockHandle,
   type LinkLockOptions,
   LinkLockTimeoutError,
   readLinkLockOwner,
 } from "../../../lib/acquire/link.ts";
+import { LinkLockAttempt } from "../../../lib/lock/link/attempt.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
@@ -38,7 +38,7 @@ export async function takeLink(
 async function waitFor(
   request: RunRequest,
   { path, message, leaseMs }: LinkTarget,
-): Promise<LinkLock | undefined> {
+): Promise<LinkLockHandle | undefined> {
   // Whoever sets a lease takes part in leases.
   const options = { message, leaseMs, breakExpired: leaseMs !== undefined };
   const { timeoutMs, allowNested, verbosity, log } = request;

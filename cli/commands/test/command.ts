@@ -20,15 +20,15 @@ import type { LockMode } from "../../../lib/lock/flock/flock.ts";
 import { isLockUrl } from "../../../lib/lock/lock_path.ts";
 import { probeLockFile } from "../../../lib/lock/lock_file.ts";
 import { dirname } from "../../../lib/sys/path_parts.ts";
-import type { ByteSpan } from "../../../lib/lock/record/byte_span.ts";
 import {
   type BlockingLock,
   RECORD_LOCK_COMMANDS,
 } from "../../../lib/lock/record/record_lock.ts";
 import {
+  type ByteSpan,
   rangeToSpan,
   recordLockRequest,
-} from "../../../lib/lock/record/record_lock_handle.ts";
+} from "../../../lib/lock/record/byte_span.ts";
 import { ENOENT } from "../../../lib/sys/errno.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
 import { mayWriteDirectory } from "../../../lib/sys/storage/directory.ts";

@@ -52,36 +52,15 @@ export interface FlockOptions extends LockFileOptions {
  * The lock belongs to the open file description: it lasts until it is released
  * here or every descriptor of that description is closed.
  */
-export class FlockHandle implements HeldLock {
-  /** The path it was taken by. */
-  readonly path: string;
-  /** The same from the root, wherever this process has gone since. */
+export interface FlockHandle extends HeldLock {
+  /** The path from the root, wherever this process has gone since. */
   readonly absolutePath: string;
   /** The descriptor that carries the lock. Don't close it. */
   readonly fd: number;
-  #mode: LockMode;
-  #held = true;
-  #open = true;
-
-  /** Made by `tryFlock`, `blockFlock` and `acquire`, which hold the lock. */
-  constructor(path: LockPath, fd: number, mode: LockMode) {
-    this.path = path.given;
-    this.absolutePath = path.absolute;
-    this.fd = fd;
-    this.#mode = mode;
-    ownFlocks.add(this);
-  }
-
-  /** Whether it was taken shared or exclusive. */
-  get mode(): LockMode {
-    return this.#mode;
-  }
-
+  /** Whether it is shared or exclusive. */
+  readonly mode: LockMode;
   /** Whether it has been neither released nor lost in a conversion. */
-  get held(): boolean {
-    return this.#held;
-  }
-
+  readonly held: boolean;
   /**
    * Converts the lock without waiting. The kernel gives up the old lock before
    * it looks whether the new one is free: if it is not, none is held.
@@ -91,6 +70,48 @@ export class FlockHandle implements HeldLock {
    * @throws {SyscallError} when the kernel can't do it.
    * @throws {TypeError} when it has been released.
    */
+  tryConvert(mode: LockMode): boolean;
+  /**
+   * Lets commands started from now on inherit the descriptor, or not. While
+   * such a command or its children live, they keep the lock alive even if
+   * this process dies; {@linkcode FlockHandle.release} ends it for all.
+   *
+   * @throws {SyscallError} when the descriptor is closed.
+   */
+  setInheritable(inheritable: boolean): void;
+  /**
+   * Releases the lock and closes the descriptor; the lock file stays, since a
+   * waiter may already have it open. A second call does nothing.
+   */
+  release(): void;
+}
+
+/** A lock that the kernel has granted to a descriptor. */
+export class HeldFlock implements FlockHandle {
+  readonly path: string;
+  readonly absolutePath: string;
+  readonly fd: number;
+  #mode: LockMode;
+  #held = true;
+  #open = true;
+
+  /** Owns the descriptor from now on. */
+  constructor(path: LockPath, fd: number, mode: LockMode) {
+    this.path = path.given;
+    this.absolutePath = path.absolute;
+    this.fd = fd;
+    this.#mode = mode;
+    ownFlocks.add(this);
+  }
+
+  get mode(): LockMode {
+    return this.#mode;
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
   tryConvert(mode: LockMode): boolean {
     if (!this.#open) throw new TypeError("The lock has been released");
     if (this.#held && mode === this.#mode) return true;
@@ -99,21 +120,10 @@ export class FlockHandle implements HeldLock {
     return this.#held;
   }
 
-  /**
-   * Lets commands started from now on inherit the descriptor, or not. While
-   * such a command or its children live, they keep the lock alive even if
-   * this process dies; {@linkcode FlockHandle.release} ends it for all.
-   *
-   * @throws {SyscallError} when the descriptor is closed.
-   */
   setInheritable(inheritable: boolean): void {
     setDescriptorInheritable(this.fd, inheritable, this.path);
   }
 
-  /**
-   * Releases the lock and closes the descriptor; the lock file stays, since a
-   * waiter may already have it open. A second call does nothing.
-   */
   release(): void {
     if (!this.#open) return;
     this.#open = this.#held = false;
@@ -123,7 +133,6 @@ export class FlockHandle implements HeldLock {
     closeFile(this.fd);
   }
 
-  /** Releases the lock; see {@linkcode FlockHandle.release}. */
   [Symbol.dispose](): void {
     this.release();
   }
@@ -226,7 +235,7 @@ export class FlockAttempt implements Disposable {
   }
 
   #handleIf(isHeld: boolean, fd: number): FlockHandle | undefined {
-    return isHeld ? new FlockHandle(this.#path, fd, this.#mode) : undefined;
+    return isHeld ? new HeldFlock(this.#path, fd, this.#mode) : undefined;
   }
 
   /** Closes the descriptor, if no handle has taken it over. */

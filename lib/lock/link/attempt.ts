@@ -20,7 +20,11 @@ import {
   readClocks,
   readServerClock,
 } from "./lease.ts";
-import { LinkLock, type LinkLockOptions } from "./link_lock.ts";
+import {
+  HeldLinkLock,
+  type LinkLockHandle,
+  type LinkLockOptions,
+} from "./link_lock.ts";
 import { LinkNames } from "./names.ts";
 import { judgeLinkOwner, MAX_MESSAGE_LENGTH } from "./owner.ts";
 import {
@@ -72,7 +76,7 @@ export class LinkLockAttempt {
   }
 
   /** Takes the lock if it is free or its owner is gone. */
-  try(): LinkLock | undefined {
+  try(): LinkLockHandle | undefined {
     const names = this.#names;
     const stored = readStoredOwner(names.path, names.given);
     if (stored !== undefined) {
@@ -126,7 +130,7 @@ export class LinkLockAttempt {
     return readServerClock(this.#names);
   }
 
-  #take(): LinkLock | undefined | "overtaken" {
+  #take(): LinkLockHandle | undefined | "overtaken" {
     const names = this.#names;
     const { message = null, leaseMs = null, releaseOnExit = false } =
       this.#options;
@@ -147,7 +151,7 @@ export class LinkLockAttempt {
       linked = linkCandidate(candidate, names.path);
       if (!linked) return undefined;
       if (!commitFence(names, owner)) return "overtaken";
-      const lock = new LinkLock(
+      const lock = new HeldLinkLock(
         names,
         owner,
         {
@@ -170,7 +174,7 @@ export class LinkLockAttempt {
     } finally {
       if (!done) {
         file?.close();
-        if (linked) new LinkLock(names, owner).release();
+        if (linked) new HeldLinkLock(names, owner).release();
         removeIfAny(candidate);
       }
     }
@@ -203,6 +207,6 @@ export class LinkLockAttempt {
 export function tryLinkLock(
   path: PathLike,
   options: LinkLockOptions = {},
-): LinkLock | undefined {
+): LinkLockHandle | undefined {
   return new LinkLockAttempt(path, options).try();
 }

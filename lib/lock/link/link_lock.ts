@@ -57,17 +57,43 @@ export interface LinkLockOptions {
  * A held link lock. `using` releases it at the end of the block. A process that
  * ends without releasing it leaves it to be broken by others.
  */
-export class LinkLock implements HeldLock {
-  /** The path it was taken by. */
-  readonly path: string;
+export interface LinkLockHandle extends HeldLock {
   /** What others read about its owner. */
+  readonly owner: LinkLockOwner;
+  /**
+   * The fencing counter: greater than that of every earlier holder. A resource
+   * that refuses a lesser one than it has seen is safe from holders who don't
+   * know yet that they have lost the lock.
+   */
+  readonly fence: bigint;
+  /** Whether it has neither been released nor, as far as known, lost. */
+  readonly held: boolean;
+  /** Aborts with a `LockCompromisedError` when the lock is lost. */
+  readonly lost: AbortSignal;
+  /**
+   * Looks at the file whether the lock is still held.
+   *
+   * @throws {LockCompromisedError} when it has been lost.
+   */
+  check(): void;
+  /**
+   * Releases the lock: its file is removed, unless that carries another's
+   * lock by now. A second call does nothing.
+   *
+   * @throws when the file can't be removed; the call can be repeated.
+   */
+  release(): void;
+}
+
+/** A lock whose file is there, with this process's record in it. */
+export class HeldLinkLock implements LinkLockHandle {
+  readonly path: string;
   readonly owner: LinkLockOwner;
   readonly #names: LinkNames;
   readonly #lost = new AbortController();
   readonly #keeper: LeaseKeeper | undefined;
   #held = true;
 
-  /** Made by `tryLinkLock` and `acquireLinkLock`, which hold the lock. */
   constructor(
     names: LinkNames,
     owner: LinkLockOwner,
@@ -89,16 +115,10 @@ export class LinkLock implements HeldLock {
     }
   }
 
-  /**
-   * The fencing counter: greater than that of every earlier holder. A resource
-   * that refuses a lesser one than it has seen is safe from holders who don't
-   * know yet that they have lost the lock.
-   */
-  get fence(): number {
-    return this.owner.fence;
+  get fence(): bigint {
+    return BigInt(this.owner.fence);
   }
 
-  /** Whether it has neither been released nor, as far as known, lost. */
   get held(): boolean {
     if (this.#held && this.#keeper?.isAlive === false) {
       this.#lose("its lease ran out");
@@ -106,16 +126,10 @@ export class LinkLock implements HeldLock {
     return this.#held;
   }
 
-  /** Aborts with a `LockCompromisedError` when the lock is lost. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
-  /**
-   * Looks at the file whether the lock is still held.
-   *
-   * @throws {LockCompromisedError} when it has been lost.
-   */
   check(): void {
     if (this.held && !carries(this.#names, this.owner.token)) {
       this.#lose("its name is gone or carries another lock");
@@ -131,12 +145,6 @@ export class LinkLock implements HeldLock {
     this.#lost.abort(new LockCompromisedError(this.path, reason));
   }
 
-  /**
-   * Releases the lock: its file is removed, unless that carries another's
-   * lock by now. A second call does nothing.
-   *
-   * @throws when the file can't be removed; the call can be repeated.
-   */
   release(): void {
     if (!this.#held) return;
     this.#keeper?.[Symbol.dispose]();
@@ -151,7 +159,6 @@ export class LinkLock implements HeldLock {
     stopReleasingAtExit(this);
   }
 
-  /** Releases the lock; see {@linkcode LinkLock.release}. */
   [Symbol.dispose](): void {
     this.release();
   }

@@ -7,9 +7,9 @@
 export { LockCompromisedError } from "../lock_compromised_error.ts";
 export { UnsupportedFilesystemError } from "../unsupported_filesystem_error.ts";
 export type { PathLike } from "../lock_path.ts";
-export { LinkLockAttempt, tryLinkLock } from "./attempt.ts";
+export { tryLinkLock } from "./attempt.ts";
 export { forceLinkLock, releaseLinkLock } from "./break.ts";
-export { LinkLock, type LinkLockOptions } from "./link_lock.ts";
+export type { LinkLockHandle, LinkLockOptions } from "./link_lock.ts";
 export {
   ForeignLinkLockError,
   formatLinkOwnerLine,

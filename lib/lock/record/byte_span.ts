@@ -1,3 +1,7 @@
+import { checkBigint, checkOptions } from "../check.ts";
+import type { LockMode } from "../flock/flock_fd.ts";
+import type { ByteRange, RecordLockRequest } from "./struct_flock.ts";
+
 /** A range by its ends; `endByte` is the last byte, and inclusive. */
 export interface ByteSpan {
   /** First byte. */
@@ -45,4 +49,60 @@ export function subtractSpan(from: ByteSpan, taken: ByteSpan): ByteSpan[] {
     rest.push({ startByte: taken.endByte + 1n, endByte: from.endByte });
   }
   return rest;
+}
+
+/** The largest offset there is. */
+const MAX_OFFSET = 2n ** 63n - 1n;
+
+/**
+ * The bytes that a range covers, as the kernel reckons.
+ *
+ * @param range Counted from the file's start.
+ * @throws {RangeError} when it starts before the file or ends beyond the
+ * largest possible offset.
+ */
+export function rangeToSpan(range: ByteRange = {}): ByteSpan {
+  checkOptions(range, "range");
+  const { startByte = 0n, lengthBytes = 0n } = range;
+  checkBigint(startByte, "startByte");
+  checkBigint(lengthBytes, "lengthBytes");
+  if (startByte < 0n) {
+    throw new RangeError(`startByte must be 0 or more, got ${startByte}`);
+  }
+  if (lengthBytes < 0n) {
+    if (startByte + lengthBytes < 0n) {
+      throw new RangeError(
+        `A range of ${lengthBytes} bytes before ${startByte} starts before ` +
+          "the file",
+      );
+    }
+    return { startByte: startByte + lengthBytes, endByte: startByte - 1n };
+  }
+  const endByte = startByte + lengthBytes - 1n;
+  if (startByte > MAX_OFFSET || endByte > MAX_OFFSET) {
+    throw new RangeError(
+      `A range of ${lengthBytes} bytes from ${startByte} ends beyond the ` +
+        `largest possible offset, ${MAX_OFFSET}`,
+    );
+  }
+  // The kernel takes the two for the same.
+  return lengthBytes === 0n || endByte === MAX_OFFSET
+    ? { startByte, endByte: undefined }
+    : { startByte, endByte };
+}
+
+/** A span as fcntl(2) takes it. */
+export function spanToRange({ startByte, endByte }: ByteSpan): ByteRange {
+  return {
+    startByte,
+    lengthBytes: endByte === undefined ? 0n : endByte - startByte + 1n,
+  };
+}
+
+/** A lock as fcntl(2) is asked for it. */
+export function recordLockRequest(
+  span: ByteSpan,
+  mode: LockMode,
+): RecordLockRequest {
+  return { type: mode === "shared" ? "read" : "write", ...spanToRange(span) };
 }

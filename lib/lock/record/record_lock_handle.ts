@@ -1,115 +1,28 @@
 /**
- * Byte-range locks on a file by its path, each a handle of its own.
+ * Byte-range locks once they are held.
  *
  * @module
  */
 
 import { closeFile, type FileStat } from "../../sys/file.ts";
-import type { ParkedCall } from "../../sys/thread/parked_call.ts";
-import { checkBigint, checkNumber, checkOptions, checkWord } from "../check.ts";
-import { type BlockOptions, checkMode, type LockMode } from "../flock/flock.ts";
-import type { HeldLock } from "../held_lock.ts";
 import { setDescriptorInheritable } from "../../sys/process/inheritance.ts";
+import type { LockMode } from "../flock/flock.ts";
+import type { HeldLock } from "../held_lock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
-import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
+import { type OwnLock, ownRanges } from "../own_locks.ts";
+import { type ByteSpan, spanToRange } from "./byte_span.ts";
 import {
-  type LockFileOptions,
-  NamedFile,
-  type NamedFileOptions,
-} from "../named_file.ts";
-import { isEndless, type OwnLock, ownRanges } from "../own_locks.ts";
-import { SelfDeadlockError } from "../self_deadlock_error.ts";
-import type { ByteSpan } from "./byte_span.ts";
-import {
-  findOwnConflict,
   guardPosixLock,
   type OwnPosixLock,
   removePosixLock,
 } from "./posix_guard.ts";
-import {
-  type ByteRange,
-  parkOfdSetlkw,
-  RECORD_LOCK_COMMANDS,
-  type RecordLockKind,
-  type RecordLockRequest,
-} from "./record_lock.ts";
-
-/** Which lock is taken. */
-export interface RecordLockTarget {
-  /** The bytes, counted from the file's start; all of them unless set. */
-  range?: ByteRange | undefined;
-  /** `ofd` unless set; `posix` has traps that `ofd` has not. */
-  kind?: RecordLockKind | undefined;
-  /** Shared or exclusive; exclusive unless set. */
-  mode?: LockMode | undefined;
-}
-
-/** Which lock is taken, and how its file is opened. */
-export interface RecordLockOptions extends RecordLockTarget, LockFileOptions {}
-
-/** The largest offset there is. */
-const MAX_OFFSET = 2n ** 63n - 1n;
-
-/**
- * The bytes that a range covers, as the kernel reckons.
- *
- * @param range Counted from the file's start.
- * @throws {RangeError} when it starts before the file or ends beyond the
- * largest possible offset.
- */
-export function rangeToSpan(range: ByteRange = {}): ByteSpan {
-  checkOptions(range, "range");
-  const { startByte = 0n, lengthBytes = 0n } = range;
-  checkBigint(startByte, "startByte");
-  checkBigint(lengthBytes, "lengthBytes");
-  if (startByte < 0n) {
-    throw new RangeError(`startByte must be 0 or more, got ${startByte}`);
-  }
-  if (lengthBytes < 0n) {
-    if (startByte + lengthBytes < 0n) {
-      throw new RangeError(
-        `A range of ${lengthBytes} bytes before ${startByte} starts before ` +
-          "the file",
-      );
-    }
-    return { startByte: startByte + lengthBytes, endByte: startByte - 1n };
-  }
-  const endByte = startByte + lengthBytes - 1n;
-  if (startByte > MAX_OFFSET || endByte > MAX_OFFSET) {
-    throw new RangeError(
-      `A range of ${lengthBytes} bytes from ${startByte} ends beyond the ` +
-        `largest possible offset, ${MAX_OFFSET}`,
-    );
-  }
-  // The kernel takes the two for the same.
-  return lengthBytes === 0n || endByte === MAX_OFFSET
-    ? { startByte, endByte: undefined }
-    : { startByte, endByte };
-}
-
-/** A span as fcntl(2) takes it. */
-export function spanToRange({ startByte, endByte }: ByteSpan): ByteRange {
-  return {
-    startByte,
-    lengthBytes: endByte === undefined ? 0n : endByte - startByte + 1n,
-  };
-}
-
-/** A lock as fcntl(2) is asked for it. */
-export function recordLockRequest(
-  span: ByteSpan,
-  mode: LockMode,
-): RecordLockRequest {
-  return { type: mode === "shared" ? "read" : "write", ...spanToRange(span) };
-}
+import { RECORD_LOCK_COMMANDS, type RecordLockKind } from "./record_lock.ts";
 
 /**
  * A held byte-range lock. `using` releases it at the end of the block; so does
  * the end of the process, however it ends.
  */
-export class RecordLockHandle implements HeldLock {
-  /** The path it was taken by. */
-  readonly path: string;
+export interface RecordLockHandle extends HeldLock {
   /** The descriptor it was taken through. Don't close it. */
   readonly fd: number;
   /** OFD or POSIX. */
@@ -125,12 +38,29 @@ export class RecordLockHandle implements HeldLock {
    * POSIX locks, which a child never has.
    */
   readonly setInheritable?: (inheritable: boolean) => void;
+  /**
+   * Releases the lock and closes its descriptor; the file stays. A second call
+   * does nothing. Bytes that another handle of this process has locked too
+   * stay locked.
+   */
+  release(): void;
+}
+
+/** A lock that the kernel has granted to a descriptor, or to this process. */
+export class HeldRecordLock implements RecordLockHandle {
+  readonly path: string;
+  readonly fd: number;
+  readonly kind: RecordLockKind;
+  readonly mode: LockMode;
+  readonly startByte: bigint;
+  readonly endByte: bigint | undefined;
+  readonly setInheritable?: (inheritable: boolean) => void;
   readonly #file: FileStat;
   readonly #own: OwnPosixLock;
   readonly #listed: OwnLock;
   #held = true;
 
-  /** Made by `tryRecordLock` and its relatives, which hold the lock. */
+  /** Owns the descriptor from now on. */
   constructor(
     path: string,
     file: OpenedLockFile,
@@ -155,16 +85,10 @@ export class RecordLockHandle implements HeldLock {
     }
   }
 
-  /** Whether it has not been released yet. */
   get held(): boolean {
     return this.#held;
   }
 
-  /**
-   * Releases the lock and closes its descriptor; the file stays. A second call
-   * does nothing. Bytes that another handle of this process has locked too
-   * stay locked.
-   */
   release(): void {
     if (!this.#held) return;
     this.#held = false;
@@ -184,212 +108,7 @@ export class RecordLockHandle implements HeldLock {
     }
   }
 
-  /** Releases the lock; see {@linkcode RecordLockHandle.release}. */
   [Symbol.dispose](): void {
     this.release();
   }
-}
-
-/**
- * One file on its way to having a range of it locked. It stays open between
- * attempts, and is opened anew when the name has come to mean another file.
- */
-export class RecordLockAttempt implements Disposable {
-  /** The bytes that are asked for. */
-  readonly span: ByteSpan;
-  /** Other programs unlock a range and keep the file open. */
-  readonly isReleasedSilently = true;
-  readonly #path: LockPath;
-  readonly #kind: RecordLockKind;
-  readonly #mode: LockMode;
-  readonly #named: NamedFile;
-  #granted: RecordLockHandle | undefined;
-
-  /**
-   * Opens nothing yet.
-   *
-   * @throws {RangeError} when there is no such range.
-   */
-  constructor(
-    path: PathLike | LockPath,
-    options: RecordLockTarget & NamedFileOptions,
-  ) {
-    this.#path = toLockPath(path);
-    checkOptions(options);
-    this.#kind = options.kind ?? "ofd";
-    this.#mode = options.mode ?? "exclusive";
-    checkWord(this.#kind, Object.keys(RECORD_LOCK_COMMANDS), "kind");
-    checkMode(this.#mode);
-    this.#named = new NamedFile(this.#path, options);
-    this.span = rangeToSpan(options.range);
-  }
-
-  /** The open file; opens it if need be. */
-  get file(): OpenedLockFile {
-    return this.#named.open();
-  }
-
-  /** The open descriptor; opens the file if need be. */
-  get fd(): number {
-    return this.file.fd;
-  }
-
-  /** Takes the lock if it is free; the handle then owns the descriptor. */
-  try(): RecordLockHandle | undefined {
-    const granted = this.#granted;
-    this.#granted = undefined;
-    return granted ??
-      this.#lock((file, request) =>
-        !this.#isOwn(file, request) &&
-        RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.#path.given)
-      );
-  }
-
-  /**
-   * Waits in the kernel for an OFD lock, on a thread of its own. Once the call
-   * has succeeded the lock is held by the open file:
-   * {@linkcode RecordLockAttempt.try} gives its handle, disposing of the
-   * attempt gives it up.
-   *
-   * @returns The waiting call; `undefined` when it can't be parked.
-   */
-  park(): ParkedCall | undefined {
-    // A POSIX lock would go to the whole process, which may hold others.
-    if (this.#kind === "posix") return undefined;
-    const { fd, span } = this;
-    const call = parkOfdSetlkw(fd, recordLockRequest(span, this.#mode));
-    if (call !== undefined) {
-      ownRanges.addWait({ fd, mode: this.#mode, span }, call.ended);
-    }
-    return call;
-  }
-
-  /**
-   * Has this thread sleep in the kernel until it has got the lock, which
-   * {@linkcode RecordLockAttempt.try} then gives.
-   *
-   * @returns Whether it has; `false` after the timeout.
-   * @throws {SelfDeadlockError} as for {@linkcode RecordLockAttempt.block}.
-   */
-  sleep(options: BlockOptions): boolean {
-    // A POSIX lock is the process's: a second call wouldn't know it for ours.
-    this.#granted ??= this.block(options);
-    return this.#granted !== undefined;
-  }
-
-  /**
-   * Waits in the kernel for the lock; `undefined` after the timeout.
-   *
-   * @throws {SelfDeadlockError} when it would sleep for ever, or this process
-   * itself holds a POSIX lock in the way, which it can't release meanwhile.
-   */
-  block(options: BlockOptions): RecordLockHandle | undefined {
-    const { timeoutMs = Infinity } = options;
-    checkNumber(timeoutMs, "timeoutMs");
-    const deadline = performance.now() + timeoutMs;
-    return this.#lock((file, request) =>
-      this.#sleepOn(file, request, {
-        ...options,
-        timeoutMs: Math.max(0, deadline - performance.now()),
-      })
-    );
-  }
-
-  #sleepOn(
-    file: OpenedLockFile,
-    request: RecordLockRequest,
-    options: BlockOptions,
-  ): boolean {
-    const path = this.#path.given;
-    const { set, setWait } = RECORD_LOCK_COMMANDS[this.#kind];
-    const wanted = { mode: this.#mode, span: this.span };
-    if (this.#isOwn(file, request)) throw ownPosixLock(path);
-    if (set(file.fd, request, path)) return true;
-    ownRanges.rejectSleep(file, path, wanted, options);
-    if (
-      isEndless(options) &&
-      findOwnConflict(file.stat, { ...this.span, mode: this.#mode })
-    ) throw ownPosixLock(path);
-    return setWait(file.fd, request, { ...options, path });
-  }
-
-  /**
-   * The kernel grants a process what it asks for over its own POSIX locks, and
-   * merges the two. Asked on behalf of an open file description, it names
-   * them: also those of other threads, and of libraries in this process.
-   */
-  #isOwn(file: OpenedLockFile, request: RecordLockRequest): boolean {
-    if (this.#kind === "ofd") return false;
-    if (findOwnConflict(file.stat, { ...this.span, mode: this.#mode })) {
-      return true;
-    }
-    const { get } = RECORD_LOCK_COMMANDS.ofd;
-    return get(file.fd, request)?.pid === Deno.pid;
-  }
-
-  #lock(
-    lockFile: (file: OpenedLockFile, request: RecordLockRequest) => boolean,
-  ): RecordLockHandle | undefined {
-    const request = recordLockRequest(this.span, this.#mode);
-    return this.#named.lock((file) =>
-      lockFile(file, request)
-        ? new RecordLockHandle(this.#path.given, file, this.#kind, {
-          ...this.span,
-          mode: this.#mode,
-        })
-        : undefined
-    );
-  }
-
-  /** Gives up what no handle has been given for, and closes the descriptor. */
-  [Symbol.dispose](): void {
-    this.#granted?.release();
-    this.#named[Symbol.dispose]();
-  }
-}
-
-function ownPosixLock(path: string): SelfDeadlockError {
-  return new SelfDeadlockError({
-    path,
-    holderPid: Deno.pid,
-    relation: "self",
-  });
-}
-
-/**
- * Takes a byte-range lock on a file if it is free.
- *
- * The file is created if need be. An exclusive lock needs a file that may be
- * written. OFD locks are the default: a POSIX lock is lost as soon as anything
- * in this process closes any descriptor of the file, isn't seen by other
- * handles on other threads, and isn't inherited. Between handles of holdfast
- * POSIX locks exclude each other all the same, and descriptors that holdfast
- * would close meanwhile stay open until the last POSIX lock on their file is
- * released; what `Deno.open`, Workers or libraries close can't be guarded.
- *
- * Permissions: `--allow-ffi`. See fcntl(2), F_GETLK(2const).
- *
- * @param path The file.
- * @param options `range`, `kind` and `mode`, and how to open the file.
- * @returns The held lock, or `undefined` when somebody else holds one in the
- * way.
- * @throws {SyscallError} when the file can't be opened or locked.
- * @throws {RangeError} when there is no such range.
- *
- * @example
- * ```ts
- * import { tryRecordLock } from "@holdfast/holdfast/record-lock";
- *
- * using lock = tryRecordLock("/tmp/holdfast-example.db", {
- *   range: { startByte: 100n, lengthBytes: 10n },
- * });
- * console.log(lock ? "got it" : "busy");
- * ```
- */
-export function tryRecordLock(
-  path: PathLike,
-  options: RecordLockOptions = {},
-): RecordLockHandle | undefined {
-  using attempt = new RecordLockAttempt(path, options);
-  return attempt.try();
 }

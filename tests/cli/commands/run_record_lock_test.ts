@@ -12,7 +12,7 @@ import { parseOptions, UsageError } from "../../../cli/args/parse.ts";
 import { readRequest } from "../../../cli/commands/run/read_request.ts";
 import type { RunRequest } from "../../../cli/commands/run/request.ts";
 import { RUN_SPEC } from "../../../cli/commands/run/spec.ts";
-import { tryRecordLock } from "../../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../../lib/lock/record/record_lock_attempt.ts";
 import { tryFlock } from "../../../lib/lock/flock/flock.ts";
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import { getLoadAverages } from "../../../lib/sys/loadavg.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { tryFlock } from "../../../lib/lock/flock/flock.ts";
-import { tryRecordLock } from "../../../lib/lock/record/record_lock_handle.ts";
+import { tryRecordLock } from "../../../lib/lock/record/record_lock_attempt.ts";
 import { runCli } from "../../support/cli.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 

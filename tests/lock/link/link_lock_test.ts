@@ -66,7 +66,7 @@ Deno.test("a link lock excludes others until it is released", () => {
 
 Deno.test("the counter grows with each taking", () => {
   using dir = new TempDir();
-  for (let fence = 1; fence <= 3; fence++) {
+  for (let fence = 1n; fence <= 3n; fence++) {
     using lock = tryLinkLock(dir.join("a"));
     assertEquals(lock?.fence, fence);
   }
@@ -353,7 +353,7 @@ Deno.test("the counter outlives a rename that was cut in two", () => {
       if (fence !== undefined && fence < last) Deno.removeSync(counter);
     }
     using lock = tryLinkLock(path)!;
-    assertEquals(lock.fence, ++last);
+    assertEquals(lock.fence, BigInt(++last));
   }
 });
 
@@ -371,11 +371,11 @@ Deno.test("a restored directory doesn't take the counter back", () => {
   for (const counter of counters) Deno.removeSync(counter);
   Deno.writeTextFileSync(counters[0], copy);
   // This process remembers, and so does a record that is found in the way.
-  assertEquals(take(), 5);
+  assertEquals(take(), 5n);
   Deno.removeSync(counters[0]);
   Deno.removeSync(counters[1]);
   Deno.writeTextFileSync(path, formatLinkOwner({ ...deadOwner(), fence: 70 }));
-  assertEquals(take(), 71);
+  assertEquals(take(), 71n);
 });
 
 Deno.test("a fence at 2^53-1 neither wedges nor loses the lock", () => {
@@ -383,15 +383,15 @@ Deno.test("a fence at 2^53-1 neither wedges nor loses the lock", () => {
   const path = dir.join("a");
   const atEnd = { ...deadOwner(), fence: Number.MAX_SAFE_INTEGER };
   Deno.writeTextFileSync(path, formatLinkOwner(atEnd));
-  let last: number = Number.MAX_SAFE_INTEGER;
+  let last = BigInt(Number.MAX_SAFE_INTEGER);
   for (let round = 0; round < 4; round++) {
     using lock = tryLinkLock(path)!;
     lock.check();
     assert(lock.fence > last, `${lock.fence} after ${last}`);
-    assertEquals(readLinkLockOwner(path)?.fence, lock.fence);
+    assertEquals(readLinkLockOwner(path)?.fence, Number(lock.fence));
     last = lock.fence;
   }
-  assert(BigInt(last) <= 2n ** 53n + 6n, `${last}`);
+  assert(last <= 2n ** 53n + 6n, `${last}`);
 });
 
 Deno.test("a counter at its very end is an error, and nothing is made", () => {

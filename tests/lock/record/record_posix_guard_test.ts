@@ -4,7 +4,7 @@ import { probeLockFile } from "../../../lib/lock/lock_file.ts";
 import {
   RecordLockAttempt,
   tryRecordLock,
-} from "../../../lib/lock/record/record_lock_handle.ts";
+} from "../../../lib/lock/record/record_lock_attempt.ts";
 import { subtractSpan } from "../../../lib/lock/record/byte_span.ts";
 import { LockableFile } from "../../../lib/lock/record/range_locks.ts";
 import { fSetlk } from "../../../lib/lock/record/record_lock.ts";
