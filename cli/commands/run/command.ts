@@ -6,6 +6,7 @@
 
 import {
   changeDirectory,
+  isFirstProcess,
   setEnvironment,
 } from "../../../lib/sys/process/exec.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
@@ -50,6 +51,9 @@ export async function runCommand(args: string[]): Promise<number> {
   request.beforeSleep = command.exec
     ? async () => void await import("./become_command.ts")
     : async () => await (supervisor ??= await makeSupervisor()).standBy();
+  const waiting = isFirstProcess()
+    ? (await import("./first_process.ts")).endBySignals()
+    : undefined;
   const taken = maxLoad === undefined
     ? await takeLock(request)
     : await (await import("./load_gate.ts"))
@@ -75,6 +79,7 @@ export async function runCommand(args: string[]): Promise<number> {
     );
   }
   supervisor ??= await makeSupervisor();
+  waiting?.[Symbol.dispose]();
   const ending = await supervisor.run(
     lock,
     taken.process && {

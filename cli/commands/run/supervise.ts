@@ -7,6 +7,7 @@
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import {
   type ChildChange,
+  isFirstProcess,
   prepareCommand,
   waitForChange,
 } from "../../../lib/sys/process/exec.ts";
@@ -82,9 +83,6 @@ const FROM_TERMINAL: readonly SignalName[] = [
 /** setTimeout fires at once for more than 31 bits, which is 24 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Orphans become its children: it is the first process of a container. */
-const FIRST_PID = 1;
-
 /** What runs one command while a lock is held. */
 export class Supervisor {
   readonly #command: readonly string[];
@@ -147,7 +145,7 @@ export class Supervisor {
     };
     if (lock.lost?.aborted) terminate();
     else lock.lost?.addEventListener("abort", terminate);
-    const reapOrphans = Deno.pid === FIRST_PID;
+    const reapOrphans = isFirstProcess();
     try {
       for (;;) {
         const change = await waitForChange(pid, { reapOrphans });
@@ -218,6 +216,8 @@ class SignalForwarder {
 
   /** Leaves signals their default action until {@linkcode listen}. */
   async standBy(): Promise<void> {
+    // It has none: what ends the wait of such a process is listening already.
+    if (isFirstProcess()) return;
     this.#resume ??= suspendHandlers(this.#caught);
     // For one that came in between, and is on its way through the event loop.
     await new Promise((resolve) => setTimeout(resolve));

@@ -7,6 +7,7 @@
 
 import type { EngineOptions, Wait } from "../../../lib/acquire/budget.ts";
 import { toLockPath } from "../../../lib/lock/lock_path.ts";
+import { isFirstProcess } from "../../../lib/sys/process/exec.ts";
 import type { WakeSource } from "../../../lib/wait/wake.ts";
 import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
@@ -40,7 +41,7 @@ export async function takeByEngine<T>(
   const { timeoutMs, allowRemote, allowNested, verbosity } = request;
   let notice: WaitNotice | undefined;
   const waitBy = async (wait: Wait) => {
-    if (wait.attempt?.sleep !== undefined) await request.beforeSleep?.();
+    if (sleepable(wait) !== undefined) await request.beforeSleep?.();
     const name = subject.name ?? toLockPath(wait.path).given;
     if (notice?.name !== name) {
       const { WaitNotice } = await import("./wait_notice.ts");
@@ -59,13 +60,22 @@ export async function takeByEngine<T>(
   }
 }
 
+/**
+ * What this very thread can sleep for. In the first process of a container
+ * nothing but a signal listener ends a wait, and that takes the event loop.
+ */
+function sleepable({ attempt }: Wait): Wait["attempt"] {
+  return attempt?.sleep === undefined || isFirstProcess() ? undefined : attempt;
+}
+
 /** Wakes a wait, and shows a notice until then. */
 async function noticedWake(
-  { attempt, wake }: Wait,
+  wait: Wait,
   notice: WaitNotice,
 ): Promise<WakeSource> {
   const { onTick } = notice;
-  if (attempt?.sleep !== undefined) {
+  const attempt = sleepable(wait);
+  if (attempt !== undefined) {
     return {
       // Nothing else is to be done meanwhile: this very thread sleeps.
       async wait(timeoutMs) {
@@ -76,7 +86,7 @@ async function noticedWake(
       },
     };
   }
-  const source = await wake();
+  const source = await wait.wake();
   const ticks = onTick && setInterval(onTick, 1000);
   return {
     wait: (maxMs, signal) => source.wait(maxMs, signal),

@@ -13,6 +13,15 @@ import { restoreWakingSignal } from "../interrupt_timer.ts";
 import { restoreDescriptorLimit } from "./inheritance.ts";
 import { isSignalIgnored, resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
 
+/**
+ * Whether this is the first process of its pid namespace, as in a container:
+ * orphans become its children, and no signal does anything by default. See
+ * pid_namespaces(7).
+ */
+export function isFirstProcess(): boolean {
+  return Deno.pid === 1;
+}
+
 /** argv as C has it: pointers ended by NULL, then the strings. */
 function argumentVector(
   command: readonly string[],

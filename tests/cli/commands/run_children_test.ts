@@ -1,10 +1,13 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { cliArgs } from "../../support/cli.ts";
 import { holdFlock } from "../../support/foreign_flock.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
 import { needs } from "../../support/programs.ts";
 import { type ProgramResult, runProgram } from "../../support/run_program.ts";
 import { needsMounts } from "../../support/private_mounts.ts";
 import { TempDir } from "../../support/temp_dir.ts";
+import { until } from "../../support/until.ts";
+import { within } from "../../support/within.ts";
 
 const bash = needs("bash");
 
@@ -129,6 +132,79 @@ Deno.test({
     assertEquals([code, stdout], [5, "reaped\n"]);
   },
 });
+
+/** The only child of a process, which it has or is about to have. */
+async function childOf(parent: number): Promise<number> {
+  let found: number | undefined;
+  await until(() => {
+    for (const { name } of Deno.readDirSync("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      try {
+        const status = Deno.readTextFileSync(`/proc/${name}/status`);
+        if (status.includes(`\nPPid:\t${parent}\n`)) found = Number(name);
+      } catch {
+        // It has just ended.
+      }
+    }
+    return found !== undefined;
+  });
+  return found!;
+}
+
+for (
+  const [options, signal, code] of [
+    [[], "SIGTERM", 143],
+    [[], "SIGINT", 130],
+    [["--exec"], "SIGTERM", 143],
+    [["--kind", "both"], "SIGTERM", 143],
+    [["--fair"], "SIGTERM", 143],
+    [["--kind", "link"], "SIGTERM", 143],
+    [["--slots", "1"], "SIGTERM", 143],
+  ] satisfies [string[], Deno.Signal, number][]
+) {
+  Deno.test({
+    name: `run ${options.join(" ")}: as the first process of a container, ` +
+      `${signal} ends the wait for the lock${namespace.suffix}`,
+    ignore: namespace.ignore,
+    fn: async () => {
+      using directory = new TempDir();
+      const words = ["run", ...options, directory.join("l"), "--"];
+      await using _holder = await HelperProcess.start(
+        Deno.execPath(),
+        cliArgs([
+          ...words.filter((word) => word !== "--exec"),
+          ...["sh", "-c", "echo ready; read -r _"],
+        ]),
+      );
+      const waiter = new Deno.Command("unshare", {
+        args: [
+          ...["-pf", "--kill-child", "--mount-proc", Deno.execPath()],
+          ...cliArgs(["run", "-v", ...words.slice(1), "echo", "never"]),
+        ],
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      try {
+        const reader = waiter.stderr.getReader();
+        const said = new TextDecoder().decode((await reader.read()).value);
+        assertMatch(said, /waiting|held by/);
+        reader.releaseLock();
+        Deno.kill(await childOf(waiter.pid), signal);
+        const ended = await within(waiter.status, "the end of the wait");
+        assertEquals(ended.code, code);
+        assertEquals(await new Response(waiter.stdout).text(), "");
+      } finally {
+        try {
+          waiter.kill("SIGKILL");
+        } catch {
+          // It has ended, as it should.
+        }
+        await waiter.stderr.cancel();
+      }
+    },
+  });
+}
 
 Deno.test("run: its own children are left alone where it isn't the first process", async () => {
   using directory = new TempDir();
