@@ -99,7 +99,7 @@ export interface LockActivity {
   /** `waiting`, `refused`, `breaking`: who is in the way. */
   holders?: LockHolding[] | undefined;
   /** What else its process and that one's ancestors hold: `acquired`. */
-  alsoHeld?: HeldLock[] | undefined;
+  alsoHeld?: AlsoHeldLock[] | undefined;
   /**
    * Why: `refused`, the error's name; `gave-up`, `interrupted`, `ended` or
    * the error's name; `released`, `converted` to the other mode, or `unseen`:
@@ -120,6 +120,12 @@ export interface HeldLock {
   readonly startByte: bigint;
   /** Last byte; `undefined` for the largest possible offset. */
   readonly endByte: bigint | undefined;
+}
+
+/** A lock that a process holds, itself or by an ancestor. */
+export interface AlsoHeldLock extends HeldLock {
+  /** Whose it is: its own or an ancestor's; `undefined` when not known. */
+  readonly holderPid: number | undefined;
 }
 
 /** A file's needle as the kernel prints it, which is also its key. */

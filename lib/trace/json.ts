@@ -47,6 +47,7 @@ export class TraceLineWriter {
     );
     const alsoHeld = activity.alsoHeld?.map((held) =>
       `{"type":"${held.type}","mode":"${held.mode}",${span(held)},` +
+      `"holderPid":${number(held.holderPid)},` +
       `"file":${this.#file(held.file)}}`
     );
     return `{"schema":${TRACE_SCHEMA},"event":"${event}",` +
@@ -172,6 +173,7 @@ export class TraceLineReader {
           mode: held.mode as TracedMode,
           startByte: toBigInt(held.startByte) ?? 0n,
           endByte: toBigInt(held.endByte),
+          holderPid: toNumber(held.holderPid),
         };
       }),
       reason: typeof line.reason === "string" ? line.reason : undefined,

@@ -5,7 +5,7 @@
  */
 
 import type {
-  HeldLock,
+  AlsoHeldLock,
   LockActivity,
   LockEventName,
   LockHolding,
@@ -183,7 +183,7 @@ export class LockState {
     file: KnownFile,
     process: KnownProcess,
     nowNs: number,
-  ): HeldLock[] | undefined {
+  ): AlsoHeldLock[] | undefined {
     this.adoptOrphans(nowNs);
     let held = collect(undefined, process, file);
     for (const id of process.ancestors) {
@@ -253,14 +253,15 @@ export function msSince(
 }
 
 function collect(
-  held: HeldLock[] | undefined,
+  held: AlsoHeldLock[] | undefined,
   process: KnownProcess | undefined,
   except: KnownFile,
-): HeldLock[] | undefined {
+): AlsoHeldLock[] | undefined {
   if (process === undefined) return held;
   for (const { file, type, mode, startByte, endByte } of process.holds) {
     if (file === except) continue;
-    (held ??= []).push({ file, type, mode, startByte, endByte });
+    const holderPid = process.pid;
+    (held ??= []).push({ file, type, mode, startByte, endByte, holderPid });
   }
   return held;
 }

@@ -68,7 +68,12 @@ export const TRACE_SCHEMA: Schema = either(
       "who is in the way of a wait or refusal",
     )),
     alsoHeld: list(
-      object({ ...KIND, ...RANGE, file: FILE }),
+      object({
+        ...KIND,
+        ...RANGE,
+        file: FILE,
+        holderPid: maybe(whole("its own or its ancestor's process id")),
+      }),
       "what its process and that one's ancestors hold besides",
     ),
     reason: maybe(

@@ -6,6 +6,7 @@
  */
 
 import {
+  type AlsoHeldLock,
   fileKey,
   type HeldLock,
   type LockActivity,
@@ -37,9 +38,16 @@ export interface LockInversion {
 }
 
 interface Example extends OrderStep {
-  /** Locks held besides, exclusively: who shares one can't meet. */
-  gates: ReadonlySet<string>;
+  /**
+   * Locks held besides, exclusively, and whose they are: who needs one of his
+   * own can't meet who has one of his own. A common ancestor's keeps nobody
+   * apart.
+   */
+  gates: Gates;
 }
+
+/** The holder of each; `undefined` when not known. */
+type Gates = ReadonlyMap<string, number | undefined>;
 
 type Edge = Map<string, Example>;
 
@@ -93,9 +101,9 @@ export class LockOrder {
     if (this.#isKnown(process.pid, wanted, alsoHeld)) return;
     const to = nodeKey(wanted);
     for (const held of alsoHeld) {
-      const gates = new Set(
+      const gates = new Map(
         alsoHeld.filter((other) => other !== held && other.mode === "WRITE")
-          .map(nodeKey),
+          .map((other) => [nodeKey(other), other.holderPid]),
       );
       const example = { process, held, wanted, atMs: timeMs, gates };
       this.#remember(nodeKey(held), to, example);
@@ -106,7 +114,7 @@ export class LockOrder {
   #isKnown(
     pid: number,
     wanted: HeldLock,
-    alsoHeld: readonly HeldLock[],
+    alsoHeld: readonly AlsoHeldLock[],
   ): boolean {
     const hash = new Hash(pid);
     this.#mix(hash, wanted);
@@ -140,7 +148,10 @@ export class LockOrder {
     }
     if (edge.size >= MOST_EXAMPLES) return;
     const { process, held, wanted, gates } = example;
-    const key = `${process.command} ${held.mode}${wanted.mode} ${[...gates]}`;
+    const others = [...gates].map(([gate, holderPid]) =>
+      holderPid === process.pid ? gate : `${gate}@${holderPid}`
+    );
+    const key = `${process.command} ${held.mode}${wanted.mode} ${others}`;
     // Two processes of the same program can meet as well.
     const before = edge.get(key);
     if (before === undefined) edge.set(key, example);
@@ -225,12 +236,19 @@ function canBlock({ wanted }: Example, { held }: Example): boolean {
     overlaps(wanted, held);
 }
 
-/** Whether they can all be there at once: they are several, and share no gate. */
+/** Whether they can all be there at once: several, and no gate between them. */
 function canMeet(steps: readonly Example[]): boolean {
   if (new Set(steps.map(({ process }) => process.pid)).size < steps.length) {
     return false;
   }
   return steps.every((step, at) =>
-    steps.slice(at + 1).every((other) => step.gates.isDisjointFrom(other.gates))
+    steps.slice(at + 1).every((other) => !keepApart(step.gates, other.gates))
+  );
+}
+
+function keepApart(gates: Gates, others: Gates): boolean {
+  return [...gates].some(([gate, holderPid]) =>
+    others.has(gate) &&
+    (holderPid === undefined || others.get(gate) !== holderPid)
   );
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SCHEMAS } from "../../../cli/commands/schema/all.ts";
 import { SCHEMA_SPEC } from "../../../cli/commands/schema/spec.ts";
+import { acquire } from "../../../lib/acquire/flock.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { holdFlock } from "../../support/foreign_flock.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
@@ -228,6 +229,9 @@ await (await runScript('say(tryFlock(open(args[0])) ? "" : "ready");', "${a}")).
 await first.finish();
 await (await runScript(${JSON.stringify(nested(b, a))})).finish();`,
     );
+    // The caller's own lock, which all share, keeps none of them apart.
+    using elsewhere = new TempDir();
+    using _around = await acquire(elsewhere.join("around"));
     const { code, stderr } = await runCli([
       "trace",
       "-o",

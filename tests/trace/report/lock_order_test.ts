@@ -115,6 +115,19 @@ Deno.test("a lock that both hold keeps them apart", () => {
   );
 });
 
+Deno.test("an ancestor's lock doesn't keep its descendants apart", () => {
+  const clash = (...gates: [one: number, other: number]) => {
+    const [one, other] = gates.map((holderPid) => held("G", { holderPid }));
+    return rings(
+      takes(1, "B", [one!, held("A")]),
+      takes(2, "A", [other!, held("B")]),
+    ).length;
+  };
+  assertEquals(clash(9, 9), 1);
+  assertEquals(clash(8, 9), 0, "two parents can't both hold it");
+  assertEquals(clash(1, 2), 0);
+});
+
 Deno.test("ranges without a byte in common don't clash", () => {
   const range = (startByte: bigint) => ({
     type: "POSIX",

@@ -1,6 +1,6 @@
 /** What happens to locks, made by hand. */
 import type {
-  HeldLock,
+  AlsoHeldLock,
   LockActivity,
   LockEventName,
   TracedFile,
@@ -43,13 +43,17 @@ export function activity(
 }
 
 /** A lock that is held on a file. */
-export function held(name: string, more: Partial<HeldLock> = {}): HeldLock {
+export function held(
+  name: string,
+  more: Partial<AlsoHeldLock> = {},
+): AlsoHeldLock {
   return {
     file: file(name),
     type: "FLOCK",
     mode: "WRITE",
     startByte: 0n,
     endByte: undefined,
+    holderPid: undefined,
     ...more,
   };
 }
