@@ -20,6 +20,9 @@ const LAYERS = [
   "cli/",
 ];
 
+/** How C functions are called: for all others lib/sys has typed functions. */
+const C_CALLS = ["lib/sys/libc.ts", "lib/sys/call.ts"];
+
 const MOST_LINES = 400;
 const MOST_FILES = 20;
 
@@ -59,6 +62,9 @@ function findBreaches(sources: Sources): string[] {
     if (from === "mod.ts" || !(to in sources)) continue;
     if (layerOf(to) > layerOf(from) || to === "mod.ts") {
       breaches.push(`${from} imports ${to}, which is above it`);
+    }
+    if (C_CALLS.includes(to) && !from.startsWith("lib/sys/")) {
+      breaches.push(`${from} imports ${to}: only lib/sys makes C calls`);
     }
   }
   for (
@@ -151,8 +157,12 @@ Deno.test("breaches of the layers are found", () => {
       "lib/sys/b.ts": 'import { c } from "./c.ts";\nconsole.log(1);',
       "lib/sys/c.ts": 'export * from "./b.ts";\nDeno.dlopen(x, {});',
       "lib/sys/lazy.ts": 'await import("../lock/d.ts"); Deno.exit(1);',
+      "lib/sys/call.ts": 'import "./libc.ts";',
+      "lib/sys/libc.ts": "Deno.dlopen(x, {});",
       "lib/lock/d.ts": "Deno.args[0];",
+      "lib/lock/e.ts": 'import type { Libc } from "../sys/libc.ts";',
       "cli/BadName.ts": "console.log(Deno.args);",
+      "cli/f.ts": 'import { callLibc } from "../lib/sys/call.ts";',
     }),
     [
       "mod.ts does more than re-export",
@@ -165,6 +175,8 @@ Deno.test("breaches of the layers are found", () => {
       "cli/BadName.ts is not in snake_case",
       "lib/proc/a.ts imports lib/sys/b.ts, which is above it",
       "lib/sys/lazy.ts imports lib/lock/d.ts, which is above it",
+      "lib/lock/e.ts imports lib/sys/libc.ts: only lib/sys makes C calls",
+      "cli/f.ts imports lib/sys/call.ts: only lib/sys makes C calls",
       "import ring: lib/sys/b.ts → lib/sys/c.ts → lib/sys/b.ts",
     ],
   );

@@ -10,7 +10,8 @@ import {
   type Needle,
   needleFromPath,
 } from "../../lib/inspect/needle.ts";
-import { realPath, statPath } from "../../lib/sys/file.ts";
+import { statPath } from "../../lib/sys/file.ts";
+import { realPath } from "../../lib/sys/storage/names.ts";
 import { UsageError } from "./parse.ts";
 
 /** What is known of a file when it is asked whether it is meant. */

@@ -33,7 +33,7 @@ import { quotePath } from "../proc/printable.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
 import { checkCallbacks, checkFunction } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
-import { hasFfi } from "../sys/libc.ts";
+import { hasFfi } from "../sys/process/environment.ts";
 import { dirname } from "../sys/path_parts.ts";
 import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { pollingWake, type WakeSource } from "../wait/wake.ts";

@@ -6,8 +6,7 @@
 
 import { type LockPath, toLockPath } from "../lock/lock_path.ts";
 import type { ByteSpan } from "../lock/record/byte_span.ts";
-import { environmentVariable } from "../sys/process/environment.ts";
-import { hasFfi } from "../sys/libc.ts";
+import { environmentVariable, hasFfi } from "../sys/process/environment.ts";
 import type { WaitOptions } from "../wait/attempt_loop.ts";
 import type { Conflict } from "../wait/lock_wake.ts";
 

@@ -12,7 +12,8 @@ import { type ByteSpan, spansOverlap } from "../lock/record/byte_span.ts";
 import { printable, quotePath } from "../proc/printable.ts";
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { LockError } from "../sys/error.ts";
-import { readLink, readTextIfAny } from "../sys/file.ts";
+import { readTextIfAny } from "../sys/file.ts";
+import { readLink } from "../sys/storage/names.ts";
 import { readCommandLine } from "../sys/process/process.ts";
 
 /** One process of a ring, and the bytes that it waits for. */

@@ -1,5 +1,5 @@
 import { bootTimeMs } from "../sys/boot_clock.ts";
-import { hasFfi } from "../sys/libc.ts";
+import { hasFfi } from "../sys/process/environment.ts";
 
 /**
  * The clock that leases are measured by: a server's lease runs out while this

@@ -1,5 +1,4 @@
-import { environmentVariable } from "../sys/process/environment.ts";
-import { hasFfi } from "../sys/libc.ts";
+import { environmentVariable, hasFfi } from "../sys/process/environment.ts";
 
 /**
  * A variable of the environment: without `--allow-ffi` and without

@@ -26,12 +26,11 @@ import {
   O_CLOEXEC,
   O_PATH,
   openFile,
-  readLink,
   readText,
   readTextIfAny,
-  realPath,
   statPath,
 } from "../sys/file.ts";
+import { readLink, realPath } from "../sys/storage/names.ts";
 import { listDirectory } from "../sys/list_directory.ts";
 import { LockError } from "../sys/error.ts";
 import { userName } from "../sys/process/process.ts";

@@ -10,15 +10,15 @@ import { SyscallError } from "../sys/error.ts";
 import {
   closeFile,
   type FileStat,
+  fsMagicOfFd,
   O_CLOEXEC,
   O_PATH,
   openFile,
-  readLink,
   readTextIfAny,
   statFd,
 } from "../sys/file.ts";
+import { readLink } from "../sys/storage/names.ts";
 import { dirname } from "../sys/path_parts.ts";
-import { fsMagicOfFd } from "../sys/storage/fs_magic.ts";
 import { quotePath } from "../proc/printable.ts";
 import {
   findMountSource,

@@ -5,7 +5,7 @@
  */
 
 import { readBytes } from "../sys/file.ts";
-import { isInheritable } from "../sys/process/inheritance.ts";
+import { isInheritable } from "../sys/process/descriptors.ts";
 import { readAncestors } from "../sys/process/process_info.ts";
 import { scanDescriptorsOf } from "./descriptor_scan.ts";
 import {

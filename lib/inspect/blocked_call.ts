@@ -12,10 +12,9 @@ import {
   O_CLOEXEC,
   O_RDONLY,
   openFile,
+  readAt,
   readTextIfAny,
 } from "../sys/file.ts";
-import { callLibc } from "../sys/call.ts";
-import { libc } from "../sys/libc.ts";
 import {
   intArgument,
   readSleepingCalls,
@@ -117,7 +116,7 @@ function readStructFlock(
   const fd = openFile(`/proc/${pid}/mem`, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return UNKNOWN;
   const buffer = new Uint8Array(32);
-  const count = callLibc(() => libc.pread(fd, buffer, 32n, address));
+  const count = readAt(fd, buffer, address);
   closeFile(fd);
   if (count !== buffer.length) return UNKNOWN;
   const view = new DataView(buffer.buffer);

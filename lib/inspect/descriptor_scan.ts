@@ -1,20 +1,19 @@
 import { ProcParseError } from "../proc/error.ts";
 import { parseFdinfo } from "../proc/fdinfo.ts";
 import type { ProcLock } from "../proc/proc_locks.ts";
-import { callLibc } from "../sys/call.ts";
-import { EACCES, EPERM } from "../sys/errno.ts";
+import { EACCES, EPERM, isGone } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import {
   closeFile,
-  isGone,
   O_CLOEXEC,
   O_DIRECTORY,
   O_RDONLY,
   openFile,
+  readNext,
   readToEnd,
 } from "../sys/file.ts";
 import { listDirectory } from "../sys/list_directory.ts";
-import { libc } from "../sys/libc.ts";
+import { openEntryAt } from "../sys/storage/names.ts";
 
 /** A descriptor through which a process holds locks. */
 export interface LockedDescriptor {
@@ -141,10 +140,7 @@ function scanProcess(pid: number, scan: DescriptorScan): void {
 /* A server has a hundred thousand descriptors, nearly all without a lock: the
  * buffers are made once, and only what carries a lock is decoded. */
 const LOCK_KEY = new TextEncoder().encode("\nlock:");
-const nameBuffer = new Uint8Array(24);
 const contentBuffer = new Uint8Array(4096);
-const contentSize = BigInt(contentBuffer.length);
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Adds a descriptor to the scan if it carries locks; returns the errno. */
@@ -154,14 +150,10 @@ function scanDescriptor(
   name: string,
   scan: DescriptorScan,
 ): number {
-  const { written } = encoder.encodeInto(name, nameBuffer);
-  nameBuffer[written] = 0;
-  const fd = callLibc(() =>
-    libc.openat(directoryFd, nameBuffer, O_RDONLY | O_CLOEXEC, 0)
-  );
+  const fd = openEntryAt(directoryFd, name, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -fd;
   try {
-    const count = callLibc(() => libc.read(fd, contentBuffer, contentSize));
+    const count = readNext(fd, contentBuffer);
     if (count < 0) return -count;
     let bytes = contentBuffer.subarray(0, count);
     if (!includesBytes(bytes, LOCK_KEY)) {

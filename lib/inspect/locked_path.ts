@@ -5,7 +5,8 @@
  */
 
 import type { MountInfo } from "../proc/mountinfo.ts";
-import { type FileStat, readLink } from "../sys/file.ts";
+import type { FileStat } from "../sys/file.ts";
+import { readLink } from "../sys/storage/names.ts";
 import { statIfAny } from "../sys/stat_if_any.ts";
 import type { DescriptorRef } from "./lock_join.ts";
 

@@ -19,7 +19,6 @@ import {
   EROFS,
   ETXTBSY,
 } from "../sys/errno.ts";
-import { callLibc, cString } from "../sys/call.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
@@ -36,7 +35,7 @@ import {
   statFd,
   statPath,
 } from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
+import { makeDirectory } from "../sys/storage/names.ts";
 import { quotePath } from "../proc/printable.ts";
 import { followLinks } from "./symlink.ts";
 
@@ -277,8 +276,7 @@ export function makeDirectories(path: string): void {
   if (statPath(path)?.type === "directory") return;
   const parent = dirname(path);
   if (parent !== path) makeDirectories(parent);
-  const name = cString(path);
-  const result = callLibc(() => libc.mkdir(name, 0o777));
+  const result = makeDirectory(path, 0o777);
   if (result >= 0 || result === -EEXIST) return;
   throw new SyscallError("create directory", {
     syscall: "mkdir",

@@ -11,15 +11,16 @@ import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
   type FileStat,
+  isOnProc,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
   statFd,
 } from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
+import { currentUid } from "../sys/process/environment.ts";
 import { dirname } from "../sys/path_parts.ts";
-import { AT_FDCWD, isOnProc, openAt, readLinkOf } from "../sys/storage/at.ts";
+import { AT_FDCWD, openAt, readLinkOf } from "../sys/storage/names.ts";
 import type { LockPath } from "./lock_path.ts";
 
 /** MAXSYMLINKS of the kernel. */
@@ -120,7 +121,7 @@ const S_ISVTX_AND_S_IWOTH = 0o1002;
 function rejectForeign(link: FileStat, parent: FileStat, given: string): void {
   const isShared =
     (parent.permissions & S_ISVTX_AND_S_IWOTH) === S_ISVTX_AND_S_IWOTH;
-  const isTrusted = link.uid === parent.uid || link.uid === libc.geteuid();
+  const isTrusted = link.uid === parent.uid || link.uid === currentUid();
   if (!isShared || isTrusted) return;
   throw new LockError(
     `Cannot use ${quotePath(given)}: it is a symbolic link that user ` +

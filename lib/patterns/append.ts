@@ -7,11 +7,9 @@
 import { quotePath } from "../proc/printable.ts";
 import { rejectArgument } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
-import { callLibc } from "../sys/call.ts";
 import { ENOSYS, EOPNOTSUPP } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
-import { statFd } from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
+import { readAt, statFd } from "../sys/file.ts";
 import { tell, truncate, whileAlone } from "../sys/storage/content.ts";
 import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
@@ -208,8 +206,7 @@ function endsLine(fd: number): boolean {
   const { size } = statFd(fd);
   if (size === 0n) return true;
   const last = new Uint8Array(1);
-  const count = callLibc(() => libc.pread(fd, last, 1n, size - 1n));
-  return count === 1 && last[0] === LINE_FEED;
+  return readAt(fd, last, size - 1n) === 1 && last[0] === LINE_FEED;
 }
 
 function withLineFeed(

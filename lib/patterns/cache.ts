@@ -10,7 +10,6 @@ import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
-import { callLibc, cString } from "../sys/call.ts";
 import { EACCES } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import {
@@ -23,7 +22,7 @@ import {
 } from "../sys/file.ts";
 import { listDirectory } from "../sys/list_directory.ts";
 import { sync } from "../sys/storage/content.ts";
-import { libc } from "../sys/libc.ts";
+import { renamePath } from "../sys/storage/names.ts";
 import { downgrade } from "./convert.ts";
 import { checkName } from "./lock_directory.ts";
 import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
@@ -287,9 +286,7 @@ function removeAll(path: string): void {
 }
 
 function rename(from: string, to: string): void {
-  const fromName = cString(from);
-  const toName = cString(to);
-  const result = callLibc(() => libc.rename(fromName, toName));
+  const result = renamePath(from, to);
   if (result >= 0) return;
   throw new SyscallError(`rename ${quotePath(from)} to`, {
     syscall: "rename",

@@ -16,6 +16,7 @@ import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
   type FileStat,
+  isSameFile,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOCTTY,
@@ -27,8 +28,7 @@ import {
   statFd,
 } from "../sys/file.ts";
 import { listOpenDirectory } from "../sys/list_directory.ts";
-import { openAt } from "../sys/storage/at.ts";
-import { isSameFile, unlinkAt } from "../sys/storage/directory.ts";
+import { openAt, unlinkAt } from "../sys/storage/names.ts";
 import { fileKind, isCollectable } from "./file_kind.ts";
 import { readHead } from "./state_file.ts";
 

@@ -8,12 +8,11 @@ import { toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
-import { callLibc, cString } from "../sys/call.ts";
-import { environmentVariable } from "../sys/process/environment.ts";
+import { currentUid, environmentVariable } from "../sys/process/environment.ts";
 import { EEXIST } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import { statPath } from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
+import { makeDirectory } from "../sys/storage/names.ts";
 
 /**
  * The directory of named locks: `HOLDFAST_LOCK_DIR` when it is set, else a
@@ -47,7 +46,7 @@ export function lockDirectory(): string {
     makeDirectories(directory.absolute);
     return directory.absolute;
   }
-  const uid = libc.geteuid();
+  const uid = currentUid();
   const runtime = [environmentVariable("XDG_RUNTIME_DIR"), `/run/user/${uid}`]
     .find((path) => path?.startsWith("/") && isPrivate(path, uid));
   const path = runtime === undefined
@@ -77,8 +76,7 @@ function isPrivate(path: string, uid: number): boolean {
  * @throws {SyscallError} when it can't be created.
  */
 export function makePrivateDirectory(path: string, uid: number): void {
-  const name = cString(path);
-  const result = callLibc(() => libc.mkdir(name, 0o700));
+  const result = makeDirectory(path, 0o700);
   if (result < 0 && result !== -EEXIST) {
     throw new SyscallError("create lock directory", {
       syscall: "mkdir",

@@ -6,11 +6,10 @@
  */
 
 import { quotePath } from "../proc/printable.ts";
-import { callLibc } from "../sys/call.ts";
 import { EBADF } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
-import { statFd } from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
+import { readAt, statFd } from "../sys/file.ts";
+import { truncate, writeAt } from "../sys/storage/content.ts";
 
 /** More than any state takes. */
 const MAX_BYTES = 256;
@@ -30,9 +29,7 @@ export function parseState(
 /** The first bytes of an open file as text. */
 export function readHead(fd: number, path: string): string {
   const buffer = new Uint8Array(MAX_BYTES);
-  const length = callLibc(() =>
-    libc.pread(fd, buffer, BigInt(buffer.length), 0n)
-  );
+  const length = readAt(fd, buffer, 0n);
   if (length < 0) {
     throw new SyscallError("read", { syscall: "pread", errno: -length, path });
   }
@@ -74,13 +71,11 @@ export function writeState(
   state: string,
 ): void {
   const bytes = new TextEncoder().encode(`holdfast ${kind} 1 ${state}\n`);
-  const written = callLibc(() =>
-    libc.pwrite(fd, bytes, BigInt(bytes.length), 0n)
-  );
+  const written = writeAt(fd, bytes, 0n);
   // To cut a file makes some filesystems flush it.
   const result = written < 0 || statFd(fd).size <= BigInt(bytes.length)
     ? written
-    : callLibc(() => libc.ftruncate(fd, BigInt(bytes.length)));
+    : truncate(fd, BigInt(bytes.length));
   if (result >= 0) return;
   throw new SyscallError("write", {
     syscall: written < 0 ? "pwrite" : "ftruncate",

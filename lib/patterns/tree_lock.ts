@@ -9,7 +9,7 @@ import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { encodePath } from "../proc/path_text.ts";
 import { ENOENT } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
-import { realPath } from "../sys/file.ts";
+import { realPath } from "../sys/storage/names.ts";
 import { lockDirectory } from "./lock_directory.ts";
 import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";

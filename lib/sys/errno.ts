@@ -146,3 +146,8 @@ export const EDQUOT = 122;
 export function errnoName(errno: number): string {
   return NAMES[errno] ?? `errno ${errno}`;
 }
+
+/** Whether an error number means that a /proc entry's process has ended. */
+export function isGone(errno: number): boolean {
+  return errno === ENOENT || errno === ESRCH;
+}

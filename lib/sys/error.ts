@@ -52,12 +52,13 @@ export class SyscallError extends LockError {
    */
   constructor(action: string, init: SyscallErrorInit) {
     const { syscall, errno, path, advice } = init;
+    const text = errnoText(errno);
     const code = errnoName(errno);
     const target = path === undefined ? "" : ` ${quotePath(path)}`;
     const tail = advice === undefined ? "" : `; ${advice}`;
     super(
       `Cannot ${action}${target}: ${syscall} returned ${code} (${errno}), ` +
-        describeErrno(errno) + tail,
+        text.charAt(0).toLowerCase() + text.slice(1) + tail,
     );
     this.syscall = syscall;
     this.errno = errno;
@@ -66,10 +67,10 @@ export class SyscallError extends LockError {
   }
 }
 
-/** The C library's own words for an error number, starting in lower case. */
-function describeErrno(errno: number): string {
+/** The C library's own words for an error number, starting in upper case. */
+export function errnoText(errno: number): string {
   const pointer = libc.strerror(errno);
-  if (pointer === null) return "unknown error";
-  const text = Deno.UnsafePointerView.getCString(pointer);
-  return text.charAt(0).toLowerCase() + text.slice(1);
+  return pointer === null
+    ? "Unknown error"
+    : Deno.UnsafePointerView.getCString(pointer);
 }

@@ -8,7 +8,7 @@
 
 import { decodePath } from "../proc/path_text.ts";
 import { callLibc, cString } from "./call.ts";
-import { ENOENT, ENOTDIR, ESRCH } from "./errno.ts";
+import { ENOENT, ENOTDIR } from "./errno.ts";
 import { SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
 
@@ -264,6 +264,12 @@ function isThere(result: number, path: string): boolean {
   });
 }
 
+/** Whether two descriptions are of one file, by st_dev and st_ino. */
+export function isSameFile(a: FileStat, b: FileStat): boolean {
+  return a.inode === b.inode && a.deviceMajor === b.deviceMajor &&
+    a.deviceMinor === b.deviceMinor;
+}
+
 /**
  * Whether a path still names a file examined before, by st_dev and st_ino.
  *
@@ -275,6 +281,47 @@ export function isStillNamed(path: string, file: FileStat): boolean {
     statxView.getBigUint64(32, true) === file.inode &&
     statxView.getUint32(136, true) === file.deviceMajor &&
     statxView.getUint32(140, true) === file.deviceMinor;
+}
+
+/* struct statfs is larger than its first member, f_type, an unsigned long of
+ * which the lower half counts. One buffer serves all calls. */
+const statfsBuffer = new Uint8Array(256);
+const statfsView = new DataView(statfsBuffer.buffer);
+
+/**
+ * The kernel's number for the filesystem of an open file. See fstatfs(2).
+ *
+ * @returns f_type, or minus the error number.
+ */
+export function fsMagicOfFd(fd: number): number {
+  const result = callLibc(() => libc.fstatfs(fd, statfsBuffer));
+  return result < 0 ? result : statfsView.getUint32(0, true);
+}
+
+const PROC_SUPER_MAGIC = 0x9fa0;
+
+/** Whether an open file is in /proc, where a link may be more than its text. */
+export function isOnProc(fd: number): boolean {
+  return fsMagicOfFd(fd) === PROC_SUPER_MAGIC;
+}
+
+/**
+ * read(2): from where the descriptor stands.
+ *
+ * @param bytes Where to put what there is, perhaps less than its length.
+ * @returns How many bytes, or minus the error number.
+ */
+export function readNext(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
+  return callLibc(() => libc.read(fd, bytes, BigInt(bytes.length)));
+}
+
+/** The same from an offset, by pread(2). */
+export function readAt(
+  fd: number,
+  bytes: Uint8Array<ArrayBuffer>,
+  offset: bigint,
+): number {
+  return callLibc(() => libc.pread(fd, bytes, BigInt(bytes.length), offset));
 }
 
 /**
@@ -296,8 +343,7 @@ export function readToEnd(
       larger.set(buffer);
       buffer = larger;
     }
-    const rest = buffer.subarray(length);
-    const count = callLibc(() => libc.read(fd, rest, BigInt(rest.length)));
+    const count = readNext(fd, buffer.subarray(length));
     if (count < 0) return count;
     if (count === 0) return buffer.subarray(0, length);
     length += count;
@@ -350,36 +396,4 @@ export function readText(path: string): string {
     });
   }
   return decodePath(bytes);
-}
-
-/**
- * The target of a symbolic link, such as /proc/PID/fd/N.
- *
- * @returns The target, or `undefined` when there is no such link.
- */
-export function readLink(path: string): string | undefined {
-  const name = cString(path);
-  const length = callLibc(() => libc.readlink(name, linkBuffer, linkSize));
-  return length < 0 ? undefined : decodePath(linkBuffer.subarray(0, length));
-}
-
-/* PATH_MAX; decoded before anything else can run. */
-const linkBuffer = new Uint8Array(4096);
-const linkSize = BigInt(linkBuffer.length);
-
-/** Whether an error number means that a /proc entry's process has ended. */
-export function isGone(errno: number): boolean {
-  return errno === ENOENT || errno === ESRCH;
-}
-
-/**
- * The absolute path with every symbolic link resolved, by realpath(3).
- *
- * @returns The path, or `undefined` when some part of it can't be resolved.
- */
-export function realPath(path: string): string | undefined {
-  // PATH_MAX bytes are what realpath(3) may write.
-  const buffer = new Uint8Array(4096);
-  if (libc.realpath(cString(path), buffer) === null) return undefined;
-  return decodePath(buffer.subarray(0, buffer.indexOf(0)));
 }

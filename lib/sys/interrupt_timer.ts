@@ -1,5 +1,6 @@
 /**
- * A deadline for a thread that sleeps in a system call.
+ * Sleeping in system calls: a deadline for a thread that does, and a sleep
+ * shorter than the runtime's timers can.
  *
  * @module
  */
@@ -173,4 +174,9 @@ function checkCall(syscall: string, call: () => number): void {
   if (result < 0) {
     throw new SyscallError("set a timer", { syscall, errno: -result });
   }
+}
+
+/** Sleeps on a helper thread of the runtime, by usleep(3). */
+export async function sleepElsewhere(ms: number): Promise<void> {
+  await libc.usleep_async(Math.max(0, Math.round(ms * 1000)));
 }

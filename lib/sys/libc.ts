@@ -108,8 +108,6 @@ const SYMBOLS = {
   mkdir: { parameters: ["buffer", "u32"], result: "i32" },
   // int rmdir(const char *pathname)
   rmdir: { parameters: ["buffer"], result: "i32" },
-  // int rename(const char *oldpath, const char *newpath)
-  rename: { parameters: ["buffer", "buffer"], result: "i32" },
   // int renameat2(int olddirfd, const char *oldpath, int newdirfd,
   //               const char *newpath, unsigned int flags)
   renameat2: {
@@ -352,11 +350,6 @@ export function bindLazily<Table extends Deno.ForeignLibraryInterface>(
  * Permissions: `--allow-ffi` on the first use of each symbol.
  */
 export const libc: Libc = bindLazily(SYMBOLS);
-
-/** Whether libc may be called without asking anybody. */
-export function hasFfi(): boolean {
-  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-}
 
 let errnoView: Deno.UnsafePointerView | undefined;
 

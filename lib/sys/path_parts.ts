@@ -11,6 +11,7 @@ import { SyscallError } from "./error.ts";
 import {
   closeFile,
   type FileStat,
+  isSameFile,
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
@@ -18,7 +19,8 @@ import {
   statFd,
   statPath,
 } from "./file.ts";
-import { hasFfi, libc } from "./libc.ts";
+import { libc } from "./libc.ts";
+import { hasFfi } from "./process/environment.ts";
 
 /**
  * The directory part of a path, as dirname(3) gives it: all before the last
@@ -83,16 +85,11 @@ function isHere(directory: string): boolean {
   try {
     const there = statPath(directory);
     const here = statPath(".");
-    return there !== undefined && here !== undefined && isSame(there, here);
+    return there !== undefined && here !== undefined && isSameFile(there, here);
   } catch (error) {
     if (error instanceof SyscallError) return false;
     throw error;
   }
-}
-
-function isSame(a: FileStat, b: FileStat): boolean {
-  return a.inode === b.inode && a.deviceMajor === b.deviceMajor &&
-    a.deviceMinor === b.deviceMinor;
 }
 
 const heldDirectories: { fd: number; stat: FileStat }[] = [];
@@ -108,7 +105,7 @@ function heldWorkingDirectory(): string {
     });
   }
   const stat = statFd(fd);
-  const known = heldDirectories.find((held) => isSame(held.stat, stat));
+  const known = heldDirectories.find((held) => isSameFile(held.stat, stat));
   if (known === undefined) heldDirectories.push({ fd, stat });
   else closeFile(fd);
   return `/proc/self/fd/${known?.fd ?? fd}`;

@@ -1,7 +1,8 @@
 import { callLibc } from "./call.ts";
 import { SyscallError } from "./error.ts";
-import { closeFile, O_CLOEXEC } from "./file.ts";
+import { closeFile, O_CLOEXEC, readNext } from "./file.ts";
 import { libc } from "./libc.ts";
+import { writeAll } from "./storage/content.ts";
 
 /**
  * The two ends of a pipe that commands don't inherit unless told to.
@@ -24,14 +25,7 @@ export function openPipe(): { readEnd: number; writeEnd: number } {
  * @returns Whether anybody could still read it.
  */
 export function writeLine(fd: number, line: string): boolean {
-  let bytes = new TextEncoder().encode(`${line}\n`);
-  while (bytes.length > 0) {
-    const rest = bytes;
-    const count = callLibc(() => libc.write(fd, rest, BigInt(rest.length)));
-    if (count < 0) return false;
-    bytes = bytes.subarray(count);
-  }
-  return true;
+  return writeAll(fd, new TextEncoder().encode(`${line}\n`)) === 0;
 }
 
 const POLLIN = 1;
@@ -63,9 +57,7 @@ export class LineReader {
         return line;
       }
       if (!this.#waitForInput(timeoutMs)) return undefined;
-      const count = callLibc(() =>
-        libc.read(this.#fd, this.#chunk, BigInt(this.#chunk.length))
-      );
+      const count = readNext(this.#fd, this.#chunk);
       if (count <= 0) return null;
       this.#text += this.#decoder.decode(this.#chunk.subarray(0, count), {
         stream: true,

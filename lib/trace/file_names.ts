@@ -7,7 +7,8 @@
 import { FileNamer } from "../inspect/locked_path.ts";
 import { needleFromPath } from "../inspect/needle.ts";
 import { type MountInfo, parseMountinfo } from "../proc/mountinfo.ts";
-import { readLink, readText, readTextIfAny } from "../sys/file.ts";
+import { readText, readTextIfAny } from "../sys/file.ts";
+import { readLink } from "../sys/storage/names.ts";
 import { listDirectory } from "../sys/list_directory.ts";
 import { listInodes } from "../sys/list_inodes.ts";
 import { dirname } from "../sys/path_parts.ts";

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { callLibc, cString } from "../sys/call.ts";
 import { SyscallError } from "../sys/error.ts";
 import {
   closeFile,
@@ -17,7 +16,8 @@ import {
   openFile,
   statFd,
 } from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
+import { flockNow } from "../sys/lock/flock.ts";
+import { renamePath } from "../sys/storage/names.ts";
 import { statIfAny } from "../sys/stat_if_any.ts";
 
 /** The file in a directory of histories. */
@@ -28,10 +28,6 @@ const MOST_BYTES = 16n * 1024n * 1024n;
 
 /** How many older parts are kept: `.1` is the youngest. */
 const OLDER_PARTS = 4;
-
-/* include/uapi/asm-generic/fcntl.h */
-const LOCK_EX = 2;
-const LOCK_NB = 4;
 
 /**
  * Opens a history to append to it. Each write of a whole line arrives as a
@@ -92,20 +88,15 @@ export function openEventFile(path: string): number {
  * renamed: then it grows on.
  */
 function rotate(fd: number, path: string): boolean {
-  if (callLibc(() => libc.flock(fd, LOCK_EX | LOCK_NB)) < 0) {
+  if (flockNow(fd, "exclusive") < 0) {
     // Somebody else is about to: to write here is as good.
     return false;
   }
   if (!isStillNamed(path, statFd(fd))) return true;
   for (let part = OLDER_PARTS; part > 1; part--) {
-    renameFile(`${path}.${part - 1}`, `${path}.${part}`);
+    renamePath(`${path}.${part - 1}`, `${path}.${part}`);
   }
-  return renameFile(path, `${path}.1`) === 0;
-}
-
-function renameFile(from: string, to: string): number {
-  const [fromName, toName] = [cString(from), cString(to)];
-  return callLibc(() => libc.rename(fromName, toName));
+  return renamePath(path, `${path}.1`) === 0;
 }
 
 /**

@@ -11,7 +11,6 @@ import {
   parsePageLayout,
 } from "../proc/trace/event_format.ts";
 import { DECODED_EVENTS } from "../proc/trace/trace_event.ts";
-import { callLibc, cString } from "../sys/call.ts";
 import { EEXIST, ENOENT } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import {
@@ -25,7 +24,8 @@ import {
   readTextIfAny,
 } from "../sys/file.ts";
 import { listDirectory } from "../sys/list_directory.ts";
-import { libc } from "../sys/libc.ts";
+import { makeDirectory, removeDirectory } from "../sys/storage/names.ts";
+import { writeNext } from "../sys/storage/content.ts";
 import { readStartTicks } from "../sys/process/process.ts";
 import { TraceUnavailableError } from "./tracefs.ts";
 
@@ -96,7 +96,7 @@ export class TraceInstance implements Disposable {
     removeStaleInstances(root);
     const started = readStartTicks(Deno.pid) ?? 0;
     const directory = `${root}/instances/holdfast-${Deno.pid}-${started}`;
-    makeDirectory(directory);
+    makeInstance(directory);
     let instance: TraceInstance | undefined;
     try {
       configure(directory, options.bufferKb);
@@ -228,9 +228,8 @@ export function removeStaleInstances(root: string): number {
   return removed;
 }
 
-function makeDirectory(path: string): void {
-  const name = cString(path);
-  const result = callLibc(() => libc.mkdir(name, 0o700));
+function makeInstance(path: string): void {
+  const result = makeDirectory(path, 0o700);
   if (result === -EEXIST) {
     throw new TraceUnavailableError(
       "this process already has a trace",
@@ -240,18 +239,13 @@ function makeDirectory(path: string): void {
   if (result < 0) throw failure("make a trace instance", path, "mkdir", result);
 }
 
-function removeDirectory(path: string): number {
-  const name = cString(path);
-  return callLibc(() => libc.rmdir(name));
-}
-
 /** Writes a switch of tracefs; `if any`: unless this kernel lacks it. */
 function writeSwitch(path: string, text: string, needed?: "if any"): void {
   const fd = openFile(path, O_WRONLY | O_CLOEXEC);
   if (fd === -ENOENT && needed !== undefined) return;
   if (fd < 0) throw failure("set", path, "open", fd);
   const bytes = new TextEncoder().encode(text);
-  const result = callLibc(() => libc.write(fd, bytes, BigInt(bytes.length)));
+  const result = writeNext(fd, bytes);
   closeFile(fd);
   if (result < 0) throw failure(`write ${text} to`, path, "write", result);
 }

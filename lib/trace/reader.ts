@@ -7,10 +7,9 @@
 import { allocatePage, walkRingPage } from "../proc/trace/ring_page.ts";
 import { EventDecoder, type TraceEvent } from "../proc/trace/trace_event.ts";
 import { monotonicNs } from "../sys/boot_clock.ts";
-import { callLibc } from "../sys/call.ts";
+import { readNext } from "../sys/file.ts";
 import { EAGAIN } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
-import { libc } from "../sys/libc.ts";
 import { waitReadable } from "../sys/readable.ts";
 import type { TraceInstance } from "./instance.ts";
 
@@ -134,7 +133,6 @@ export class TraceReader {
   ): number {
     const page = this.#page;
     const decoder = this.#decoder;
-    const size = BigInt(page.bytes.length);
     const { pageLayout } = this.#instance;
     let lastNs = -Infinity;
     const visit = (offset: number, _length: number, timeNs: number) => {
@@ -146,7 +144,7 @@ export class TraceReader {
     let left = BATCH_BYTES;
     while (lastNs <= untilNs) {
       if (left <= 0) return lastNs;
-      const length = callLibc(() => libc.read(fd, page.bytes, size));
+      const length = readNext(fd, page.bytes);
       if (length === -EAGAIN || length === 0) return untilNs;
       if (length < 0) {
         throw new SyscallError(`read the trace of CPU ${cpu}`, {

@@ -9,7 +9,7 @@ import { mountDetached } from "../sys/detached_mount.ts";
 import { EACCES, ENODEV, ENOSYS, EPERM, errnoName } from "../sys/errno.ts";
 import { LockError } from "../sys/error.ts";
 import { closeFile, readText, statPath } from "../sys/file.ts";
-import { currentUid } from "../sys/process/process_info.ts";
+import { currentUid } from "../sys/process/environment.ts";
 
 /**
  * The kernel's trace of locks can't be had here: this user isn't root, the

@@ -1,4 +1,5 @@
-import { hasFfi, libc } from "../sys/libc.ts";
+import { sleepElsewhere } from "../sys/interrupt_timer.ts";
+import { hasFfi } from "../sys/process/environment.ts";
 
 /** Time as the waiting loops see it, so that tests can bring their own. */
 export interface Clock {
@@ -23,7 +24,7 @@ async function shortSleep(ms: number): Promise<void> {
   const patience = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, SHORT_SLEEP_PATIENCE_MS);
   });
-  const sleep = libc.usleep_async(Math.max(0, Math.round(ms * 1000)));
+  const sleep = sleepElsewhere(ms);
   await Promise.race([sleep, patience]);
   clearTimeout(timer);
 }

@@ -7,14 +7,14 @@
 import { SyscallError } from "../sys/error.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import {
+  type FileEvents,
+  fileEvents,
   IN_CLOSE,
   IN_DELETE,
   IN_MOVED_FROM,
   IN_MOVED_TO,
-  type LockEvents,
-  lockEvents,
   type Watch,
-} from "./lock_events.ts";
+} from "../sys/storage/events.ts";
 import { pollingWake, type WakeSource } from "./wake.ts";
 
 /** What to watch for the end of a lock. */
@@ -42,7 +42,7 @@ export interface EventWakeOptions {
   /** Called once, when the kernel can't tell and the wait polls instead. */
   onDegraded?: ((reason: Error) => void) | undefined;
   /** Where events come from. */
-  events?: LockEvents | undefined;
+  events?: FileEvents | undefined;
 }
 
 /* A release that raises no event (LOCK_UN by a process that keeps the file
@@ -108,7 +108,7 @@ class EventWake implements WakeSource {
   readonly #targets: () => readonly WakeTarget[];
   readonly #options: EventWakeOptions;
   readonly #clock: Clock;
-  readonly #events: LockEvents;
+  readonly #events: FileEvents;
   /** The watches by file number and entry name. */
   #watches = new Map<string, Watched>();
   #polling: WakeSource | undefined;
@@ -127,7 +127,7 @@ class EventWake implements WakeSource {
     this.#targets = targets;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#events = options.events ?? lockEvents;
+    this.#events = options.events ?? fileEvents;
     this.#backstop = options.mostlySilent ? FAST_BACKSTOP : SLOW_BACKSTOP;
     this.#backstopMs = options.backstopMs ?? this.#backstop.firstMs;
   }

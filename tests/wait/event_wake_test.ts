@@ -15,7 +15,7 @@ import { openLockFile } from "../../lib/lock/lock_file.ts";
 import { closeFile } from "../../lib/sys/file.ts";
 import { attemptUntil } from "../../lib/wait/attempt_loop.ts";
 import { eventWake } from "../../lib/wait/event_wake.ts";
-import { LockEvents } from "../../lib/wait/lock_events.ts";
+import { FileEvents } from "../../lib/sys/storage/events.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
@@ -203,7 +203,7 @@ Deno.test("a file that is removed for good wakes", async () => {
 });
 
 Deno.test("out of watches, it polls and says so once", async () => {
-  class FullEvents extends LockEvents {
+  class FullEvents extends FileEvents {
     override add(): number {
       return -ENOSPC;
     }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquire, type FlockHandle, LockTimeoutError } from "../../mod.ts";
-import { lockEvents } from "../../lib/wait/lock_events.ts";
+import { fileEvents } from "../../lib/sys/storage/events.ts";
 import { mostThreads } from "../../lib/sys/thread/thread_limit.ts";
 import { hasWaiters, takePlace } from "../../lib/wait/waiter_queue.ts";
 import { HelperProcess } from "../support/helper_process.ts";
@@ -126,7 +126,7 @@ Deno.test("when the head gives up, the next one is woken in its place", async ()
   await head.catch(() => {});
   await holder.finish();
   (await next).release();
-  await lockEvents.settled();
+  await fileEvents.settled();
   assertEquals(
     openDescriptors().filter((entry) => entry.includes("inotify")),
     before.filter((entry) => entry.includes("inotify")),

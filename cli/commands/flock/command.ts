@@ -13,7 +13,6 @@ import {
 import type { ByteRange } from "../../../lib/lock/record/record_lock.ts";
 import { EBADF, EIO, EISDIR, ENOENT } from "../../../lib/sys/errno.ts";
 import { LockPath } from "../../../lib/lock/lock_path.ts";
-import { cString } from "../../../lib/sys/call.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
 import {
   closeFile,
@@ -25,8 +24,9 @@ import {
   O_WRONLY,
   openFile,
 } from "../../../lib/sys/file.ts";
-import { isInheritable } from "../../../lib/sys/process/inheritance.ts";
-import { libc } from "../../../lib/sys/libc.ts";
+import { isInheritable } from "../../../lib/sys/process/descriptors.ts";
+import { environmentVariable } from "../../../lib/sys/process/environment.ts";
+import { checkAccess } from "../../../lib/sys/storage/names.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import {
   FlockFailure,
@@ -48,8 +48,6 @@ const RECORD_LOCK_TYPES = {
   exclusive: "write",
   unlock: "unlock",
 } as const;
-const R_OK = 4;
-const W_OK = 2;
 
 type Operation = keyof typeof RECORD_LOCK_TYPES;
 
@@ -155,13 +153,7 @@ function readCommand(words: string[]): string[] {
   if (text === undefined || words.length > 2) {
     throw usageFailure(`${first} requires exactly one command argument`);
   }
-  return [readShell(), "-c", text];
-}
-
-function readShell(): string {
-  const value = libc.getenv(cString("SHELL"));
-  const shell = value && Deno.UnsafePointerView.getCString(value);
-  return shell || "/bin/sh";
+  return [environmentVariable("SHELL") ?? "/bin/sh", "-c", text];
 }
 
 /** The words that flock(1) has for a number that isn't one. */
@@ -297,7 +289,7 @@ function needsWriting(
   return error instanceof SyscallError &&
     (error.errno === EIO || error.errno === EBADF) &&
     "path" in target && operation !== "shared" &&
-    libc.access(cString(target.path), R_OK | W_OK) === 0;
+    checkAccess(target.path, "read and write") === 0;
 }
 
 /** A write lock of fcntl(2) needs a descriptor that may be written. */

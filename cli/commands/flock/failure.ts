@@ -6,8 +6,7 @@ import {
   ENOSPC,
   EROFS,
 } from "../../../lib/sys/errno.ts";
-import { SyscallError } from "../../../lib/sys/error.ts";
-import { libc } from "../../../lib/sys/libc.ts";
+import { errnoText, SyscallError } from "../../../lib/sys/error.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 
 /** EXIT_FAILURE, with which flock(1) tells that it lost its command. */
@@ -34,7 +33,7 @@ export function usageFailure(message: string): FlockFailure {
 export function openFailure(path: string, errno: number): FlockFailure {
   return new FlockFailure(
     openExitCode(errno),
-    `cannot open lock file ${path}: ${strerror(errno)}`,
+    `cannot open lock file ${path}: ${errnoText(errno)}`,
   );
 }
 
@@ -60,7 +59,7 @@ export function lockFailure(
   const { errno } = error;
   return new FlockFailure(
     errno === ENOLCK || errno === ENOMEM ? EXIT.OS_ERROR : EXIT.DATA,
-    `${"path" in target ? target.path : target.fd}: ${strerror(errno)}`,
+    `${"path" in target ? target.path : target.fd}: ${errnoText(errno)}`,
   );
 }
 
@@ -69,7 +68,7 @@ export function runFailure(
   command: string[],
   error: SyscallError,
 ): FlockFailure {
-  const reason = strerror(error.errno);
+  const reason = errnoText(error.errno);
   switch (error.syscall) {
     case "fork":
       return new FlockFailure(EXIT.OS_ERROR, `fork failed: ${reason}`);
@@ -80,8 +79,4 @@ export function runFailure(
     EXIT.UNAVAILABLE,
     `failed to execute ${command[0]}: ${reason}`,
   );
-}
-
-function strerror(errno: number): string {
-  return Deno.UnsafePointerView.getCString(libc.strerror(errno)!);
 }

@@ -17,7 +17,7 @@ import {
 } from "../../../lib/inspect/lock_table.ts";
 import { waitGraph } from "../../../lib/inspect/wait_graph.ts";
 import { isLockUrl } from "../../../lib/lock/lock_path.ts";
-import { currentUid } from "../../../lib/sys/process/process_info.ts";
+import { currentUid } from "../../../lib/sys/process/environment.ts";
 import { parseDuration } from "../../args/duration.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import {

@@ -5,8 +5,11 @@
  */
 
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
-import { execCommand, prepareExec } from "../../../lib/sys/process/exec.ts";
-import { libc } from "../../../lib/sys/libc.ts";
+import {
+  dieWithParent,
+  execCommand,
+  prepareExec,
+} from "../../../lib/sys/process/exec.ts";
 import { UsageError } from "../../args/parse.ts";
 
 /**
@@ -28,8 +31,7 @@ export function becomeCommand(
   execCommand(command);
 }
 
-const PR_SET_PDEATHSIG = 1;
-const SIGKILL = 9n;
+const KILLED = 128 + 9;
 
 /**
  * Becomes the command, which the kernel kills when its parent ends. The
@@ -43,9 +45,7 @@ export function becomeGuarded(
   command: readonly string[],
   gate?: () => void,
 ): never {
-  libc.prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // A parent that ended before that goes unnoticed by the kernel.
-  if (libc.getppid() !== parent) Deno.exit(128 + Number(SIGKILL));
+  if (!dieWithParent(parent)) Deno.exit(KILLED);
   const become = prepareExec(command);
   gate?.();
   return become();

@@ -4,12 +4,14 @@
  * @module
  */
 
-import { callLibc } from "../../../lib/sys/call.ts";
+import { writeAll } from "../../../lib/sys/storage/content.ts";
 import { EBADF } from "../../../lib/sys/errno.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
-import { realPath } from "../../../lib/sys/file.ts";
-import { isInheritable } from "../../../lib/sys/process/inheritance.ts";
-import { libc } from "../../../lib/sys/libc.ts";
+import { realPath } from "../../../lib/sys/storage/names.ts";
+import {
+  isInheritable,
+  openFlags,
+} from "../../../lib/sys/process/descriptors.ts";
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
 import { printable, quotePath } from "../../../lib/proc/printable.ts";
 import { openEventFile, openHistory } from "../../../lib/trace/history.ts";
@@ -133,20 +135,9 @@ export class RunLog {
       ...fields,
     }) + "\n";
     const bytes = new TextEncoder().encode(line);
+    // Nobody reads it any more, or the disk is full: the command and its lock
+    // matter more.
     for (const fd of this.#fds) writeAll(fd, bytes);
-  }
-}
-
-/** A line in one call: then it arrives as a whole, whoever else appends. */
-function writeAll(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
-  let rest = bytes;
-  while (rest.length > 0) {
-    const part = rest;
-    const count = callLibc(() => libc.write(fd, part, BigInt(part.length)));
-    // Nobody reads it any more, or the disk is full: the command and its
-    // lock matter more.
-    if (count < 0) return;
-    rest = rest.subarray(count);
   }
 }
 
@@ -175,7 +166,6 @@ function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-const F_GETFL = 3;
 const O_ACCMODE = 3;
 
 /** What the kernel takes for a descriptor: an int. */
@@ -184,9 +174,7 @@ const MOST_DESCRIPTORS = 2 ** 31 - 1;
 function openEvents(target: string): number {
   if (/^\d+$/.test(target)) {
     const fd = Number(target);
-    const flags = fd > MOST_DESCRIPTORS
-      ? -EBADF
-      : callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
+    const flags = fd > MOST_DESCRIPTORS ? -EBADF : openFlags(fd);
     const isWritable = flags >= 0 && (flags & O_ACCMODE) !== 0;
     if (isWritable && isInheritable(fd)) return fd;
     throw new SyscallError(`write events to descriptor ${target}`, {

@@ -31,7 +31,7 @@ import {
 } from "../../../lib/lock/record/byte_span.ts";
 import { ENOENT } from "../../../lib/sys/errno.ts";
 import { SyscallError } from "../../../lib/sys/error.ts";
-import { mayWriteDirectory } from "../../../lib/sys/storage/directory.ts";
+import { checkAccess } from "../../../lib/sys/storage/names.ts";
 import { closeFile, statPath } from "../../../lib/sys/file.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
@@ -189,7 +189,7 @@ function remoteReason(asked: TestKind | undefined): string | undefined {
 function requireParent(path: string): void {
   const parent = dirname(path);
   if (path !== "" && statPath(parent)?.type === "directory") {
-    const errno = -mayWriteDirectory(parent);
+    const errno = -checkAccess(parent, "write and enter");
     if (errno === 0) return;
     throw new SyscallError("open lock file", {
       syscall: "open",

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { realPath, statPath } from "../../../lib/sys/file.ts";
+import { statPath } from "../../../lib/sys/file.ts";
+import { realPath } from "../../../lib/sys/storage/names.ts";
 import { dirname } from "../../../lib/sys/path_parts.ts";
 import { needleFromPath } from "../../../lib/inspect/needle.ts";
 import type { TracedFile } from "../../../lib/trace/activity.ts";

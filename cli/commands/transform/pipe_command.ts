@@ -5,7 +5,7 @@
  */
 
 import { printable } from "../../../lib/proc/printable.ts";
-import { restoreDescriptorLimit } from "../../../lib/sys/process/inheritance.ts";
+import { restoreDescriptorLimit } from "../../../lib/sys/process/descriptors.ts";
 import {
   ignoreSignal,
   isInForeground,

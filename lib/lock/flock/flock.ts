@@ -5,9 +5,9 @@
  */
 
 import { closeFile } from "../../sys/file.ts";
-import { setDescriptorInheritable } from "../../sys/process/inheritance.ts";
-import { libc } from "../../sys/libc.ts";
-import { parkCall, type ParkedCall } from "../../sys/thread/parked_call.ts";
+import { setDescriptorInheritable } from "../../sys/process/descriptors.ts";
+import { parkFlock, unflock } from "../../sys/lock/flock.ts";
+import type { ParkedCall } from "../../sys/thread/parked_call.ts";
 import { ownFlocks } from "../own_locks.ts";
 import { checkNumber, checkOptions } from "../check.ts";
 import type { HeldLock } from "../held_lock.ts";
@@ -23,8 +23,6 @@ import {
   type BlockOptions,
   checkMode,
   flockIfFree,
-  LOCK_OPERATIONS,
-  LOCK_UN,
   type LockMode,
   tryFlockFd,
 } from "./flock_fd.ts";
@@ -129,7 +127,7 @@ export class HeldFlock implements FlockHandle {
     this.#open = this.#held = false;
     ownFlocks.delete(this);
     // Unlocking first ends the lock even where a child has inherited it.
-    libc.flock(this.fd, LOCK_UN);
+    unflock(this.fd);
     closeFile(this.fd);
   }
 
@@ -191,7 +189,7 @@ export class FlockAttempt implements Disposable {
    */
   park(): ParkedCall | undefined {
     const { fd } = this;
-    const call = parkCall("flock", fd, LOCK_OPERATIONS[this.#mode]);
+    const call = parkFlock(fd, this.#mode);
     if (call !== undefined) {
       ownFlocks.addWait({ fd, mode: this.#mode }, call.ended);
     }

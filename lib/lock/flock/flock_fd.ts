@@ -4,7 +4,6 @@
  * @module
  */
 
-import { callLibc, callLibcOnce } from "../../sys/call.ts";
 import {
   EACCES,
   EAGAIN,
@@ -15,8 +14,13 @@ import {
 } from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
 import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
-import { libc } from "../../sys/libc.ts";
-import { fsMagicOfFd } from "../../sys/storage/fs_magic.ts";
+import { fsMagicOfFd } from "../../sys/file.ts";
+import {
+  flockAsleep,
+  flockNow,
+  type LockMode,
+  unflock,
+} from "../../sys/lock/flock.ts";
 import {
   checkDescriptor,
   checkNumber,
@@ -24,17 +28,7 @@ import {
   rejectArgument,
 } from "../check.ts";
 
-/**
- * `exclusive`: one holder. `shared`: any number of shared holders, and no
- * exclusive one meanwhile.
- */
-export type LockMode = "exclusive" | "shared";
-
-/** What flock(2) is asked for; see LOCK_SH and LOCK_EX. */
-export const LOCK_OPERATIONS: Readonly<Record<LockMode, number>> = {
-  shared: 1,
-  exclusive: 2,
-};
+export type { LockMode } from "../../sys/lock/flock.ts";
 
 /** @throws {TypeError} when a value is no mode. */
 export function checkMode(mode: LockMode): void {
@@ -42,10 +36,6 @@ export function checkMode(mode: LockMode): void {
     rejectArgument("mode", '"exclusive" or "shared"', mode);
   }
 }
-
-const LOCK_NB = 4;
-/** Asks flock(2) to unlock. */
-export const LOCK_UN = 8;
 
 /** How a thread that sleeps in the kernel gives up. */
 export interface BlockOptions {
@@ -104,8 +94,7 @@ export function flockIfFree(
   mode: LockMode,
   path?: string,
 ): boolean {
-  const operation = LOCK_OPERATIONS[mode] | LOCK_NB;
-  const result = callLibc(() => libc.flock(fd, operation));
+  const result = flockNow(fd, mode);
   if (result === -EAGAIN) return false;
   // A client of CIFS says EACCES of a lock that is held; elsewhere it is a
   // security module that forbids locking.
@@ -134,9 +123,8 @@ export function blockFlockFd(
   const { mode = "exclusive", timeoutMs = Infinity, onTick, tickMs } = options;
   checkNumber(timeoutMs, "timeoutMs");
   checkMode(mode);
-  const operation = LOCK_OPERATIONS[mode];
   const result = withInterruptTimer(
-    () => callLibcOnce(() => libc.flock(fd, operation)),
+    () => flockAsleep(fd, mode),
     { timeoutMs, tickMs, onTick },
   );
   if (result === -EINTR) return false;
@@ -158,7 +146,7 @@ export function unlockFlockFd(
   { path }: Pick<FlockFdOptions, "path"> = {},
 ): void {
   checkDescriptor(fd);
-  const result = callLibc(() => libc.flock(fd, LOCK_UN));
+  const result = unflock(fd);
   if (result >= 0) return;
   throw new SyscallError(`unlock${path === undefined ? ` ${fd}` : ""}`, {
     syscall: "flock",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hasFfi } from "../../sys/libc.ts";
+import { hasFfi } from "../../sys/process/environment.ts";
 import {
   hasDefaultAction,
   isSignalIgnored,

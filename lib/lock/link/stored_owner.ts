@@ -18,7 +18,7 @@ import {
   readToEnd,
   statFd,
 } from "../../sys/file.ts";
-import { hasFfi } from "../../sys/libc.ts";
+import { hasFfi } from "../../sys/process/environment.ts";
 import { type PathLike, toPath } from "../lock_path.ts";
 import {
   checkLinkPath,

@@ -1,6 +1,9 @@
 import { checkBigint, checkOptions } from "../check.ts";
 import type { LockMode } from "../flock/flock_fd.ts";
-import type { ByteRange, RecordLockRequest } from "./struct_flock.ts";
+import type {
+  ByteRange,
+  RecordLockRequest,
+} from "../../sys/lock/record_lock.ts";
 
 /** A range by its ends; `endByte` is the last byte, and inclusive. */
 export interface ByteSpan {

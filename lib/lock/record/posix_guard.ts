@@ -13,7 +13,6 @@
  * @module
  */
 
-import { callLibc } from "../../sys/call.ts";
 import { SyscallError } from "../../sys/error.ts";
 import {
   closeFile,
@@ -22,7 +21,7 @@ import {
   O_PATH,
   statFd,
 } from "../../sys/file.ts";
-import { libc } from "../../sys/libc.ts";
+import { openFlags } from "../../sys/process/descriptors.ts";
 import type { LockMode } from "../flock/flock.ts";
 import { type ByteSpan, spansOverlap, subtractSpan } from "./byte_span.ts";
 
@@ -102,8 +101,6 @@ export function removePosixLock(
   }
 }
 
-const F_GETFL = 3;
-
 /** Whether the descriptor must outlive this attempt to close it. */
 function keepOpen(fd: number): boolean {
   let file: FileStat;
@@ -117,7 +114,7 @@ function keepOpen(fd: number): boolean {
   const guarded = guardedFiles.get(fileKey(file));
   if (guarded === undefined) return false;
   // Only a handle on the name: its close doesn't reach the locks.
-  const flags = callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
+  const flags = openFlags(fd);
   if (flags >= 0 && (flags & O_PATH) !== 0) return false;
   guarded.deferred.push(fd);
   return true;

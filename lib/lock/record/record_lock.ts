@@ -9,7 +9,6 @@
  * @module
  */
 
-import { callLibc, callLibcOnce } from "../../sys/call.ts";
 import {
   EACCES,
   EAGAIN,
@@ -22,20 +21,28 @@ import {
 } from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
 import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
-import { libc } from "../../sys/libc.ts";
-import { parkCall, type ParkedCall } from "../../sys/thread/parked_call.ts";
-import { checkDescriptor, checkNumber } from "../check.ts";
-import type { BlockOptions } from "../flock/flock_fd.ts";
 import {
   type BlockingLock,
-  COMMANDS,
-  decode,
-  encode,
+  ofdGetlk,
+  ofdSetlk,
+  ofdSetlkw,
+  parkOfdSetlkw as parkSetlkw,
+  posixGetlk,
+  posixSetlk,
+  posixSetlkw,
   type RecordLockKind,
   type RecordLockRequest,
   type RecordLockType,
-  struct,
-} from "./struct_flock.ts";
+  type RecordWhence,
+} from "../../sys/lock/record_lock.ts";
+import type { ParkedCall } from "../../sys/thread/parked_call.ts";
+import {
+  checkBigint,
+  checkDescriptor,
+  checkNumber,
+  checkWord,
+} from "../check.ts";
+import type { BlockOptions } from "../flock/flock_fd.ts";
 
 export {
   type BlockingLock,
@@ -45,10 +52,36 @@ export {
   type RecordLockRequest,
   type RecordLockType,
   type RecordWhence,
-} from "./struct_flock.ts";
+} from "../../sys/lock/record_lock.ts";
+
+/* The kernel's commands by kind. */
+const COMMANDS = {
+  posix: { get: posixGetlk, set: posixSetlk, setWait: posixSetlkw },
+  ofd: { get: ofdGetlk, set: ofdSetlk, setWait: ofdSetlkw },
+} as const;
+
+const TYPES: readonly RecordLockType[] = ["read", "write", "unlock"];
+const WHENCES: readonly RecordWhence[] = ["set", "current", "end"];
+
+function check(fd: number, request: RecordLockRequest): void {
+  checkDescriptor(fd);
+  const { type, startByte, lengthBytes, whence } = request;
+  checkWord(type, TYPES, "type");
+  if (whence !== undefined) checkWord(whence, WHENCES, "whence");
+  if (startByte !== undefined) checkOffset(startByte, "startByte");
+  if (lengthBytes !== undefined) checkOffset(lengthBytes, "lengthBytes");
+}
+
+/** A typed array would silently keep the lower 64 bits. */
+function checkOffset(value: bigint, name: string): void {
+  checkBigint(value, name);
+  if (BigInt.asIntN(64, value) !== value) {
+    throw new RangeError(`${name} must fit a signed 64-bit offset`);
+  }
+}
 
 /**
- * Says which lock is in the way of another, by F_GETLK or F_OFD_GETLK.
+ * Says which lock is in the way of another.
  *
  * Locks of the asker itself are never in its way: of this process for `posix`,
  * of this open file description for `ofd`. Needs no access mode; nothing is
@@ -59,11 +92,10 @@ function getLock(
   fd: number,
   request: RecordLockRequest,
 ): BlockingLock | undefined {
-  checkDescriptor(fd);
-  encode(request);
-  const result = callLibc(() => libc.fcntl(fd, COMMANDS[kind].get, struct));
-  if (result < 0) throw recordLockError(fd, request, undefined, -result);
-  return decode();
+  check(fd, request);
+  const found = COMMANDS[kind].get(fd, request);
+  if (typeof found !== "number") return found;
+  throw recordLockError(fd, request, undefined, -found);
 }
 
 function setLock(
@@ -72,10 +104,8 @@ function setLock(
   request: RecordLockRequest,
   path: string | undefined,
 ): boolean {
-  checkDescriptor(fd);
-  encode(request);
-  const command = COMMANDS[kind].set;
-  const result = callLibc(() => libc.fcntl(fd, command, struct));
+  check(fd, request);
+  const result = COMMANDS[kind].set(fd, request);
   if (result >= 0) return true;
   // Which of the two says "held" is up to the filesystem; see fcntl(2).
   if (result === -EAGAIN || result === -EACCES) return false;
@@ -89,15 +119,10 @@ function setLockWait(
   options: BlockOptions & { path?: string | undefined },
 ): boolean {
   const { timeoutMs = Infinity, onTick, tickMs, path } = options;
-  checkDescriptor(fd);
+  check(fd, request);
   checkNumber(timeoutMs, "timeoutMs");
-  const command = COMMANDS[kind].setWait;
   const result = withInterruptTimer(
-    () => {
-      // A tick may have used the buffer.
-      encode(request);
-      return callLibcOnce(() => libc.fcntl(fd, command, struct));
-    },
+    () => COMMANDS[kind].setWait(fd, request),
     { timeoutMs, onTick, tickMs },
   );
   if (result === -EINTR) return false;
@@ -118,8 +143,8 @@ export function parkOfdSetlkw(
   fd: number,
   request: RecordLockRequest,
 ): ParkedCall | undefined {
-  encode(request);
-  return parkCall("fcntl", fd, COMMANDS.ofd.setWait, struct);
+  check(fd, request);
+  return parkSetlkw(fd, request);
 }
 
 function recordLockError(

@@ -5,7 +5,7 @@
  */
 
 import { closeFile, type FileStat } from "../../sys/file.ts";
-import { setDescriptorInheritable } from "../../sys/process/inheritance.ts";
+import { setDescriptorInheritable } from "../../sys/process/descriptors.ts";
 import type { LockMode } from "../flock/flock.ts";
 import type { HeldLock } from "../held_lock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";

@@ -16,7 +16,6 @@ import {
   O_RDWR,
   readToEnd,
 } from "../../sys/file.ts";
-import { libc } from "../../sys/libc.ts";
 import {
   removeAttribute,
   setAttribute,
@@ -26,18 +25,19 @@ import {
 import {
   fileSizeLimit,
   reserve,
+  rewind,
   sync,
   truncate,
   writeAt,
   writeNext,
 } from "../../sys/storage/content.ts";
-import { openAt } from "../../sys/storage/at.ts";
 import {
   exchangeAt,
+  openAt,
   renameAt,
-  syncDirectory,
   unlinkAt,
-} from "../../sys/storage/directory.ts";
+} from "../../sys/storage/names.ts";
+import { syncDirectory } from "../../sys/storage/directory.ts";
 
 const NEW_FILE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 
@@ -106,8 +106,7 @@ export function explainFailure(
 export function readFromStart(
   { fd, path }: OpenedFile,
 ): Uint8Array<ArrayBuffer> {
-  const SEEK_SET = 0;
-  libc.lseek(fd, 0n, SEEK_SET);
+  rewind(fd);
   const bytes = readToEnd(fd);
   if (typeof bytes !== "number") return bytes;
   throw new SyscallError("read", { syscall: "read", errno: -bytes, path });

@@ -20,9 +20,15 @@ import {
   EXDEV,
 } from "../../sys/errno.ts";
 import { LockError, SyscallError } from "../../sys/error.ts";
-import { closeFile, type FileStat, statAt, statFd } from "../../sys/file.ts";
+import {
+  closeFile,
+  type FileStat,
+  isSameFile,
+  statAt,
+  statFd,
+} from "../../sys/file.ts";
 import { readAttributes } from "../../sys/storage/attributes.ts";
-import { type FilePlace, isSameFile } from "../../sys/storage/directory.ts";
+import type { FilePlace } from "../../sys/storage/directory.ts";
 import {
   check,
   checkSizeLimit,

@@ -19,9 +19,9 @@ import {
   statAt,
   statFd,
 } from "../../sys/file.ts";
-import { libc } from "../../sys/libc.ts";
+import { currentUid } from "../../sys/process/environment.ts";
 import { readAttribute } from "../../sys/storage/attributes.ts";
-import { openAt } from "../../sys/storage/at.ts";
+import { openAt } from "../../sys/storage/names.ts";
 import type { FilePlace } from "../../sys/storage/directory.ts";
 import {
   check,
@@ -262,7 +262,7 @@ export function rejectHalfWritten(
 function isTrusted(copy: FileStat, file: FileStat, dirFd: number): boolean {
   if (copy.type !== "file") return false;
   const isSticky = (statFd(dirFd).permissions & S_ISVTX) !== 0;
-  return !isSticky || [libc.geteuid(), file.uid, 0].includes(copy.uid);
+  return !isSticky || [currentUid(), file.uid, 0].includes(copy.uid);
 }
 
 const S_ISVTX = 0o1000;

@@ -1,6 +1,23 @@
+/**
+ * What this process has been given: its user, the permission to call the C
+ * library, and variables.
+ *
+ * @module
+ */
+
 import { decodePath } from "../../proc/path_text.ts";
 import { cString } from "../call.ts";
 import { libc } from "../libc.ts";
+
+/** Whether the C library may be called without asking anybody. */
+export function hasFfi(): boolean {
+  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+}
+
+/** The effective user id of this process. */
+export function currentUid(): number {
+  return libc.geteuid();
+}
 
 /**
  * A variable of the environment, by getenv(3): where `Deno.env` would ask for

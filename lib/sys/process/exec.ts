@@ -10,7 +10,7 @@ import { EAGAIN, ENOENT, ENOEXEC, ENOMEM } from "../errno.ts";
 import { SyscallError } from "../error.ts";
 import { libc } from "../libc.ts";
 import { restoreWakingSignal } from "../interrupt_timer.ts";
-import { restoreDescriptorLimit } from "./inheritance.ts";
+import { restoreDescriptorLimit } from "./descriptors.ts";
 import { isSignalIgnored, resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
 
 /**
@@ -150,6 +150,22 @@ export function prepareExec(command: readonly string[]): () => never {
     const result = callLibc(() => execvp(file, argv));
     throw execError(command[0], -result);
   };
+}
+
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9n;
+
+/**
+ * Has the kernel kill this process, and what it becomes, when its parent ends.
+ * See PR_SET_PDEATHSIG(2const).
+ *
+ * @param parent The parent's process id.
+ * @returns False when the parent had ended before, of which the kernel doesn't
+ * tell.
+ */
+export function dieWithParent(parent: number): boolean {
+  libc.prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return libc.getppid() === parent;
 }
 
 function execError(program: string | undefined, errno: number): SyscallError {

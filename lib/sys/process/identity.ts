@@ -7,8 +7,10 @@
 import { parsePidStat } from "../../proc/pid_stat.ts";
 import { callLibc } from "../call.ts";
 import { ESRCH } from "../errno.ts";
-import { readLink, readTextIfAny } from "../file.ts";
-import { hasFfi, libc } from "../libc.ts";
+import { readTextIfAny } from "../file.ts";
+import { readLink } from "../storage/names.ts";
+import { libc } from "../libc.ts";
+import { hasFfi } from "./environment.ts";
 import { readCommandLine, userName } from "./process.ts";
 
 /** Who a process is. What can't be learnt is `null`. */

@@ -1,7 +1,6 @@
 import { parseStatus } from "../../proc/pid_stat.ts";
 import { printable } from "../../proc/printable.ts";
 import { readTextIfAny } from "../file.ts";
-import { libc } from "../libc.ts";
 import { readCommandLine, readStartTimeMs, userName } from "./process.ts";
 
 /** What is known of a process. */
@@ -20,11 +19,6 @@ export interface ProcessInfo {
   threads: number | undefined;
   /** When it started, in milliseconds since 1970. */
   startTimeMs: number | undefined;
-}
-
-/** The effective user id of this process. */
-export function currentUid(): number {
-  return libc.geteuid();
 }
 
 /** More ancestors than this can only be a loop of a torn reading. */

@@ -20,6 +20,25 @@ export function writeNext(fd: number, bytes: Bytes): number {
   return callLibc(() => libc.write(fd, bytes, BigInt(bytes.length)));
 }
 
+/**
+ * The same until all is written: what may be written in one call arrives as a
+ * whole, whoever else writes. Gives 0, or minus the error number.
+ */
+export function writeAll(fd: number, bytes: Bytes): number {
+  for (let done = 0; done < bytes.length;) {
+    const count = writeNext(fd, bytes.subarray(done));
+    if (count < 0) return count;
+    done += count;
+  }
+  return 0;
+}
+
+/** lseek(2) to the start. */
+export function rewind(fd: number): void {
+  const SEEK_SET = 0;
+  libc.lseek(fd, 0n, SEEK_SET);
+}
+
 /** Where the descriptor stands: after what was written last. */
 export function tell(fd: number): bigint {
   const SEEK_CUR = 1;

@@ -5,70 +5,22 @@
  * @module
  */
 
-import { callLibc, cString } from "../call.ts";
 import { EMFILE, ENFILE, ENOMEM } from "../errno.ts";
 import { SyscallError } from "../error.ts";
 import {
   closeFile,
   type FileStat,
+  isSameFile,
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
   openFile,
-  readLink,
-  realPath,
   statAt,
   statFd,
 } from "../file.ts";
-import { libc } from "../libc.ts";
-import { openAt } from "./at.ts";
+import { openAt, readLink, realPath } from "./names.ts";
 import { sync } from "./content.ts";
-
-/** unlinkat(2) of a file; gives 0, or minus the error number. */
-export function unlinkAt(dirFd: number, name: string): number {
-  const bytes = cString(name);
-  return callLibc(() => libc.unlinkat(dirFd, bytes, 0));
-}
-
-/** renameat(2) within a directory; gives 0, or minus the error number. */
-export function renameAt(dirFd: number, from: string, to: string): number {
-  return renameWith(0, dirFd, from, to);
-}
-
-const RENAME_EXCHANGE = 2;
-
-/**
- * renameat2(2) that gives two files each other's names, in one step; gives 0,
- * or minus the error number: EINVAL where the filesystem can't do it.
- */
-export function exchangeAt(dirFd: number, one: string, other: string): number {
-  return renameWith(RENAME_EXCHANGE, dirFd, one, other);
-}
-
-function renameWith(
-  flags: number,
-  dirFd: number,
-  from: string,
-  to: string,
-): number {
-  const fromName = cString(from);
-  const toName = cString(to);
-  return callLibc(() => libc.renameat2(dirFd, fromName, dirFd, toName, flags));
-}
-
-/** Whether two descriptions are of one file, by st_dev and st_ino. */
-export function isSameFile(a: FileStat, b: FileStat): boolean {
-  return a.inode === b.inode && a.deviceMajor === b.deviceMajor &&
-    a.deviceMinor === b.deviceMinor;
-}
-
-/** Whether entries may be made in a directory; 0, or minus the error number. */
-export function mayWriteDirectory(path: string): number {
-  const W_OK_AND_X_OK = 3;
-  const name = cString(path);
-  return callLibc(() => libc.access(name, W_OK_AND_X_OK));
-}
 
 /** Where an open file has its name: an open directory, and the name in it. */
 export class FilePlace implements Disposable {

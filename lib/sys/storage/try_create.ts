@@ -1,4 +1,3 @@
-import { callLibc, cString } from "../call.ts";
 import { EISDIR, EOPNOTSUPP } from "../errno.ts";
 import {
   closeFile,
@@ -7,11 +6,10 @@ import {
   O_RDWR,
   openFile,
 } from "../file.ts";
-import { libc } from "../libc.ts";
+import { checkAccess } from "./names.ts";
 
 /** Make a file that has no name. */
 const O_TMPFILE = 0o20000000 | O_DIRECTORY;
-const W_OK_X_OK = 3;
 
 /**
  * Whether this user can create a file in a directory, found out without
@@ -27,6 +25,6 @@ export function tryCreateIn(directory: string): number {
     return 0;
   }
   return fd === -EOPNOTSUPP || fd === -EISDIR
-    ? -callLibc(() => libc.access(cString(directory), W_OK_X_OK))
+    ? -checkAccess(directory, "write and enter")
     : -fd;
 }

@@ -14,7 +14,7 @@
 import type { LeaseMoments } from "../../../../lib/cluster/lease_rule.ts";
 import { prepareCommand } from "../../../../lib/sys/process/exec.ts";
 import { closeFile } from "../../../../lib/sys/file.ts";
-import { setDescriptorInheritable } from "../../../../lib/sys/process/inheritance.ts";
+import { setDescriptorInheritable } from "../../../../lib/sys/process/descriptors.ts";
 import { openPipe, writeLine } from "../../../../lib/sys/pipe.ts";
 import { selfCommand } from "../../../self_command.ts";
 

@@ -9,18 +9,19 @@
  * @module
  */
 
-import { callLibc, cString } from "../sys/call.ts";
-import { EAGAIN } from "../sys/errno.ts";
+import { callLibc, cString } from "../call.ts";
+import { EAGAIN } from "../errno.ts";
 import {
   closeFile,
   closeFileElsewhere,
   noteOpened,
   O_CLOEXEC,
   O_NONBLOCK,
-} from "../sys/file.ts";
-import { libc } from "../sys/libc.ts";
+  readNext,
+} from "../file.ts";
+import { libc } from "../libc.ts";
 
-/** Someone has closed the file: that is when most locks end. */
+/** Someone has closed the file: it is when most locks end. */
 export const IN_CLOSE = 0x18;
 /** An entry was renamed away from the directory. */
 export const IN_MOVED_FROM = 0x40;
@@ -60,7 +61,7 @@ const decoder = new TextDecoder();
  *
  * The instance is opened with the first watch and closed with the last.
  */
-export class LockEvents {
+export class FileEvents {
   #inotify = -1;
   #cancel = -1;
   readonly #watches = new Map<number, Set<Watch>>();
@@ -108,7 +109,7 @@ export class LockEvents {
 
   /**
    * Closes the instance if nobody watches any more, and resolves when nothing
-   * is left behind. Every user of {@linkcode LockEvents.add} calls it at its
+   * is left behind. Every user of {@linkcode FileEvents.add} calls it at its
    * end.
    *
    * The kernel makes whoever closes an instance wait until no reader can see
@@ -180,8 +181,7 @@ export class LockEvents {
   }
 
   #drain(fd: number): number {
-    const size = BigInt(this.#events.length);
-    return callLibc(() => libc.read(fd, this.#events, size));
+    return readNext(fd, this.#events);
   }
 
   #count(): number {
@@ -239,4 +239,4 @@ export class LockEvents {
 }
 
 /** The watches of this isolate. */
-export const lockEvents: LockEvents = new LockEvents();
+export const fileEvents: FileEvents = new FileEvents();

@@ -1,3 +1,10 @@
+/**
+ * Descriptors of this process: how many there may be, what each was opened
+ * for, and which of them commands inherit.
+ *
+ * @module
+ */
+
 import { callLibc } from "../call.ts";
 import { SyscallError } from "../error.ts";
 import { libc } from "../libc.ts";
@@ -5,6 +12,7 @@ import { libc } from "../libc.ts";
 const RLIMIT_NOFILE = 7;
 const F_GETFD = 1;
 const F_SETFD = 2;
+const F_GETFL = 3;
 const FD_CLOEXEC = 1;
 
 /**
@@ -36,6 +44,11 @@ export function restoreDescriptorLimit(): void {
  */
 export function isInheritable(fd: number): boolean {
   return libc.fcntl_int(fd, F_GETFD, 0) === 0;
+}
+
+/** The `O_` flags a descriptor was opened with; minus the error number. */
+export function openFlags(fd: number): number {
+  return callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
 }
 
 /**
