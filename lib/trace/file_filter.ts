@@ -1,6 +1,7 @@
 import { fileKey, type TracedFile } from "./activity.ts";
 import { FileNames, type NamingProcess } from "./file_names.ts";
-import type { FileBook, KnownFile } from "./files.ts";
+import type { KnownFile } from "./files.ts";
+import type { LockState } from "./lock_state.ts";
 
 /** Which files are asked for. */
 export interface FileFilterOptions {
@@ -20,21 +21,36 @@ export interface FileFilterOptions {
   wantsProcess?: ((ids: Iterable<number>) => boolean) | undefined;
 }
 
+/** Files whose names may wait for a later batch. */
+const MOST_UNDECIDED = 4096;
+
 /** Tells which files are asked for, and finds their names for it. */
 export class FileFilter {
+  readonly #state: LockState;
   readonly #names: FileNames;
   readonly #wantsFile: FileFilterOptions["wantsFile"];
   readonly #wantsProcess: FileFilterOptions["wantsProcess"];
   readonly #onlyKeys: ReadonlySet<string> | undefined;
+  /** Files with things to be told of, and who has to do with them. */
+  #undecided = new Map<KnownFile, NamingProcess>();
 
-  /** Gives the files that are known already their names. */
-  constructor(files: FileBook, options: FileFilterOptions) {
+  /**
+   * Gives the files that are known already their names.
+   *
+   * @param now The clock by which look-ups are short, in milliseconds.
+   */
+  constructor(
+    state: LockState,
+    options: FileFilterOptions,
+    now?: () => number,
+  ) {
     const { wantsFile, onlyFiles, wantsProcess, directories } = options;
-    this.#names = new FileNames(wantsFile !== undefined, directories);
+    this.#state = state;
+    this.#names = new FileNames(wantsFile !== undefined, directories, now);
     this.#wantsProcess = wantsProcess;
     this.#wantsFile = wantsFile;
     this.#onlyKeys = onlyFiles && new Set(onlyFiles.map(fileKey));
-    for (const file of onlyFiles ?? []) files.name(file);
+    for (const file of onlyFiles ?? []) state.files.name(file);
   }
 
   /**
@@ -42,6 +58,9 @@ export class FileFilter {
    *
    * What a process does that isn't asked for may matter later, when one that is
    * meets the same file: until then the file needs no name.
+   *
+   * What happens to a file whose name could not be looked for yet is kept back
+   * until it is.
    *
    * @param process A process that has to do with it.
    */
@@ -52,12 +71,35 @@ export class FileFilter {
     if (this.#wantsProcess?.([pid, ...ancestors]) === false) {
       return file.isWanted ?? true;
     }
-    this.#names.find(file, process);
-    return file.isWanted ??= this.#wantsFile?.(file) ?? true;
+    if (!this.#names.find(file, process)) {
+      if (this.#undecided.size >= MOST_UNDECIDED) return false;
+      this.#undecided.set(file, process);
+      file.untold ??= [];
+      return true;
+    }
+    file.isWanted ??= this.#wantsFile?.(file) ?? true;
+    if (file.untold !== undefined) this.#decide(file, file.isWanted);
+    return file.isWanted;
+  }
+
+  #decide(file: KnownFile, isWanted: boolean): void {
+    this.#undecided.delete(file);
+    if (isWanted) this.#state.tell(file);
+    else this.#state.forget(file);
   }
 
   /** Ends a batch: names are looked for anew. */
   nextBatch(): void {
     this.#names.nextBatch();
+    for (const [file, process] of [...this.#undecided]) {
+      // Once enough has been looked for, the rest has to wait again.
+      if (!this.#names.find(file, process)) break;
+      this.#decide(file, file.isWanted ??= this.#wantsFile?.(file) ?? true);
+    }
+  }
+
+  /** Looks for the names of all files that still lack one. */
+  settle(): void {
+    while (this.#undecided.size > 0) this.nextBatch();
   }
 }

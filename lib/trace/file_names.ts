@@ -10,7 +10,6 @@ import { type MountInfo, parseMountinfo } from "../proc/mountinfo.ts";
 import { readText, readTextIfAny } from "../sys/file.ts";
 import { readLink } from "../sys/storage/names.ts";
 import { listDirectory } from "../sys/list_directory.ts";
-import { listInodes } from "../sys/list_inodes.ts";
 import { dirname } from "../sys/path_parts.ts";
 import { statIfAny } from "../sys/stat_if_any.ts";
 import {
@@ -19,6 +18,7 @@ import {
   type KnownFile,
   setName,
 } from "./files.ts";
+import { Neighbours } from "./neighbours.ts";
 
 /**
  * Batches in which a file's name is looked for before it is given up, each
@@ -28,9 +28,6 @@ const MOST_ATTEMPTS = 12;
 
 /** What all look-ups of one batch may take together, in milliseconds. */
 const NAMING_BUDGET_MS = 10;
-
-/** The same where files are asked for by name, so that none is missed. */
-const FILTER_BUDGET_MS = 100;
 
 /** The same for what is held at the beginning. */
 const FIRST_BUDGET_MS = 1000;
@@ -51,59 +48,78 @@ export interface NamingProcess {
 export class FileNames {
   readonly #namer = new FileNamer();
   readonly #openByPid = new Map<number, Map<bigint, OpenFile[]>>();
-  readonly #listings = new Map<string, Map<bigint, string>>();
+  readonly #neighbours = new Neighbours();
   readonly #directories: Set<string>;
   readonly #asksByName: boolean;
-  readonly #eachBudgetMs: number;
+  readonly #now: () => number;
   #mounts: ReadonlyMap<number, MountInfo> | undefined;
-  #budgetMs: number;
+  #budgetMs = FIRST_BUDGET_MS;
   #batch = 0;
 
   /**
    * @param asksByName Whether files are asked for by name.
    * @param directories Where those that are asked for are likely to be.
+   * @param now The clock by which look-ups are short, in milliseconds.
    */
-  constructor(asksByName: boolean, directories: readonly string[] = []) {
+  constructor(
+    asksByName: boolean,
+    directories: readonly string[] = [],
+    now: () => number = () => performance.now(),
+  ) {
     this.#asksByName = asksByName;
     this.#directories = new Set(directories);
-    this.#budgetMs = asksByName ? Infinity : FIRST_BUDGET_MS;
-    this.#eachBudgetMs = asksByName ? FILTER_BUDGET_MS : NAMING_BUDGET_MS;
+    this.#now = now;
   }
 
   /**
-   * Looks for a file's name, unless enough has been looked for in this batch:
-   * among the descriptors of a process, which may have ended or closed the
-   * file; in its command line; and beside other lock files.
+   * Looks for a file's name: beside other lock files, among the descriptors of
+   * a process, which may have ended or closed the file, and in its command
+   * line.
    *
    * @param process A process that has to do with it; it may have descriptors
    * from its ancestors.
+   * @returns False when enough has been looked for in this batch, and the name
+   * matters: it is to be asked again.
    */
-  find(file: KnownFile, process: NamingProcess): void {
-    if (file.lastAttempt === this.#batch) return;
+  find(file: KnownFile, process: NamingProcess): boolean {
+    const isFirst = file.lastAttempt !== this.#batch;
     if (file.path !== undefined) {
       file.lastAttempt = this.#batch;
-      if (isStillItsName(file)) return;
+      if (!isFirst || isStillItsName(file)) return true;
       // Another file may have its inode number by now.
       forgetName(file);
-    } else if (file.lastAttempt >= 0) {
-      const pause = 2 ** file.attempts / 2;
-      if (this.#batch - file.lastAttempt < pause) return;
     }
-    if (file.attempts >= MOST_ATTEMPTS || this.#budgetMs <= 0) return;
-    const start = performance.now();
+    // Where names matter, this is quick, and knows what is closed already.
+    if (this.#asksByName && isFirst && this.#nameByNeighbours(file)) {
+      file.lastAttempt = this.#batch;
+      return true;
+    }
+    if (!this.#isDue(file, process)) return true;
+    if (this.#budgetMs <= 0) return !this.#asksByName;
+    const start = this.#now();
     file.attempts++;
     file.lastAttempt = this.#batch;
+    file.lookedBy = process.pid;
     if (
       this.#look(file, process) && this.#directories.size < MOST_DIRECTORIES
     ) {
       this.#directories.add(dirname(file.path!));
     }
-    this.#budgetMs -= performance.now() - start;
+    this.#budgetMs -= this.#now() - start;
+    return true;
+  }
+
+  /** Whether it is worth while to look with the help of a process. */
+  #isDue(file: KnownFile, { pid }: NamingProcess): boolean {
+    const { lastAttempt, attempts } = file;
+    // Where names matter, whoever is new may have it open.
+    if (this.#asksByName && pid !== file.lookedBy) return true;
+    if (attempts >= MOST_ATTEMPTS) return false;
+    const pause = attempts === 0 ? 0 : 2 ** attempts / 2;
+    return this.#batch - lastAttempt >= pause;
   }
 
   #look(file: KnownFile, { pid, ancestors }: NamingProcess): boolean {
-    // Where names matter, the quickest way is tried first.
-    if (this.#asksByName && this.#nameByNeighbours(file)) return true;
     return this.#nameByFd(file, pid) ||
       ancestors.some((id) => id > 1 && this.#nameByFd(file, id)) ||
       this.#nameByWords(file, pid) || this.#nameByNeighbours(file);
@@ -112,10 +128,10 @@ export class FileNames {
   /** Lets another batch look for names; mounts may have changed. */
   nextBatch(): void {
     this.#batch++;
-    this.#budgetMs = this.#eachBudgetMs;
+    this.#budgetMs = NAMING_BUDGET_MS;
     this.#mounts = undefined;
     this.#openByPid.clear();
-    this.#listings.clear();
+    this.#neighbours.nextBatch();
   }
 
   /** `flock FILE`, `--lock=FILE`. */
@@ -132,21 +148,12 @@ export class FileNames {
 
   #nameByNeighbours(file: KnownFile): boolean {
     for (const directory of this.#directories) {
-      const name = this.#listing(directory).get(file.inode);
+      const name = this.#neighbours.list(directory).get(file.inode);
       if (name !== undefined && nameIfSame(file, `${directory}/${name}`)) {
         return true;
       }
     }
     return false;
-  }
-
-  /** A directory's names by inode number, read once a batch. */
-  #listing(directory: string): ReadonlyMap<bigint, string> {
-    let listing = this.#listings.get(directory);
-    if (listing === undefined) {
-      this.#listings.set(directory, listing = listInodes(directory));
-    }
-    return listing;
   }
 
   #nameByFd(file: KnownFile, pid: number): boolean {

@@ -7,8 +7,9 @@
 import type { PathStatus } from "../inspect/locked_path.ts";
 import { type FileStat, isStillNamed } from "../sys/file.ts";
 import { statIfAny } from "../sys/stat_if_any.ts";
-import type { TracedFile } from "./activity.ts";
+import type { LockActivity, TracedFile } from "./activity.ts";
 import type { Hold } from "./holds.ts";
+import type { KnownProcess } from "./processes.ts";
 
 /** A file as the trace knows it. */
 export interface KnownFile extends TracedFile {
@@ -18,6 +19,8 @@ export interface KnownFile extends TracedFile {
   attempts: number;
   /** The last batch in which it was looked for or made sure of. */
   lastAttempt: number;
+  /** The process with whose help it was looked for last. */
+  lookedBy: number | undefined;
   /** What its path led to when it got its name. */
   stat: FileStat | undefined;
   /** The locks that are held on it. */
@@ -27,6 +30,14 @@ export interface KnownFile extends TracedFile {
   /** Whether its needle, and whether its name is one that is asked for. */
   isCandidate: boolean | undefined;
   isWanted: boolean | undefined;
+  /** What is to be told of it if its name turns out to be asked for. */
+  untold: Told[] | undefined;
+}
+
+/** Something to be told. */
+export interface Told {
+  activity: LockActivity;
+  process: KnownProcess;
 }
 
 const TWO_32 = 2n ** 32n;
@@ -63,11 +74,13 @@ export class FileBook {
       pathStatus: "unknown",
       attempts: 0,
       lastAttempt: -1,
+      lookedBy: undefined,
       stat: undefined,
       holds: [],
       waiters: 0,
       isCandidate: undefined,
       isWanted: undefined,
+      untold: undefined,
     };
     files.push(file);
     return file;
@@ -113,6 +126,7 @@ export function forgetName(file: KnownFile): void {
   file.pathStatus = "unknown";
   file.stat = undefined;
   file.attempts = 0;
+  file.lookedBy = undefined;
   file.isWanted = undefined;
 }
 

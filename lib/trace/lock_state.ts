@@ -223,8 +223,9 @@ export class LockState {
     more?: Partial<LockActivity>,
   ): void {
     const { type, mode, startByte, endByte, threadId } = subject;
+    if (file.isWanted === false) return;
     // Always the same shape: there may be a million a second.
-    this.#onActivity({
+    const activity: LockActivity = {
       event,
       timeMs: this.#baseMs + timeNs / NS_PER_MS,
       file,
@@ -240,7 +241,27 @@ export class LockState {
       holders: more?.holders,
       alsoHeld: more?.alsoHeld,
       reason: more?.reason,
-    }, process);
+    };
+    if (file.untold === undefined) this.#onActivity(activity, process);
+    else file.untold.push({ activity, process });
+  }
+
+  /** Tells what was kept back of a file. */
+  tell(file: KnownFile): void {
+    const untold = file.untold ?? [];
+    file.untold = undefined;
+    for (const { activity, process } of untold) {
+      this.#onActivity(activity, process);
+    }
+  }
+
+  /** Forgets a file that nobody asks for. */
+  forget(file: KnownFile): void {
+    file.untold = undefined;
+    for (const hold of file.holds.slice()) this.remove(hold);
+    for (const [threadId, wait] of [...this.#waits]) {
+      if (wait.file === file) this.takeWait(threadId);
+    }
   }
 }
 

@@ -60,6 +60,9 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
+/** So long a waiter that was woken may need to take the lock, in ns. */
+const WAKING_NS = 1e9;
+
 class Poller {
   readonly #baseMs = performance.timeOrigin;
   readonly #state: LockState;
@@ -75,7 +78,7 @@ class Poller {
       this.#baseMs,
       (activity) => this.#activities.push(activity),
     );
-    this.#filter = new FileFilter(this.#state.files, options);
+    this.#filter = new FileFilter(this.#state, options);
   }
 
   look(): TraceBatch {
@@ -166,6 +169,7 @@ class Poller {
       if (!lock.blocked) continue;
       const before = this.#waits.get(key);
       if (before !== undefined) {
+        before.goneNs = undefined;
         waits.set(key, before);
         this.#waits.delete(key);
         continue;
@@ -181,9 +185,19 @@ class Poller {
         canWait: true,
       });
     }
-    for (const { subject, sinceNs } of this.#waits.values()) {
+    for (const [key, wait] of this.#waits) {
+      const { subject, sinceNs } = wait;
       const { file, process } = subject;
-      const waitedMs = msSince(sinceNs, nowNs);
+      wait.goneNs ??= nowNs;
+      // Who is woken is listed no more, and takes the lock when it gets a CPU.
+      if (
+        nowNs - wait.goneNs < WAKING_NS &&
+        !this.#state.processes.checkEnded(process)
+      ) {
+        waits.set(key, wait);
+        continue;
+      }
+      const waitedMs = msSince(sinceNs, wait.goneNs);
       const more = { waitedMs, canWait: true };
       this.#state.emit("gave-up", file, subject, process, nowNs, more);
     }
@@ -206,6 +220,8 @@ interface PolledLock extends ListedLock {
 interface PolledWait {
   subject: Subject;
   sinceNs: number;
+  /** When it was first missing; it may be about to take the lock. */
+  goneNs?: number | undefined;
 }
 
 type Subject = PolledLock & Pick<Hold, "process" | "threadId">;

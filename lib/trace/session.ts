@@ -5,6 +5,7 @@
  */
 
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
+import type { TraceEvent } from "../proc/trace/trace_event.ts";
 import { monotonicNs } from "../sys/boot_clock.ts";
 import { readText } from "../sys/file.ts";
 import type { LockActivity, TracedFile } from "./activity.ts";
@@ -116,6 +117,12 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** What /proc/locks told, and when it was asked. */
+interface Listing {
+  atNs: number;
+  locks: ProcLock[];
+}
+
 class Session {
   readonly reader: TraceReader;
   readonly #tracker: LockTracker;
@@ -146,45 +153,69 @@ class Session {
 
   /** What is held at the beginning. */
   start(): TraceBatch {
-    const locks = readLocks();
-    const { untilNs } = this.#take(this.reader.read());
-    this.#tracker.reconcile(locks, untilNs, false);
-    return this.#batch(untilNs, 0);
+    const listing = this.#list();
+    const batch = this.#read();
+    this.#feed(batch.events, listing);
+    return this.#batch(batch);
   }
 
   /** What has happened since; `undefined` for nothing. */
   next(): TraceBatch | undefined {
-    // Read first: what is listed and not yet told will be.
     const isDue = this.#tracker.needsCheck && !this.isBehind &&
       this.#nowNs() - this.#checkedNs > CHECK_INTERVAL_NS;
-    const locks = isDue ? readLocks() : undefined;
-    const { untilNs, lost } = this.#take(this.reader.read());
-    this.#hasLost ||= lost > 0;
-    // What is listed now may be ahead of what is read so far.
-    if (!this.isBehind && (locks !== undefined || this.#hasLost)) {
-      this.#checkedNs = untilNs;
-      this.#tracker.reconcile(locks ?? readLocks(), untilNs, this.#hasLost);
+    const listing = isDue ? this.#list() : undefined;
+    const batch = this.#read();
+    this.#hasLost ||= batch.lost > 0;
+    // What is listed may be ahead of what is read so far.
+    const canCompare = !this.isBehind;
+    const isWhole = canCompare && !this.#hasLost;
+    this.#feed(batch.events, isWhole ? listing : undefined);
+    if (canCompare && this.#hasLost) {
+      this.#compare({ ...this.#list(), atNs: batch.untilNs }, true);
       this.#hasLost = false;
     }
-    const batch = this.#batch(untilNs, lost);
-    return batch.activities.length > 0 || lost > 0 ? batch : undefined;
+    const told = this.#batch(batch);
+    return told.activities.length > 0 || told.lost > 0 ? told : undefined;
   }
 
   /** Stops, and tells what is left. */
   finish(): TraceBatch {
-    const { untilNs, lost } = this.#take(this.reader.finish());
-    return this.#batch(untilNs, lost);
+    const batch = this.reader.finish();
+    this.isBehind = batch.isBehind;
+    this.#feed(batch.events);
+    if (!this.isBehind) this.#tracker.settle();
+    return this.#batch(batch);
   }
 
-  #take(
-    { events, untilNs, lost, isBehind }: EventBatch,
-  ): { untilNs: number; lost: number } {
-    this.isBehind = isBehind;
-    for (const event of events) this.#tracker.feed(event);
-    return { untilNs, lost };
+  #list(): Listing {
+    const atNs = this.#nowNs();
+    return { atNs, locks: readLocks() };
   }
 
-  #batch(untilNs: number, lost: number): TraceBatch {
+  #read(): EventBatch {
+    const batch = this.reader.read();
+    this.isBehind = batch.isBehind;
+    return batch;
+  }
+
+  /** Takes events, and in their midst the listing of that moment. */
+  #feed(events: readonly TraceEvent[], listing?: Listing): void {
+    let at = 0;
+    if (listing !== undefined) {
+      while (at < events.length && events[at]!.timeNs <= listing.atNs) {
+        this.#tracker.feed(events[at++]!);
+      }
+      this.#compare(listing, false);
+    }
+    while (at < events.length) this.#tracker.feed(events[at++]!);
+  }
+
+  #compare({ locks, atNs }: Listing, hasLost: boolean): void {
+    this.#checkedNs = atNs;
+    this.#tracker.reconcile(locks, atNs, hasLost);
+  }
+
+  #batch({ untilNs, lost }: EventBatch): TraceBatch {
     this.#tracker.endBatch(untilNs);
     const activities = this.#activities;
     this.#activities = [];

@@ -40,6 +40,8 @@ export interface TrackerOptions extends FileFilterOptions {
   ownPid: number;
   /** Told all that happens, in order. */
   onActivity: ActivitySink;
+  /** The clock by which look-ups are short, in milliseconds. */
+  now?: (() => number) | undefined;
 }
 
 /**
@@ -62,7 +64,7 @@ export class LockTracker {
   constructor(options: TrackerOptions) {
     this.#options = options;
     this.state = new LockState(options.baseMs, options.onActivity);
-    this.#filter = new FileFilter(this.state.files, options);
+    this.#filter = new FileFilter(this.state, options, options.now);
   }
 
   /** Takes the next event. */
@@ -97,6 +99,11 @@ export class LockTracker {
     this.state.adoptOrphans(nowNs, true);
     this.state.processes.sweep(nowNs);
     this.#filter.nextBatch();
+  }
+
+  /** Ends the last batch: nothing more can be told later. */
+  settle(): void {
+    this.#filter.settle();
   }
 
   /**

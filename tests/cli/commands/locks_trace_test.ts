@@ -25,10 +25,14 @@ async function startTrace(dir: TempDir): Promise<HelperProcess> {
 }
 
 async function untilWritten(dir: TempDir, text: string): Promise<void> {
-  for (;;) {
-    const written = await Deno.readTextFile(dir.join("trace")).catch(() => "");
-    if (written.includes(text)) return;
-  }
+  using changes = Deno.watchFs(dir.path);
+  const isWritten = () =>
+    Deno.readTextFile(dir.join("trace")).then(
+      (written) => written.includes(text),
+      () => false,
+    );
+  if (await isWritten()) return;
+  for await (const _change of changes) if (await isWritten()) return;
 }
 
 async function table(dir: TempDir, ...args: string[]): Promise<string[][]> {

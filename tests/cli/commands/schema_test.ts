@@ -257,13 +257,14 @@ await (await runScript(${JSON.stringify(nested(b, a))})).finish();`,
     const report = await print("report", "--json", trace);
     assertForm("report", report);
     const { inversions, locks } = JSON.parse(report);
-    assertEquals(locks.length, 2);
+    assertEquals(locks.length, 2, printed);
     // An order that clashes, by two real processes.
     assertEquals(
       inversions.map(({ steps }: { steps: { wanted: { file: object } }[] }) =>
         steps.length
       ),
       [2],
+      printed,
     );
   },
 });
