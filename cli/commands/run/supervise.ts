@@ -198,7 +198,8 @@ class SignalForwarder {
   #early: SignalName[] = [];
   #killTimer: ReturnType<typeof setTimeout> | undefined;
   #commandStopped = false;
-  #stopAsked = false;
+  /** The last request to stop that hasn't been met or taken back. */
+  #stopAsked: symbol | undefined;
   #resume: (() => void) | undefined;
 
   /** Signals that arrive before the command is there wait for it. */
@@ -271,12 +272,25 @@ class SignalForwarder {
         this.#startKillTimer(pid);
         break;
       case "SIGTSTP":
-        this.#stopAsked = true;
-        this.#stopWithCommand();
+        this.#askToStop();
         break;
       case "SIGCONT":
-        this.#stopAsked = false;
+        this.#stopAsked = undefined;
     }
+  }
+
+  /**
+   * In an orphaned process group nobody would continue this process, and the
+   * kernel doesn't let the command stop at this either.
+   */
+  async #askToStop(): Promise<void> {
+    const asked = this.#stopAsked = Symbol();
+    const { isGroupOrphaned } = await import(
+      "../../../lib/sys/process/process_group.ts"
+    );
+    if (this.#stopAsked !== asked) return;
+    if (isGroupOrphaned()) this.#stopAsked = undefined;
+    else this.#stopWithCommand();
   }
 
   /**
@@ -313,8 +327,8 @@ class SignalForwarder {
    * but only when the command obeys, for it may do as it likes.
    */
   #stopWithCommand(): void {
-    if (!this.#commandStopped || !this.#stopAsked) return;
-    this.#stopAsked = false;
+    if (!this.#commandStopped || this.#stopAsked === undefined) return;
+    this.#stopAsked = undefined;
     sendSignal(0, "SIGSTOP");
   }
 

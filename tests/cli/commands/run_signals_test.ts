@@ -14,6 +14,9 @@ import {
 } from "../../support/terminal/terminal_job.ts";
 import { until } from "../../support/until.ts";
 
+const NEW_SESSION = fromFileUrl(
+  new URL("../../support/new_session.ts", import.meta.url),
+);
 const NEW_GROUP = fromFileUrl(
   new URL("../../support/new_group.ts", import.meta.url),
 );
@@ -299,6 +302,27 @@ Deno.test("run: SIGTSTP stops both, SIGCONT continues both", async () => {
   await stopped(run.helper.pid);
   run.helper.kill("SIGCONT");
   assertEquals((await run.helper.finish()).code, 4);
+});
+
+Deno.test("run: a SIGTSTP that the kernel discards, in an orphaned group, is forgotten", async () => {
+  using directory = new TempDir();
+  await using run = await start(
+    [directory.join("l")],
+    // It sees the SIGTSTP, so that the test does, and isn't stopped by it.
+    "trap 'echo got TSTP' TSTP; trap 'exit 6' USR1; echo ready $$; " +
+      "while :; do sleep 0.01; done",
+    ["run", "-A", "--no-check", "-q", NEW_SESSION, Deno.execPath()],
+  );
+  run.helper.kill("SIGTSTP");
+  assertEquals(await run.helper.nextLine(), "got TSTP");
+  Deno.kill(run.pid, "SIGSTOP");
+  await until(() =>
+    /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${run.pid}/status`))
+  );
+  Deno.kill(run.pid, "SIGCONT");
+  Deno.kill(run.pid, "SIGUSR1");
+  // A supervisor that has stopped itself would never tell.
+  assertEquals((await run.helper.status).code, 6);
 });
 
 Deno.test("run --kill-after", async () => {

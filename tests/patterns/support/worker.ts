@@ -92,13 +92,12 @@ const WORKS: Record<string, (args: string[]) => Promise<void>> = {
     await stdinLine();
   },
 
-  /** PATH FAIR: shares the lock again and again until its stdin ends. */
-  async sharers([path, fair]) {
-    const take = fair === "fair" ? acquireFair : acquire;
+  /** PATH: shares the lock again and again, in turn, until its stdin ends. */
+  async sharers([path]) {
     let ended = false;
     stdinLine().then(() => ended = true);
     for (let round = 0; !ended; round++) {
-      using _lock = await take(path!, { mode: "shared" });
+      using _lock = await acquireFair(path!, { mode: "shared" });
       if (round === 0) say("ready");
       await dwell(20);
     }
