@@ -15,7 +15,7 @@ import {
   rejectRemoteFs,
   UnsupportedFilesystemError,
 } from "./guard.ts";
-import { judgeFilesystem } from "./verdict.ts";
+import { judgeFilesystem, localLocksOfNfs } from "./verdict.ts";
 
 /**
  * Refuses a file on a filesystem where record locks aren't known to exclude
@@ -88,15 +88,14 @@ export function rejectUnsafeBothLocks(
 
 /**
  * Whether a flock and a record lock of a file stand in each other's way, even
- * if one process takes both: on NFS, unless its flocks stay on this host.
+ * if one process takes both: on NFS, where both reach the server.
  *
  * @param fd An open descriptor.
  */
 export function isFlockRecordLock(fd: number): boolean {
   if (fsTypeOfFd(fd) !== NFS_SUPER_MAGIC) return false;
   const mount = mountOfFd(fd);
-  return mount === undefined ||
-    ![...mount.mountOptions, ...mount.superOptions].some((option) =>
-      /^(nolock|local_lock=(all|flock))$/.test(option)
-    );
+  if (mount === undefined) return true;
+  const { flock, record } = localLocksOfNfs(mount);
+  return !flock && !record;
 }

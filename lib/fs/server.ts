@@ -20,6 +20,7 @@ import {
 import { type Filesystem, filesystemOfType } from "./filesystem.ts";
 import { remoteFilesystemOfFd } from "./guard.ts";
 import { mountOfFd } from "./record_guard.ts";
+import { localLocksOfNfs } from "./verdict.ts";
 
 /** The kinds of lock that a question is about. */
 export type AskedKind = "flock" | "fcntl" | "any";
@@ -129,10 +130,6 @@ function staysHere(fd: number, kind: AskedKind): boolean {
   if (mount === undefined || filesystemOfType(mount.fsType)?.name !== "nfs") {
     return false;
   }
-  const options = [...mount.mountOptions, ...mount.superOptions];
-  if (options.some((option) => option.startsWith("vers=4"))) return false;
-  const local = options.includes("nolock")
-    ? "all"
-    : options.find((option) => option.startsWith("local_lock="))?.slice(11);
-  return local === "all" || local === (kind === "fcntl" ? "posix" : kind);
+  const { flock, record } = localLocksOfNfs(mount);
+  return (flock || kind === "fcntl") && (record || kind === "flock");
 }

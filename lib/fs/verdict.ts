@@ -62,6 +62,9 @@ export interface JudgeContext {
   layers?: readonly string[] | undefined;
 }
 
+/** What is read of a mount. */
+type MountFacts = Parameters<typeof judgeFilesystem>[0];
+
 /** Filesystems of the kernel's own, in which nobody can make a file. */
 const PSEUDO = new Set([
   ...["proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs"],
@@ -90,12 +93,12 @@ export function judgeFilesystem(
   mount: Pick<MountInfo, "fsType" | "superOptions" | "mountOptions">,
   context: JudgeContext = {},
 ): TrustTable {
-  const options = new Set([...mount.mountOptions, ...mount.superOptions]);
+  const options = optionsOf(mount);
   const [type, subtype] = splitOnce(mount.fsType, ".");
   switch (type) {
     case "nfs":
     case "nfs4":
-      return judgeNfs(type, options);
+      return judgeNfs(mount);
     case "cifs":
     case "smb3":
       return judgeSmb(options);
@@ -226,21 +229,48 @@ function judgeLocal(exportedBy: ExportProtocol | undefined): TrustTable {
   };
 }
 
-function judgeNfs(type: string, options: ReadonlySet<string>): TrustTable {
-  const version = optionValue(options, "vers") ?? (type === "nfs4" ? "4" : "3");
+/** Which locks an NFS client keeps to its host. */
+export interface LocalLocks {
+  /** Those of flock(2). */
+  flock: boolean;
+  /** POSIX and OFD locks. */
+  record: boolean;
+}
+
+/**
+ * Which locks of an NFS mount never reach the server, as nfs(5) has it. What
+ * does is one kind of lock there, whatever it was on the client.
+ */
+export function localLocksOfNfs(mount: MountFacts): LocalLocks {
+  const options = optionsOf(mount);
   // NFSv4 has no locking of its own beside the server's: its client ignores
   // both options.
-  const local = version.startsWith("4")
-    ? "none"
-    : optionValue(options, "local_lock") ??
-      (options.has("nolock") ? "all" : "none");
-  const localFlock = local === "all" || local === "flock";
-  const localPosix = local === "all" || local === "posix";
+  if (versionOfNfs(mount).startsWith("4")) {
+    return { flock: false, record: false };
+  }
+  const local = optionValue(options, "local_lock") ??
+    (options.has("nolock") ? "all" : "none");
+  return {
+    flock: local === "all" || local === "flock",
+    record: local === "all" || local === "posix",
+  };
+}
+
+function versionOfNfs(mount: MountFacts): string {
+  return optionValue(optionsOf(mount), "vers") ??
+    (mount.fsType === "nfs4" ? "4" : "3");
+}
+
+function judgeNfs(mount: MountFacts): TrustTable {
+  const options = optionsOf(mount);
+  const version = versionOfNfs(mount);
+  const local = localLocksOfNfs(mount);
   const isSoft = options.has("soft") || options.has("softerr");
+  const setting = optionValue(options, "local_lock");
   const mountedLocal = no(
     options.has("nolock")
       ? "mounted with nolock: locks stay on this host"
-      : `mounted with local_lock=${local}: locks stay on this host`,
+      : `mounted with local_lock=${setting}: locks stay on this host`,
   );
   const onServer = isSoft
     ? depends("mounted soft: a lock call can fail when the server is slow")
@@ -255,14 +285,14 @@ function judgeNfs(type: string, options: ReadonlySet<string>): TrustTable {
     : depends("NFSv3 needs lockd and statd on client and server");
   const record = {
     host: KERNEL,
-    clients: localPosix ? mountedLocal : onServer,
-    server: localPosix ? mountedLocal : onServer,
+    clients: local.record ? mountedLocal : onServer,
+    server: local.record ? mountedLocal : onServer,
   };
   return {
     flock: {
       host: KERNEL,
-      clients: localFlock ? mountedLocal : onServer,
-      server: localFlock ? mountedLocal : no(
+      clients: local.flock ? mountedLocal : onServer,
+      server: local.flock ? mountedLocal : no(
         "the client's flock is a POSIX lock on the server, which the " +
           "server's own flock doesn't see",
       ),
@@ -329,6 +359,10 @@ function judgeLustre(options: ReadonlySet<string>): TrustTable {
     ? KERNEL
     : no("mounted without flock: lock calls fail");
   return everywhere(host, clients, yes("the metadata server makes links"));
+}
+
+function optionsOf(mount: MountFacts): ReadonlySet<string> {
+  return new Set([...mount.mountOptions, ...mount.superOptions]);
 }
 
 function optionValue(

@@ -10,6 +10,7 @@ import {
   filesystemOfMagic,
   filesystemOfType,
 } from "../../lib/fs/filesystem.ts";
+import { localLocksOfNfs } from "../../lib/fs/verdict.ts";
 import { parseMountinfo } from "../../lib/proc/mountinfo.ts";
 
 /**
@@ -138,5 +139,31 @@ Deno.test("one table: every number and type of a filesystem lead to its row", ()
   }
   for (const type of ["ext4", "tmpfs", "overlay", "btrfs", "nfsd"]) {
     assertEquals(filesystemOfType(type), undefined);
+  }
+});
+
+Deno.test("which locks an NFS client keeps to its host", () => {
+  const localLocks = (fs: string) => {
+    const [mount] = parseMountinfo(`36 1 0:9 / /m rw - ${fs}\n`);
+    const { flock, record } = localLocksOfNfs(mount!);
+    return `${flock ? "flock " : ""}${record ? "record" : ""}`.trim();
+  };
+  const options = ["nolock", "local_lock=all", "local_lock=flock"];
+  options.push("local_lock=posix", "local_lock=none", "hard");
+  assertEquals(options.map((option) => localLocks(`nfs s:/ rw,${option}`)), [
+    "flock record",
+    "flock record",
+    "flock",
+    "record",
+    "",
+    "",
+  ]);
+  // The kernel says both of a mount with nolock; of the two it heeds one.
+  assertEquals(localLocks("nfs s:/ rw,nolock,local_lock=none"), "");
+  // The client of NFSv4 ignores them, by whichever name it was mounted.
+  for (const option of options) {
+    assertEquals(localLocks(`nfs4 s:/ rw,${option}`), "");
+    assertEquals(localLocks(`nfs s:/ rw,vers=4.2,${option}`), "");
+    assertEquals(localLocks(`nfs4 s:/ rw,vers=4.0,${option}`), "");
   }
 });
