@@ -1,12 +1,17 @@
 import { openEngine } from "../lib/cluster/etcd/mod.ts";
-import type { ClusterEngine } from "../lib/cluster/engine.ts";
+import type { ClusterEngine, ClusterLock } from "../lib/cluster/engine.ts";
 import { parseClusterUrl } from "../lib/cluster/url.ts";
 import { ETCD, etcdctlEnv, EtcdServer } from "../tests/support/etcd.ts";
+import {
+  compareWays,
+  type Holder,
+  type Way,
+  WAY_COLUMNS,
+} from "./lock_ways.ts";
 import {
   capture,
   holdfast,
   type Invocation,
-  median,
   pause,
   type Peers,
   type Report,
@@ -14,22 +19,6 @@ import {
 
 const NAME = "bench";
 const SETTLE_MS = 300;
-
-/** One way to take a lock of etcd. */
-interface Way {
-  readonly name: string;
-  /** Takes the lock and releases it. */
-  round(): Promise<unknown>;
-  /** Waits; the result is there when it waits or is about to. */
-  wait(): Wait;
-}
-
-interface Wait {
-  /** Resolves when it has the lock. */
-  readonly got: Promise<unknown>;
-  /** Gives it up. */
-  end(): Promise<unknown>;
-}
 
 /** Benchmark 9: locks of an etcd server on this host. */
 export async function measureEtcd(peers: Peers): Promise<Report> {
@@ -39,7 +28,7 @@ export async function measureEtcd(peers: Peers): Promise<Report> {
       "free lock and release it, for commands all of their run; and the time " +
       "from the release by another client to the moment that one waiter has " +
       "the lock, for commands until their first line of output.",
-    columns: ["take and release, ms", "hand-over, ms"],
+    columns: WAY_COLUMNS,
     rows: [],
     chartColumn: 1,
     chart: "etcd",
@@ -68,36 +57,23 @@ export async function measureEtcd(peers: Peers): Promise<Report> {
     libraryWay(waiter),
   ];
   const rounds = peers.quick ? 5 : 40;
-  const takes = ways.map((): number[] => []);
-  const handovers = ways.map((): number[] => []);
-  for (let round = 0; round < rounds; round++) {
-    // In turn, so that noise is everybody's.
-    for (const [i, way] of ways.entries()) {
-      const start = performance.now();
-      await way.round();
-      takes[i]!.push(performance.now() - start);
-      handovers[i]!.push(await handOver(holder, way));
-    }
-  }
-  report.rows = ways.map(({ name }, i) => ({
-    name,
-    values: [median(takes[i]!), median(handovers[i]!)],
-  }));
+  report.rows = await compareWays(ways, rounds, holderOf(holder));
   return report;
 }
 
-async function handOver(holder: ClusterEngine, way: Way): Promise<number> {
-  const lock = (await holder.acquire(NAME, {}))!;
-  const wait = way.wait();
-  while ((await holder.status(NAME)).waiters.length === 0);
-  // Its watch comes after its place in the queue.
-  await pause(SETTLE_MS);
-  const start = performance.now();
-  const got = wait.got.then(() => performance.now());
-  await lock.release();
-  const ms = await got - start;
-  await wait.end();
-  return ms;
+function holderOf(engine: ClusterEngine): Holder {
+  let lock: ClusterLock | undefined;
+  return {
+    async take() {
+      lock = await engine.acquire(NAME, {});
+    },
+    async awaited() {
+      while ((await engine.status(NAME)).waiters.length === 0);
+      // Its watch comes after its place in the queue.
+      await pause(SETTLE_MS);
+    },
+    release: async () => await lock!.release(),
+  };
 }
 
 function commandWay(

@@ -7,9 +7,14 @@ import {
   PostgresTestServer,
 } from "../tests/support/postgres_server.ts";
 import {
+  compareWays,
+  type Holder,
+  type Way,
+  WAY_COLUMNS,
+} from "./lock_ways.ts";
+import {
   capture,
   Dialogue,
-  median,
   pause,
   type Peers,
   type Report,
@@ -17,22 +22,6 @@ import {
 
 const NAME = "bench";
 const TTL_MS = 3000;
-
-/** One way to take an advisory lock. */
-interface Way {
-  readonly name: string;
-  /** Connects, takes the lock, releases it and ends the connection. */
-  round(): Promise<void>;
-  /** Connects and waits; resolves with the wait once it is in the queue. */
-  wait(): Promise<Wait>;
-}
-
-interface Wait {
-  /** Resolves when it has the lock. */
-  readonly got: Promise<unknown>;
-  /** Gives it up. */
-  end(): Promise<unknown>;
-}
 
 /** Benchmark 8: advisory locks of a PostgreSQL server on this host. */
 export async function measurePostgres(peers: Peers): Promise<Report> {
@@ -44,7 +33,7 @@ export async function measurePostgres(peers: Peers): Promise<Report> {
       "the time from the release by another session to the moment that one " +
       "waiter has the lock. holdfast's has a fence by then, which is a commit " +
       "more, and its lease. psql's time is that until its line of output.",
-    columns: ["take and release, ms", "hand-over, ms"],
+    columns: WAY_COLUMNS,
     rows: [],
     chartColumn: 1,
     chart: "postgres",
@@ -59,38 +48,12 @@ export async function measurePostgres(peers: Peers): Promise<Report> {
   await using holder = await Session.open(server);
   const ways = [await psql(server), library(server), own(server)];
   const rounds = peers.quick ? 10 : 100;
-  const takes = ways.map((): number[] => []);
-  const handovers = ways.map((): number[] => []);
-  for (let round = 0; round < rounds; round++) {
-    // In turn, so that noise is everybody's.
-    for (const [i, way] of ways.entries()) {
-      const start = performance.now();
-      await way.round();
-      takes[i]!.push(performance.now() - start);
-      handovers[i]!.push(await handOver(holder, way));
-    }
-  }
-  report.rows = ways.map(({ name }, i) => ({
-    name,
-    values: [median(takes[i]!), median(handovers[i]!)],
-  }));
+  report.rows = await compareWays(ways, rounds, holder);
   return report;
 }
 
-async function handOver(holder: Session, way: Way): Promise<number> {
-  await holder.run("pg_advisory_lock");
-  const wait = await way.wait();
-  while (!await holder.isAwaited());
-  const start = performance.now();
-  const got = wait.got.then(() => performance.now());
-  await holder.run("pg_advisory_unlock");
-  const ms = await got - start;
-  await wait.end();
-  return ms;
-}
-
 /** A session of npm's postgres that takes and gives the lock. */
-class Session implements AsyncDisposable {
+class Session implements Holder, AsyncDisposable {
   readonly #sql: postgres.Sql;
   readonly #key: string;
 
@@ -103,14 +66,24 @@ class Session implements AsyncDisposable {
     return new Session(server, await lockKey(NAME));
   }
 
-  async run(call: "pg_advisory_lock" | "pg_advisory_unlock"): Promise<void> {
-    await this.#sql.unsafe(`select ${call}(${this.#key})`);
+  take(): Promise<void> {
+    return this.#call("pg_advisory_lock");
   }
 
-  async isAwaited(): Promise<boolean> {
-    const rows = await this.#sql`select from pg_locks
-      where locktype = 'advisory' and not granted`;
-    return rows.length > 0;
+  release(): Promise<void> {
+    return this.#call("pg_advisory_unlock");
+  }
+
+  async #call(name: string): Promise<void> {
+    await this.#sql.unsafe(`select ${name}(${this.#key})`);
+  }
+
+  async awaited(): Promise<void> {
+    for (;;) {
+      const waiters = await this.#sql`select from pg_locks
+        where locktype = 'advisory' and not granted`;
+      if (waiters.length > 0) return;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -123,13 +96,13 @@ function library(server: PostgresTestServer): Way {
     name: "npm postgres",
     async round() {
       await using session = await Session.open(server);
-      await session.run("pg_advisory_lock");
-      await session.run("pg_advisory_unlock");
+      await session.take();
+      await session.release();
     },
     async wait() {
       const session = await Session.open(server);
       return {
-        got: session.run("pg_advisory_lock"),
+        got: session.take(),
         end: () => session[Symbol.asyncDispose](),
       };
     },
@@ -156,10 +129,10 @@ async function psql(server: PostgresTestServer): Promise<Way> {
         command,
         args: [...args, "--command=\\! read -r _"],
       });
-      return Promise.resolve({
+      return {
         got: dialogue.hear(),
         end: () => dialogue[Symbol.asyncDispose](),
-      });
+      };
     },
   };
 }
@@ -174,10 +147,10 @@ function own(server: PostgresTestServer): Way {
     },
     wait() {
       const lock = take();
-      return Promise.resolve({
+      return {
         got: lock,
         end: async () => await (await lock)!.release(),
-      });
+      };
     },
   };
 }

@@ -52,7 +52,7 @@ export class ProcessBook {
     if (known === undefined) {
       known = {
         pid,
-        command: this.#readCommand(pid),
+        command: this.#commandOf(pid),
         ended: false,
         ancestors: [...this.#ancestorsOf(pid)],
         holds: new Set(),
@@ -118,7 +118,7 @@ export class ProcessBook {
   executed({ threadId, filename }: ExecLine): void {
     this.#programs.set(threadId, filename);
     const known = this.#known.get(threadId);
-    if (known !== undefined) known.command = this.#readCommand(threadId);
+    if (known !== undefined) known.command = this.#commandOf(threadId);
     else if (this.#eagerReads-- > 0) {
       // Soon it may be gone.
       const command = readCommandLine(threadId);
@@ -172,7 +172,7 @@ export class ProcessBook {
     this.#parents.clear();
   }
 
-  #readCommand(pid: number): string {
+  #commandOf(pid: number): string {
     const command = readCommandLine(pid);
     if (command !== CMDLINE_UNAVAILABLE) return command;
     const program = this.#programs.get(pid);

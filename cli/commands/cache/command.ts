@@ -11,9 +11,9 @@ import { parseOptions, UsageError } from "../../args/parse.ts";
 import { checkUtf8 } from "../../args/utf8.ts";
 import { writeOut } from "../../ui/output.ts";
 import {
+  commandAfterDashes,
   CommandFailure,
   pipeCommand,
-  readCommand,
 } from "../transform/pipe_command.ts";
 import { absolutePath } from "../../../lib/sys/path_parts.ts";
 import { readWaitOptions } from "../../args/wait_options.ts";
@@ -33,7 +33,7 @@ export async function cacheCommand(args: string[]): Promise<number> {
       await evict(key, cache);
       return EXIT.OK;
     }
-    const command = readCommand(options);
+    const command = commandAfterDashes(options);
     using entry = await getOrBuild(key, async (path, lock) => {
       const output = absolutePath(path);
       const env: Record<string, string> = asPath

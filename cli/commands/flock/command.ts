@@ -132,7 +132,7 @@ function readOperands(
   const text = options.value("command");
   if (fd !== undefined) {
     const words = text === undefined ? [] : ["-c", text];
-    const command = readCommand([...words, ...options.verbatim]);
+    const command = expandShellWords([...words, ...options.verbatim]);
     if (command.length === 0) throw usageFailure("missing command");
     return { target: { fd: readDescriptor(fd) }, command };
   }
@@ -144,10 +144,11 @@ function readOperands(
   }
   return rest.length === 0
     ? { target: { fd: readDescriptor(first) }, command: undefined }
-    : { target: { path: first }, command: readCommand(rest) };
+    : { target: { path: first }, command: expandShellWords(rest) };
 }
 
-function readCommand(words: string[]): string[] {
+/** The words of a command; `-c TEXT` is one for the user's shell. */
+function expandShellWords(words: string[]): string[] {
   const [first, text] = words;
   if (first !== "-c" && first !== "--command") return words;
   if (text === undefined || words.length > 2) {

@@ -10,7 +10,11 @@ import {
 } from "../../../lib/patterns/transform_file.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
-import { CommandFailure, pipeCommand, readCommand } from "./pipe_command.ts";
+import {
+  commandAfterDashes,
+  CommandFailure,
+  pipeCommand,
+} from "./pipe_command.ts";
 import { TRANSFORM_SPEC } from "./spec.ts";
 import { readWaitOptions } from "../../args/wait_options.ts";
 
@@ -20,7 +24,7 @@ export async function transformCommand(args: string[]): Promise<number> {
   const [path, ...others] = options.operands;
   if (path === undefined) throw new UsageError("missing file");
   if (others.length > 0) throw new UsageError("only one file at a time");
-  const command = readCommand(options);
+  const command = commandAfterDashes(options);
   try {
     await transformFile(
       path,

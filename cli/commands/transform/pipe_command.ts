@@ -142,7 +142,7 @@ class EndingSignals implements Disposable {
 }
 
 /** The command after `--`. */
-export function readCommand(options: ParsedOptions): readonly string[] {
+export function commandAfterDashes(options: ParsedOptions): readonly string[] {
   const { afterDashes = [] } = options;
   checkUtf8(afterDashes, "an argument of this command's command");
   if (afterDashes.length > 0) return afterDashes;
