@@ -55,12 +55,11 @@ Deno.test("timeoutMs 0 tries once", async () => {
   const path = dir.join("a.lock");
   await using _holder = await holdFlock(path);
   let waits = 0;
-  const error = await assertRejects(
+  await assertRejects(
     () => acquire(path, { timeoutMs: 0, onWait: () => waits++ }),
     LockTimeoutError,
     "is held by somebody else",
   );
-  assert(error.waitedMs < 20);
   assertEquals(waits, 0);
 });
 

@@ -91,7 +91,11 @@ async function stress(mounts: PrivateMounts, directory: string): Promise<void> {
       // The moment is random, but for the time to start up.
       const timer = isVictim
         ? setTimeout(() => {
-          child.kill("SIGKILL");
+          try {
+            child.kill("SIGKILL");
+          } catch {
+            // It has failed, as will be said.
+          }
         }, 100 + Math.random() * 300)
         : undefined;
       const { signal, success, stderr } = await child.output();

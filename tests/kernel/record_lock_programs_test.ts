@@ -18,6 +18,7 @@ import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
 import { flockCommand } from "../support/foreign_flock.ts";
 import { needs } from "../support/programs.ts";
 import { TempDir } from "../support/temp_dir.ts";
+import { until } from "../support/until.ts";
 
 /* The bytes that SQLite locks, from its file format: they need not exist. */
 const PENDING = 0x40000000n;
@@ -199,11 +200,7 @@ Deno.test({
         mounts.enter(daemon, "-f"),
       );
       const path = `/proc/${process.pid}/root${pidFile}`;
-      const deadline = performance.now() + 10_000;
-      while (readHolders(path).length === 0) {
-        assert(performance.now() < deadline, `${daemon} locks nothing`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      await until(() => readHolders(path).length > 0);
       assertEquals(
         readHolders(path).map((holder) => [holder.pid, holder.type]),
         [[process.pid, type]],

@@ -13,22 +13,7 @@ import {
 import { LockError } from "../../lib/sys/error.ts";
 import { readText } from "../../lib/sys/file.ts";
 import { getLoadAverages } from "../../lib/sys/loadavg.ts";
-import type { Clock } from "../../lib/wait/clock.ts";
-
-/** Sleeps take no time, and time passes only by sleeping. */
-function fakeClock(): Clock & { sleeps: number[] } {
-  let now = 0;
-  const sleeps: number[] = [];
-  return {
-    sleeps,
-    now: () => now,
-    sleep(ms) {
-      sleeps.push(ms);
-      now += ms;
-      return Promise.resolve();
-    },
-  };
-}
+import { fakeClock } from "../support/fake_clock.ts";
 
 function readings(...loads: number[]): () => number[] {
   let index = 0;

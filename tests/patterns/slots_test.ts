@@ -182,14 +182,12 @@ Deno.test("acquireSlots: while somebody is stopped in looking for free ones, dea
   (await acquireSlots(name, { slots: 2 })).release();
   const scan = tryFlock(`${name}/scan.lock`)!;
   for (const timeoutMs of [0, 200]) {
-    const start = performance.now();
     const error = await assertRejects(
       () => acquireSlots(name, { slots: 2, want: 2, timeoutMs }),
       LockTimeoutError,
     );
     assertEquals(error.path, scan.path);
     assertEquals(error.holders.map(({ pid }) => pid), [Deno.pid]);
-    assert(performance.now() - start < 5000);
   }
   const reason = new Error("enough");
   const controller = new AbortController();

@@ -150,28 +150,29 @@ Deno.test("acquireFair: while somebody is stopped in drawing a ticket, deadline 
   const machine = { startByte: 0n, lengthBytes: 1n };
   const drawer = tryRecordLock(`${path}.queue`, { range: machine })!;
   const before = openDescriptors();
-  let ticks = 0;
-  const timer = setInterval(() => ticks++, 1);
   const error = await assertRejects(
     () => acquireFair(path, { timeoutMs: 300 }),
     LockTimeoutError,
   );
-  clearInterval(timer);
   assertEquals(error.path, `${path}.queue`);
   assertEquals(error.holders.map(({ pid }) => pid), [Deno.pid]);
-  assert(error.waitedMs < 3000, `${error.waitedMs} ms`);
-  assert(ticks > 5, `${ticks} timers meanwhile`);
   await assertRejects(
     () => acquireFair(path, { timeoutMs: 0 }),
     LockTimeoutError,
   );
   const reason = new Error("enough");
   const controller = new AbortController();
-  setTimeout(() => controller.abort(reason), 100);
+  // Timers go on meanwhile.
+  let ticks = 0;
+  const timer = setInterval(() => {
+    if (++ticks === 20) controller.abort(reason);
+  }, 1);
+  const { signal } = controller;
   assertEquals(
-    await assertRejects(() => acquireFair(path, { signal: controller.signal })),
+    await assertRejects(() => acquireFair(path, { signal, timeoutMs: 60_000 })),
     reason,
   );
+  clearInterval(timer);
   assertEquals(openDescriptors(), before);
   const wait = acquireFair(path, { timeoutMs: 60_000 });
   drawer.release();

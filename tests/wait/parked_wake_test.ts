@@ -9,6 +9,7 @@ import { HelperProcess } from "../support/helper_process.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
 import { settle } from "../support/manual_clock.ts";
 import { TempDir } from "../support/temp_dir.ts";
+import { until } from "../support/until.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url);
 const RECORD = new URL("../../lib/acquire/record_lock.ts", import.meta.url);
@@ -21,13 +22,7 @@ function waitsFor(path: string): string[] {
     .map(({ type }) => type);
 }
 
-async function untilWaiting(path: string): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (waitsFor(path).length === 0) {
-    assert(performance.now() < deadline, "nothing waits");
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
+const untilWaiting = (path: string) => until(() => waitsFor(path).length > 0);
 
 for (
   const [type, take] of [
@@ -57,7 +52,9 @@ for (
     const tryTake = type === "FLOCK" ? tryAcquire : tryRecordLock;
     let granted = 0;
     let late = 0;
-    for (let round = 0; round < 150; round++) {
+    // A busy machine may bring all of them late for long.
+    const isOneSided = () => granted === 0 || late === 0;
+    for (let round = 0; round < (isOneSided() ? 3000 : 150); round++) {
       const holder = tryTake(path);
       assert(holder !== undefined, `round ${round} finds it held`);
       const ending = take(path, { timeoutMs: 4 })

@@ -78,12 +78,12 @@ Deno.test("Workers that are terminated while they wait leave no descriptor", asy
     const workers = await Promise.all(
       Array.from({ length: 5 }, () =>
         startWorker(
-          `for (const take of [acquire, acquireRecordLock]) {
-            take(${JSON.stringify(lock.path)}).then((held) => held.release());
-          }
-          acquire(${JSON.stringify(lock.path)}, {
-            onWait: () => setTimeout(() => postMessage("waits"), 20),
-          });`,
+          `let waits = 0;
+          const onWait = () => ++waits === 2 && postMessage("waits");
+          for (const take of [acquire, acquireRecordLock]) {
+            take(${JSON.stringify(lock.path)});
+            take(${JSON.stringify(lock.path)}, { onWait });
+          }`,
         )),
     );
     assert(ofLocks(dir).length > 1);

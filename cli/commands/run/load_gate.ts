@@ -10,6 +10,7 @@ import {
   readLoadOver,
   waitForLoad,
 } from "../../../lib/patterns/load_gate.ts";
+import { type Clock, systemClock } from "../../../lib/wait/clock.ts";
 import { formatDuration } from "../../args/duration.ts";
 import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
@@ -33,6 +34,7 @@ export interface LoadGateSystem {
   readLoad?: () => readonly number[];
   /** Milliseconds between readings. */
   intervalMs?: number;
+  clock?: Clock;
 }
 
 /**
@@ -63,12 +65,16 @@ export async function takeLockUnderLoad(
   { maxLoad, minutes }: LoadLimit,
   system: LoadGateSystem = { takeLock },
 ): Promise<TakenLock | undefined> {
-  const { readLoad, intervalMs } = system;
-  const start = performance.now();
+  const { readLoad, intervalMs, clock = systemClock } = system;
+  const start = clock.now();
+  const timeLeft = () =>
+    request.timeoutMs === 0
+      ? 0
+      : Math.max(0, request.timeoutMs - (clock.now() - start));
   for (;;) {
     const taken = await system.takeLock({
       ...request,
-      timeoutMs: timeLeft(request, start),
+      timeoutMs: timeLeft(),
     });
     if (taken === undefined) return undefined;
     let isQuiet = false;
@@ -84,7 +90,8 @@ export async function takeLockUnderLoad(
         minutes,
         readLoad,
         intervalMs,
-        timeoutMs: timeLeft(request, start),
+        clock,
+        timeoutMs: timeLeft(),
         onTooHigh: (load) => notice.show(load),
       });
     } catch (error) {
@@ -96,12 +103,6 @@ export async function takeLockUnderLoad(
       return undefined;
     }
   }
-}
-
-function timeLeft({ timeoutMs }: RunRequest, start: number): number {
-  return timeoutMs === 0
-    ? 0
-    : Math.max(0, timeoutMs - (performance.now() - start));
 }
 
 /** Says what the load is, as `WaitNotice` does who holds a lock. */

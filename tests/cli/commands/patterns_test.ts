@@ -5,6 +5,7 @@ import { HelperProcess } from "../../support/helper_process.ts";
 import { holdFlock } from "../../support/foreign_flock.ts";
 import type { ProgramResult } from "../../support/run_program.ts";
 import { TempDir } from "../../support/temp_dir.ts";
+import { until } from "../../support/until.ts";
 
 /** The tool with a lock directory of its own. */
 function tool(dir: TempDir, ...args: string[]): Promise<ProgramResult> {
@@ -148,9 +149,9 @@ Deno.test("run --fair: takes turns", async () => {
     { cwd: dir.path, env: lockEnv(dir) },
   );
   // The writer waits for the lock once it has drawn its ticket.
-  while (
-    !/ 2\n$/.test(Deno.readTextFileSync(dir.join("a.lock.queue")))
-  ) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() =>
+    / 2\n$/.test(Deno.readTextFileSync(dir.join("a.lock.queue")))
+  );
   const late = await tool(
     dir,
     "run",

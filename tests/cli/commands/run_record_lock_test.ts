@@ -17,6 +17,7 @@ import { tryFlock } from "../../../lib/lock/flock/flock.ts";
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import { getLoadAverages } from "../../../lib/sys/loadavg.ts";
 import { runCli } from "../../support/cli.ts";
+import { fakeClock } from "../../support/fake_clock.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 /**
@@ -159,19 +160,21 @@ Deno.test("the lock comes first, isn't kept while the load is high, and is retak
 Deno.test("the timeout covers the wait for the lock and the wait for the load", async () => {
   const left: number[] = [];
   const lock = new FakeLock();
+  const clock = fakeClock();
   const taken = await takeLockUnderLoad(await requestWithin(120), LIMIT, {
     async takeLock({ timeoutMs }) {
       left.push(timeoutMs);
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await clock.sleep(60);
       return { lock, env: {} };
     },
     readLoad: () => [9, 9, 9],
-    intervalMs: 5,
+    intervalMs: 50,
+    clock,
   });
   assertEquals(taken, undefined);
   assert(!lock.held);
-  assertEquals(left.length, 1);
-  assert(left[0]! <= 120);
+  assertEquals(left, [120]);
+  assertEquals(clock.sleeps, [60, 50, 10]);
 });
 
 Deno.test("run starts under a limit that is kept, and not over one that isn't", async () => {

@@ -34,6 +34,7 @@ import {
 import { LinkNames } from "../../../lib/lock/link/names.ts";
 import { WorkingDirectory } from "../../support/working_directory.ts";
 import { TempDir } from "../../support/temp_dir.ts";
+import { until } from "../../support/until.ts";
 
 function names(dir: TempDir): string[] {
   return [...Deno.readDirSync(dir.path)].map(({ name }) => name).sort();
@@ -301,19 +302,17 @@ Deno.test("a lease of a year isn't lost at once", async () => {
 Deno.test("a lease is kept by heartbeats, and lost without its file", async () => {
   using dir = new TempDir();
   const path = dir.join("a");
-  using lock = tryLinkLock(path, { leaseMs: 300 })!;
+  using lock = tryLinkLock(path, { leaseMs: 1500 })!;
   assertEquals(tryLinkLock(path, { breakExpired: true }), undefined);
   const before = Deno.statSync(path).mtime!.getTime();
-  while (Deno.statSync(path).mtime!.getTime() === before) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await until(() => Deno.statSync(path).mtime!.getTime() !== before);
   assert(lock.held);
   const lost = new Promise((resolve) =>
     lock.lost.addEventListener("abort", resolve)
   );
   Deno.renameSync(path, dir.join("gone"));
   // The lock's own timers keep no process alive.
-  const alive = setTimeout(() => {}, 10_000);
+  const alive = setTimeout(() => {}, 60_000);
   await lost;
   clearTimeout(alive);
   assert(lock.lost.reason instanceof LockCompromisedError);
@@ -335,7 +334,7 @@ Deno.test("a lease that has run out is taken over only on request", async () => 
     LinkLockTimeoutError,
   );
   using lock = await acquireLinkLock(path, {
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
     breakExpired: true,
   });
   assert(lock.held);
