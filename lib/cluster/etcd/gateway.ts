@@ -1,5 +1,6 @@
 import { ClusterPermissionError, ClusterUnreachableError } from "../errors.ts";
 import { quotePath } from "../../proc/printable.ts";
+import { readPieces, readText } from "./answer_text.ts";
 import {
   clusterError,
   explainAnswer,
@@ -124,8 +125,8 @@ export class Gateway implements Disposable {
   }
 
   /**
-   * Opens a stream of lines at the server that is asked now; a change of the
-   * server ends it.
+   * Opens a stream of lines at the server that is asked now, and gives its text
+   * in pieces.
    *
    * @throws {GatewayFailure} when the server doesn't open it.
    */
@@ -133,13 +134,17 @@ export class Gateway implements Disposable {
     path: string,
     body: string,
     signal: AbortSignal,
-  ): Promise<ReadableStream<Uint8Array>> {
+  ): Promise<AsyncIterator<string>> {
     const { origin } = this;
     const answer = await this.#fetch(origin, path, body, signal);
     if (!answer.ok || answer.body === null) {
-      throw explainAnswer(origin, answer.status, await answer.text());
+      throw explainAnswer(
+        origin,
+        answer.status,
+        await readText(answer, signal),
+      );
     }
-    return answer.body;
+    return readPieces(answer, signal);
   }
 
   async #ask<T>(path: string, body: string, options: CallOptions): Promise<T> {
@@ -289,7 +294,7 @@ async function readAll(
   signal: AbortSignal,
 ): Promise<string> {
   try {
-    return await answer.text();
+    return await readText(answer, signal);
   } catch (error) {
     throw explainNoAnswer(origin, signal.aborted ? signal.reason : error);
   }

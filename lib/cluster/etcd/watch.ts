@@ -57,8 +57,8 @@ export async function waitForDelete(
     })
   ).join("\n");
   try {
-    const stream = await gateway.stream("watch", body, end.signal);
-    const deleted = await firstDelete(stream, targets);
+    const pieces = await gateway.stream("watch", body, end.signal);
+    const deleted = await firstDelete(pieces, targets);
     setTimeout(finish);
     return deleted;
   } catch (error) {
@@ -88,18 +88,19 @@ function watchedRange(
   };
 }
 
-/** Reads lines until one tells of a deletion, an error or the end. */
+/**
+ * Reads lines until one tells of a deletion, an error or the end, and leaves it
+ * to the signal to close what is read: a loop by `for` would, here and now.
+ */
 async function firstDelete(
-  stream: ReadableStream<Uint8Array>,
+  pieces: AsyncIterator<string>,
   targets: readonly WatchTarget[],
 ): Promise<readonly Deletion[]> {
-  const reader = stream.getReader();
-  const decoder = new TextDecoder();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await pieces.next();
     if (done) return [];
-    const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+    const lines = (rest + value).split("\n");
     rest = lines.pop()!;
     for (const line of lines) {
       if (line.trim() === "") continue;
