@@ -5,6 +5,7 @@
  */
 
 import { type LockPath, toLockPath } from "../lock/lock_path.ts";
+import type { SelfDeadlockError } from "../lock/self_deadlock_error.ts";
 import type { ByteSpan } from "../lock/record/byte_span.ts";
 import { environmentVariable, hasFfi } from "../sys/process/environment.ts";
 import type { WaitOptions } from "../wait/attempt_loop.ts";
@@ -25,12 +26,17 @@ export interface NestedOptions {
 
 type NestedWaitOptions = NestedOptions & Pick<WaitOptions, "timeoutMs">;
 
-/** Whether somebody may hold a lock for this process and wait for it. */
+/**
+ * Whether somebody may hold a lock for this process and wait for it.
+ *
+ * @param variable Tells a command what is held for it.
+ */
 export function mayBeNested(
   { timeoutMs = Infinity, allowNested = false }: NestedWaitOptions,
+  variable = "HOLDFAST_LOCK",
 ): boolean {
   return timeoutMs === Infinity && !allowNested && hasFfi() &&
-    environmentVariable("HOLDFAST_LOCK") !== undefined;
+    environmentVariable(variable) !== undefined;
 }
 
 /**
@@ -44,18 +50,46 @@ export function mayBeNested(
  */
 export async function rejectNestedWait(
   path: LockPath | string,
-  { types, mode, span = WHOLE_FILE }: Conflict,
+  conflict: Conflict,
   options: NestedWaitOptions,
 ): Promise<void> {
   if (!mayBeNested(options)) return;
+  const file = toLockPath(path);
+  await rejectWaitFor(file, await readPidsInTheWay(file, conflict));
+}
+
+async function readPidsInTheWay(
+  { absolute }: LockPath,
+  { types, mode, span = WHOLE_FILE }: Conflict,
+): Promise<number[]> {
   const { excludesRange } = await import("../inspect/range_holders.ts");
   const { readHoldersIfAny } = await import("../inspect/holder.ts");
-  const file = toLockPath(path);
-  await rejectWaitFor(
-    file,
-    readHoldersIfAny(file.absolute)
-      .filter((holder) => excludesRange(holder, span, mode, types))
-      .flatMap(({ pid }) => pid ?? []),
+  return readHoldersIfAny(absolute)
+    .filter((holder) => excludesRange(holder, span, mode, types))
+    .flatMap(({ pid }) => pid ?? []);
+}
+
+/**
+ * An ancestor that holds a lock for the sake of this line of processes, and
+ * waits for it, where the command isn't told of the lock file but of what it
+ * stands for.
+ *
+ * @param conflict What is in the way at the lock file.
+ * @param variable Tells the command.
+ * @returns Its process id, if there is one.
+ */
+export async function findKeeper(
+  path: string,
+  conflict: Conflict,
+  variable: string,
+): Promise<number | undefined> {
+  const { findWaitingAncestor, readInitialVariable } = await import(
+    "../inspect/ancestor_holder.ts"
+  );
+  const pids = await readPidsInTheWay(toLockPath(path), conflict);
+  return findWaitingAncestor(
+    new Set(pids),
+    (pid) => readInitialVariable(pid, variable) !== undefined,
   );
 }
 
@@ -72,20 +106,27 @@ export async function rejectWaitFor(
   { given, absolute }: LockPath,
   pids: readonly number[],
 ): Promise<void> {
-  const { findWaitingAncestor, hasInheritedLock } = await import(
-    "../inspect/ancestor_holder.ts"
+  const { findWaitingAncestor, hasInheritedLock, isStartedUnder } =
+    await import("../inspect/ancestor_holder.ts");
+  const ancestor = findWaitingAncestor(
+    new Set(pids),
+    (pid) => isStartedUnder(pid, absolute),
   );
-  const ancestor = findWaitingAncestor(absolute, new Set(pids));
   const isOwn = ancestor === undefined && pids.length > 0 &&
     pids.every((pid) => pid === Deno.pid) && hasInheritedLock(absolute);
   const holderPid = isOwn ? Deno.pid : ancestor;
   if (holderPid === undefined) return;
+  throw await selfDeadlock(given, holderPid, isOwn ? "self" : "ancestor");
+}
+
+/** The error of a wait that would never end. */
+export async function selfDeadlock(
+  path: string,
+  holderPid: number,
+  relation: "self" | "ancestor",
+): Promise<SelfDeadlockError> {
   const { SelfDeadlockError } = await import("../lock/self_deadlock_error.ts");
   const { readCommandLine } = await import("../sys/process/process.ts");
-  throw new SelfDeadlockError({
-    path: given,
-    holderPid,
-    relation: isOwn ? "self" : "ancestor",
-    command: readCommandLine(holderPid),
-  });
+  const command = readCommandLine(holderPid);
+  return new SelfDeadlockError({ path, holderPid, relation, command });
 }

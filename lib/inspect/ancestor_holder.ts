@@ -20,10 +20,10 @@ export const HELD_LOCKS_VARIABLE = "HOLDFAST_LOCK";
 
 /**
  * Of the processes that hold a lock, the nearest one that is an ancestor of
- * this process and holds it for the sake of this line of processes: the
- * environment that it or its child in the line was started with names the lock
- * in HOLDFAST_LOCK. `holdfast run` is such a process and waits for its command;
- * a command that has inherited the lock, or became one by `--exec`, is another.
+ * this process and holds it for the sake of this line of processes: it or its
+ * child in the line was told so at its start. `holdfast run` is such a process
+ * and waits for its command; a command that has inherited the lock, or became
+ * one by `--exec`, is another.
  *
  * A shell that holds a lock by a descriptor of its own is not: it may release
  * it while its background job waits.
@@ -31,21 +31,19 @@ export const HELD_LOCKS_VARIABLE = "HOLDFAST_LOCK";
  * Permissions: `--allow-ffi`; of other users' processes the environment can't
  * be read. See proc_pid_environ(5).
  *
- * @param path The lock, from the root.
  * @param holders Their process ids.
+ * @param isTold Whether a process was told at its start that it is held for it.
  * @returns Its process id; `undefined` when there is none, or without /proc.
  */
 export function findWaitingAncestor(
-  path: string,
   holders: ReadonlySet<number>,
+  isTold: (pid: number) => boolean,
 ): number | undefined {
   const line = [Deno.pid, ...readAncestors(Deno.pid)];
   for (let i = 1; i < line.length; i++) {
     const [child, ancestor] = [line[i - 1]!, line[i]!];
     if (!holders.has(ancestor)) continue;
-    if ([ancestor, child].some((pid) => isStartedUnder(pid, path))) {
-      return ancestor;
-    }
+    if (isTold(ancestor) || isTold(child)) return ancestor;
   }
   return undefined;
 }
@@ -91,8 +89,13 @@ export function formatHoldersInTheWay(
   });
 }
 
-/** Whether a process was told at its start that a lock is held for it. */
-function isStartedUnder(pid: number, path: string): boolean {
+/**
+ * Whether a process was told at its start, in HOLDFAST_LOCK, that a lock is held
+ * for it.
+ *
+ * @param path The lock, from the root.
+ */
+export function isStartedUnder(pid: number, path: string): boolean {
   const value = readInitialVariable(pid, HELD_LOCKS_VARIABLE);
   if (value === undefined) return false;
   // A path may have colons of its own.
@@ -115,7 +118,10 @@ function fileKey(path: string): string | undefined {
 const decoder = new TextDecoder();
 
 /** A variable of the environment that a process was started with. */
-function readInitialVariable(pid: number, name: string): string | undefined {
+export function readInitialVariable(
+  pid: number,
+  name: string,
+): string | undefined {
   const bytes = readBytes(`/proc/${pid}/environ`);
   if (typeof bytes === "number") return undefined;
   return decoder.decode(bytes).split("\0")

@@ -114,7 +114,7 @@ export class HeldMixedGroup implements MixedLockGroup {
 }
 
 /** Releases locks, the last one first. */
-export function releaseAll(locks: readonly HeldLock[]): void {
+export function releaseAll(locks: readonly Pick<HeldLock, "release">[]): void {
   for (const lock of locks.toReversed()) lock.release();
 }
 

@@ -10,17 +10,23 @@ import type {
   FlockHandle,
   LockMode,
 } from "../lock/flock/flock.ts";
-import { checkOptions, rejectArgument } from "../lock/check.ts";
+import { checkOptions } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
-import { formatCpuList } from "../proc/cpulist.ts";
 import { getAffinity } from "../sys/process/affinity.ts";
 import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
-import { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
+import {
+  type Choice,
+  findChoices,
+  type ResourceKind,
+  takeChoice,
+} from "./cpu_choice.ts";
+import { readCacheDomains } from "./cpu_topology.ts";
 import { lockDirectory } from "./lock_directory.ts";
-import { HeldGroup, type LockGroup, releaseAll } from "../lock/lock_set.ts";
+import { HeldGroup, type LockGroup } from "../lock/lock_set.ts";
 import { ScanLock } from "./scan_lock.ts";
 import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { findKeeper, mayBeNested, selfDeadlock } from "../acquire/nested.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /** What {@linkcode reserveCpus} is to reserve, and how. */
@@ -153,14 +159,18 @@ export async function reserveCpus(
   makeDirectories(directory);
   using locks = new ResourceLocks(directory, options);
   const budget = new WaitBudget(options);
-  const target = { path: directory, fds: () => locks.busyFds() };
+  const target = {
+    path: directory,
+    fds: () => locks.busyFds(),
+    rejectNested: () => locks.rejectNested(choices),
+  };
   const scan = new ScanLock(`${directory}/scan.lock`);
   const reservation = await budget.wait(target, () => {
     using looking = scan.take();
     if (looking === undefined) return undefined;
     locks.forgetBusy();
     for (const choice of choices) {
-      const reservation = locks.tryTake(choice, options.use ?? "dedicated");
+      const reservation = locks.tryTake(choice);
       if (reservation !== undefined) return reservation;
     }
     return undefined;
@@ -171,85 +181,8 @@ export async function reserveCpus(
   throw await timeoutError(directory, waitedMs, locks.busyNames());
 }
 
-/** Enough of some cache domains: the CPUs of each, and how many in all. */
-interface Choice {
-  domains: readonly CacheDomain[];
-  /** How many CPUs to take of them, in ascending order. */
-  count: number;
-  /** Whether `count` is of domains, whose CPUs go together. */
-  whole: boolean;
-}
-
-/** The ways to satisfy a request, the best one first. */
-function findChoices(
-  all: readonly CacheDomain[],
-  options: ReserveOptions,
-): Choice[] {
-  const { cpus, domains, sameDomain = false } = options;
-  for (const [name, value] of Object.entries({ cpus, domains })) {
-    if (value !== undefined && typeof value !== "number") {
-      if (!Array.isArray(value)) {
-        rejectArgument(name, "a number or an array", value);
-      }
-    }
-  }
-  if ((cpus === undefined) === (domains === undefined)) {
-    throw new RangeError("Either cpus or domains must be given");
-  }
-  if (typeof domains === "number") {
-    checkCount(domains, all.length, "cache domains");
-    return [{ domains: all, count: domains, whole: true }];
-  }
-  if (domains !== undefined) {
-    const chosen = all.filter(({ index }) => domains.includes(index));
-    checkAll(domains, chosen.map(({ index }) => index), "cache domains");
-    return [{ domains: chosen, count: chosen.length, whole: true }];
-  }
-  if (typeof cpus === "number") {
-    const largest = Math.max(0, ...all.map(({ cpus }) => cpus.length));
-    const total = all.reduce((sum, { cpus }) => sum + cpus.length, 0);
-    const where = sameDomain ? "CPUs of one cache domain" : "CPUs";
-    checkCount(cpus, sameDomain ? largest : total, where);
-    const single = all.filter((domain) => domain.cpus.length >= cpus)
-      .map((domain) => ({ domains: [domain], count: cpus, whole: false }));
-    const spread = { domains: all, count: cpus, whole: false };
-    return sameDomain || all.length === 1 ? single : [...single, spread];
-  }
-  const chosen = all.map((domain) => ({
-    ...domain,
-    cpus: domain.cpus.filter((cpu) => cpus!.includes(cpu)),
-  })).filter((domain) => domain.cpus.length > 0);
-  const found = chosen.flatMap((domain) => domain.cpus);
-  checkAll(cpus!, found, "CPUs");
-  if (sameDomain && chosen.length > 1) {
-    throw new RangeError(
-      `CPUs ${formatCpuList(cpus!)} are in ${chosen.length} cache domains`,
-    );
-  }
-  return [{ domains: chosen, count: found.length, whole: false }];
-}
-
-function checkCount(count: number, most: number, what: string): void {
-  if (Number.isInteger(count) && count >= 1 && count <= most) return;
-  throw new RangeError(
-    `Cannot reserve ${count} ${what}: this process may use ${most}`,
-  );
-}
-
-function checkAll(
-  wanted: readonly number[],
-  found: readonly number[],
-  what: string,
-): void {
-  const missing = wanted.filter((number) => !found.includes(number));
-  if (wanted.length > 0 && missing.length === 0) return;
-  throw new RangeError(
-    wanted.length === 0
-      ? `Cannot reserve an empty list of ${what}`
-      : `Cannot reserve ${what} ${formatCpuList(missing)}: ` +
-        "they are offline, not there, or this process may not use them",
-  );
-}
+/** Tells a command which CPUs are reserved for it. */
+const CPUS_VARIABLE = "HOLDFAST_CPUS";
 
 /** The lock files of CPUs and caches, kept open between attempts. */
 class ResourceLocks implements Disposable {
@@ -263,57 +196,22 @@ class ResourceLocks implements Disposable {
     this.#options = options;
   }
 
-  tryTake(
-    choice: Choice,
-    use: NonNullable<ReserveOptions["use"]>,
-  ): CpuReservation | undefined {
-    const locks: FlockHandle[] = [];
-    const cpus: number[] = [];
-    const domains: number[] = [];
-    const cpuMode = use === "shared" ? "shared" : "exclusive";
-    const domainMode = use === "performance" ? "exclusive" : "shared";
-    const isEnough = () =>
-      (choice.whole ? domains : cpus).length === choice.count;
-    try {
-      for (const domain of choice.domains) {
-        if (isEnough()) break;
-        const domainLock = this.#try("LLC", domain.index, domainMode);
-        if (domainLock === undefined) continue;
-        const taken = new Map<number, FlockHandle>();
-        for (const cpu of domain.cpus) {
-          if (!choice.whole && cpus.length + taken.size === choice.count) break;
-          const lock = this.#try("CPU", cpu, cpuMode);
-          if (lock !== undefined) taken.set(cpu, lock);
-        }
-        const tooFew = taken.size === 0 ||
-          choice.whole && taken.size < domain.cpus.length;
-        if (tooFew) {
-          releaseAll([domainLock, ...taken.values()]);
-          continue;
-        }
-        locks.push(domainLock, ...taken.values());
-        cpus.push(...taken.keys());
-        domains.push(domain.index);
-      }
-    } catch (error) {
-      releaseAll(locks);
-      throw error;
-    }
-    if (isEnough()) {
-      return new CpuGroup(cpus.sort((a, b) => a - b), domains, locks);
-    }
-    releaseAll(locks);
-    return undefined;
+  tryTake(choice: Choice): CpuReservation | undefined {
+    const taken = takeChoice(choice, (kind, index) => this.#try(kind, index));
+    return taken && new CpuGroup(taken.cpus, taken.domains, taken.locks);
   }
 
-  #try(
-    kind: "LLC" | "CPU",
-    index: number,
-    mode: LockMode,
-  ): FlockHandle | undefined {
+  #mode(kind: ResourceKind): LockMode {
+    const { use } = this.#options;
+    const isShared = kind === "CPU" ? use === "shared" : use !== "performance";
+    return isShared ? "shared" : "exclusive";
+  }
+
+  #try(kind: ResourceKind, index: number): FlockHandle | undefined {
     const name = `${kind} ${index}`;
     let attempt = this.#attempts.get(name);
     if (attempt === undefined) {
+      const mode = this.#mode(kind);
       attempt = flockAttempt(this.#path(name), { ...this.#options, mode });
       this.#attempts.set(name, attempt);
     }
@@ -324,6 +222,33 @@ class ResourceLocks implements Disposable {
 
   #path(name: string): string {
     return `${this.#directory}/${name.toLowerCase().replace(" ", ".")}.lock`;
+  }
+
+  /**
+   * Refuses to wait for CPUs of which ancestors, who wait for this process,
+   * keep too many.
+   *
+   * @throws {SelfDeadlockError} naming one of them.
+   */
+  async rejectNested(choices: readonly Choice[]): Promise<void> {
+    if (!mayBeNested(this.#options, CPUS_VARIABLE)) return;
+    const keepers = new Map<string, number>();
+    for (const name of this.#busy) {
+      const mode = this.#mode(name.startsWith("CPU") ? "CPU" : "LLC");
+      const conflict = { types: ["FLOCK"], mode };
+      const pid = await findKeeper(this.#path(name), conflict, CPUS_VARIABLE);
+      if (pid !== undefined) keepers.set(name, pid);
+    }
+    const [first] = keepers;
+    const mayEnd = (choice: Choice) =>
+      takeChoice(
+        choice,
+        (kind, index) =>
+          keepers.has(`${kind} ${index}`) ? undefined : { release() {} },
+      ) !== undefined;
+    if (first === undefined || choices.some(mayEnd)) return;
+    const [name, pid] = first;
+    throw await selfDeadlock(this.#path(name), pid, "ancestor");
   }
 
   forgetBusy(): void {

@@ -252,11 +252,16 @@ async function rejectNestedSlots(
   paths: readonly string[],
   want: number,
 ): Promise<void> {
-  const { findWaitingAncestor } = await import("../inspect/ancestor_holder.ts");
+  const { findWaitingAncestor, isStartedUnder } = await import(
+    "../inspect/ancestor_holder.ts"
+  );
   const states = await readSlotFiles(paths).catch(() => []);
   const kept = states.flatMap(({ holders }) => {
     const pids = holders.flatMap(({ pid }) => pid ?? []);
-    return findWaitingAncestor(directory.absolute, new Set(pids)) ?? [];
+    return findWaitingAncestor(
+      new Set(pids),
+      (pid) => isStartedUnder(pid, directory.absolute),
+    ) ?? [];
   });
   if (paths.length - kept.length < want) {
     await rejectWaitFor(directory, kept);

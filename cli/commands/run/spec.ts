@@ -248,8 +248,9 @@ export const RUN_SPEC: CommandSpec = {
     "A signal that arrives during the wait ends holdfast and the command never " +
     "starts. Later ones are passed on to the command. Those that a terminal " +
     "sends to all of its foreground processes (Ctrl-C, Ctrl-\\, Ctrl-Z, a new " +
-    "window size) the command has got already, and doesn't get twice. As the " +
-    "first process of a container, holdfast also reaps orphans.\n\n" +
+    "window size) the command has got already, and doesn't get twice; where " +
+    "such a one and one for holdfast alone arrive together, the kernel makes " +
+    "one of them. As the first process of a container, holdfast also reaps orphans.\n\n" +
     "Where HOLDFAST_EVENTS names a file, or a directory to keep one in, what " +
     "happens is appended to it as with --json-events, and `holdfast report` " +
     "sums it up. At 16 MiB a new file is begun; four older ones are kept.\n\n" +

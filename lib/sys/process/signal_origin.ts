@@ -62,7 +62,13 @@ export class SignalOrigins {
     libc.sigaction(number, action, null);
   }
 
-  /** Who sent the last one of a signal, and forgets it. */
+  /**
+   * Who sent the last one of a signal, and forgets it.
+   *
+   * While one is pending, another of the same is dropped, and with it who sent
+   * it: signal(7). An INT for this process alone, just behind a typed one, can't
+   * be seen by any means.
+   */
   take(name: SignalName): SignalOrigin {
     const stack = SignalOrigins.#stack;
     if (stack === undefined) return undefined;

@@ -150,6 +150,30 @@ Deno.test("run below a run that has all slots is told at once, and takes one tha
   assertEquals(await nested("2"), { code: 0, stdout: "1\n", stderr: "" });
 });
 
+Deno.test("run below a run that has reserved its CPUs is told at once, unless they are shared", async () => {
+  using directory = new TempDir();
+  const nested = (outer: string[], inner: string[]) =>
+    runCli([
+      ...["run", "--cpus", "1", ...outer, "--"],
+      ...holdfast("run", "--cpus", "1", ...inner, "--", "echo", "reached"),
+    ], { env: { HOLDFAST_LOCK_DIR: directory.path } });
+  for (const kind of [[], ["--shared"], ["--performance"]]) {
+    const { code, stdout, stderr } = await nested([], kind);
+    assertEquals([code, stdout], [EXIT.SELF_DEADLOCK, ""], stderr);
+    assertMatch(
+      stderr,
+      /^holdfast run: Cannot lock ".+\/cpu\/(cpu|llc)\.\d+\.lock": its holder is an ancestor of this process \(pid=\d+ cmd=.+\) and waits for it, so the wait would never end; .+\n$/,
+    );
+  }
+  assertEquals(await nested(["--shared"], ["--shared"]), {
+    code: 0,
+    stdout: "reached\n",
+    stderr: "",
+  });
+  const waited = await nested([], ["-n"]);
+  assertEquals(waited.code, 75, waited.stderr);
+});
+
 Deno.test("run below a run: what is no deadlock is none", async () => {
   using directory = new TempDir();
   const [a, b] = [directory.join("a"), directory.join("b")];
