@@ -281,6 +281,11 @@ function processesWith(mark: string): number[] {
 
 /** What is left in a directory after all has been collected that may be. */
 function leftFiles(directory: TempDir): string[] {
+  // What is new is left alone: somebody may be about to lock or to finish it.
+  const daysAgo = new Date(Date.now() - 48 * 3600 * 1000);
+  for (const { name, isFile } of Deno.readDirSync(directory.path)) {
+    if (isFile) Deno.utimeSync(directory.join(name), daysAgo, daysAgo);
+  }
   sweepLinkLock(directory.join("run.lock"));
   collectLockFiles(directory.path, { recursive: true });
   const names = [...Deno.readDirSync(directory.path)]

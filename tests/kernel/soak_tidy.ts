@@ -21,8 +21,15 @@ function* filesBelow(directory: string): Generator<string> {
   }
 }
 
+/** What is new is left alone: somebody may be about to lock or to finish it. */
+function ageFiles(): void {
+  const daysAgo = new Date(Date.now() - 48 * 3600 * 1000);
+  for (const path of filesBelow(disk)) Deno.utimeSync(path, daysAgo, daysAgo);
+}
+
 // The stale lock of a process that was killed is broken by the next taker.
 (await acquireLinkLock(`${disk}/link`, { timeoutMs: 60_000 })).release();
+ageFiles();
 const swept = sweepLinkLock(`${disk}/link`).filter(({ removed }) => removed);
 await transformFile(`${disk}/transformed`, (content) => content);
 await appendToFile(`${disk}/appended`, "");
@@ -35,9 +42,7 @@ for (let key = 0; key < CACHE_KEYS; key++) {
   entry.release();
   await evict(`key${key}`, options);
 }
-// A new file is left alone for a minute: it may be about to be locked.
-const minuteAgo = new Date(Date.now() - 61_000);
-for (const path of filesBelow(disk)) Deno.utimeSync(path, minuteAgo, minuteAgo);
+ageFiles();
 const collected = collectLockFiles(disk, { recursive: true })
   .filter(({ outcome }) => outcome === "removed");
 const left = [...filesBelow(disk)].map((path) => path.slice(disk.length + 1));

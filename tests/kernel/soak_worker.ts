@@ -23,6 +23,8 @@ import { openDescriptors } from "../support/open_descriptors.ts";
 import { CACHE_KEYS, soakRecord } from "./soak_files.ts";
 
 const [disk, safe, ledgerPath] = Deno.args as [string, string, string];
+// A process id may be another's before the soak is over.
+const worker = ledgerPath.slice(ledgerPath.lastIndexOf("/ledger") + 7);
 const ledger = Deno.openSync(ledgerPath, { create: true, append: true });
 const text = new TextEncoder();
 const ABORTED = new Error("the soak aborts this wait");
@@ -159,7 +161,7 @@ function outcomeOf(error: unknown): string | undefined {
 
 /** One turn; the ledger says before and after what becomes of it. */
 async function round(kind: string, number: number): Promise<void> {
-  const id = `${Deno.pid}-${number}`;
+  const id = `${worker}-${number}`;
   const abort = new AbortController();
   const timer = Math.random() < 0.3
     ? setTimeout(() => abort.abort(ABORTED), below(40))

@@ -15,7 +15,7 @@ export const LINK_SPEC: CommandSpec = {
     "lock whose owner is proved dead: a process of this host and pid " +
     "namespace that has ended, or one from before a reboot. sweep removes " +
     "private files that killed processes have left behind, and nothing of " +
-    "which that can't be proved.",
+    "which that can't be proved; a record that was never finished, after a day.",
   operands: [
     {
       name: "ACTION",

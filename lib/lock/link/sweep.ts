@@ -1,9 +1,10 @@
 import { LockError } from "../../sys/error.ts";
 import type { PathLike } from "../lock_path.ts";
+import { readServerClock } from "./lease.ts";
 import { LinkNames } from "./names.ts";
-import { judgeLinkOwner } from "./owner.ts";
+import { ForeignLinkLockError, judgeLinkOwner } from "./owner.ts";
 import { carries, removeIfAny } from "./protocol.ts";
-import { explain, readStoredOwner } from "./stored_owner.ts";
+import { explain, lstat, readStoredOwner } from "./stored_owner.ts";
 
 /** A private file of a link lock, and what a sweep did to it. */
 export interface SweptFile {
@@ -17,8 +18,9 @@ export interface SweptFile {
 
 /**
  * Removes the private files that processes have left behind which died while
- * taking or breaking a link lock: those of processes proved dead, and no
- * others. The lock itself and its counter stay.
+ * taking or breaking a link lock: those of processes proved dead, and records
+ * that were begun a day ago and never finished. The lock itself and its counter
+ * stay.
  *
  * Permissions: `--allow-read`, `--allow-write` and `--allow-ffi`.
  *
@@ -43,12 +45,28 @@ export function sweepLinkLock(
   const swept: SweptFile[] = [];
   for (const name of privateNames(names)) {
     const file = `${names.directory}/${name}`;
-    const verdict = judgeFile(names, file, tokenOf(names, name));
+    let verdict = judgeFile(names, file, tokenOf(names, name));
     if (verdict === undefined) continue;
-    if (verdict.removed && !options.dryRun) removeIfAny(file);
+    if (verdict.removed && !options.dryRun) verdict = remove(file, verdict);
     swept.push({ path: file, ...verdict });
   }
   return swept;
+}
+
+type Verdict = Omit<SweptFile, "path">;
+
+/** One that can't be removed doesn't keep the others. */
+function remove(file: string, verdict: Verdict): Verdict {
+  try {
+    removeIfAny(file);
+    return verdict;
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error)) throw error;
+    return {
+      removed: false,
+      reason: `${verdict.reason}, but: ${error.message}`,
+    };
+  }
 }
 
 function privateNames(names: LinkNames): string[] {
@@ -76,7 +94,7 @@ function judgeFile(
   names: LinkNames,
   file: string,
   token: string,
-): Omit<SweptFile, "path"> | undefined {
+): Verdict | undefined {
   try {
     const stored = readStoredOwner(file);
     if (stored === undefined) return undefined;
@@ -88,6 +106,21 @@ function judgeFile(
       : { removed: true, reason };
   } catch (error) {
     if (!(error instanceof LockError)) throw error;
-    return { removed: false, reason: error.message };
+    return error instanceof ForeignLinkLockError && isUnfinished(names, file)
+      ? { removed: true, reason: "it was begun a day ago and never finished" }
+      : { removed: false, reason: error.message };
   }
+}
+
+/** Who is stopped in the middle of a record for as long finds it gone. */
+const UNFINISHED_MS = 24 * 3600 * 1000;
+
+/**
+ * Whether a record is one that a process has begun and died over; its name is
+ * that of no lock and no claim yet.
+ */
+function isUnfinished(names: LinkNames, file: string): boolean {
+  const info = file.endsWith(".new") ? lstat(file) : undefined;
+  return info?.isFile === true && info.mtime !== null &&
+    readServerClock(names) - info.mtime.getTime() > UNFINISHED_MS;
 }

@@ -112,6 +112,40 @@ Deno.test("link sweep says what it leaves", async () => {
   assert(Deno.statSync(junk).isFile);
 });
 
+Deno.test("link sweep removes a record that was begun a day ago and never finished", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  const name = (digit: string, end: string) =>
+    dir.join(`.a.${digit.repeat(32)}.${end}`);
+  const [empty, half, young, claim] = [
+    name("1", "new"),
+    name("2", "new"),
+    name("3", "new"),
+    name("4", "claim-0"),
+  ];
+  for (const file of [empty, young, claim]) Deno.writeTextFileSync(file, "");
+  Deno.writeTextFileSync(half, '{"token":');
+  const before = new Date(Date.now() - 25 * 3600 * 1000);
+  for (const file of [empty, half, claim]) {
+    Deno.utimeSync(file, before, before);
+  }
+  const dry = await runCli(["link", "sweep", "--dry-run", path]);
+  assertEquals([dry.code, [...Deno.readDirSync(dir.path)].length], [0, 4]);
+  const swept = await runCli(["link", "sweep", "--json", path]);
+  assertEquals(
+    JSON.parse(swept.stdout).files
+      .map(({ path, removed }: { path: string; removed: boolean }) => [
+        path,
+        removed,
+      ]),
+    [[empty, true], [half, true], [young, false], [claim, false]],
+  );
+  assertEquals(
+    [...Deno.readDirSync(dir.path)].map(({ name }) => dir.join(name)).sort(),
+    [young, claim],
+  );
+});
+
 Deno.test("mistakes in link commands are usage errors", async () => {
   for (
     const [args, says] of [
