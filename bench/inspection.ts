@@ -9,6 +9,7 @@
  * @module
  */
 
+import { readArguments } from "../tools/arguments.ts";
 import { fromFileUrl } from "@std/path/from-file-url";
 
 const MAIN = fromFileUrl(new URL("../cli/main.ts", import.meta.url));
@@ -226,9 +227,9 @@ function printTable(found: readonly Measurement[]): void {
 }
 
 if (import.meta.main) {
-  const asJson = Deno.args.includes("--json");
-  const counts = Deno.args.filter((word) => /^\d+$/.test(word)).map(Number);
+  const { switches, operands } = readArguments(Deno.args, Infinity, "json");
+  const counts = operands.map(Number);
   const found = await measureAll(counts.length > 0 ? counts : COUNTS);
-  if (!asJson) printTable(found);
+  if (!switches.json) printTable(found);
   console.log(JSON.stringify({ schema: 1, results: found }));
 }

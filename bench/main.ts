@@ -12,6 +12,7 @@
  * @module
  */
 
+import { readArguments } from "../tools/arguments.ts";
 import { measureContention } from "./contention.ts";
 import { measureEtcd } from "./etcd.ts";
 import { measureHandover } from "./handover.ts";
@@ -128,8 +129,11 @@ function replaceSections(sections: readonly string[]): void {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const quick = args.includes("--quick");
-  const names = args.filter((arg) => !arg.startsWith("-"));
+  const { switches: { quick }, operands: names } = readArguments(
+    args,
+    Infinity,
+    "quick",
+  );
   const unknown = names.find((name) => !Object.hasOwn(BENCHMARKS, name));
   if (unknown !== undefined) {
     console.error(

@@ -1,3 +1,4 @@
+import { ensureDirSync } from "@std/fs/ensure-dir";
 import {
   cpuMs,
   denoPeer,
@@ -43,7 +44,7 @@ export async function measureWaiting(peers: Peers): Promise<Report> {
   );
   for (const file of files) file.lockSync(true);
   // What proper-lockfile takes for a lock.
-  Deno.mkdirSync(`${path}.lock`, { recursive: true });
+  ensureDirSync(`${path}.lock`);
   const future = new Date(Date.now() + 3_600_000);
   Deno.utimeSync(`${path}.lock`, future, future);
   const rows = [];

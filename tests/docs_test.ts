@@ -1,3 +1,5 @@
+import { ensureDirSync } from "@std/fs/ensure-dir";
+import { expandGlobSync } from "@std/fs/expand-glob";
 import { assert, assertEquals } from "@std/assert";
 import { REPOSITORY, ROOT } from "../tools/project.ts";
 import { type DocStep, docSteps, runSteps } from "./support/doc_commands.ts";
@@ -52,6 +54,8 @@ function neutral(text: string): string {
 }
 
 /** Programs that a page may use, and that a bare machine lacks. */
+const PAGES = [...expandGlobSync(`${ROOT}/docs/*.md`)];
+
 const FOREIGN = ["flock", "grep", "sed", "awk", "jq", "python3", "pgrep", "ps"];
 
 function programsOf(steps: readonly DocStep[]): string[] {
@@ -62,9 +66,8 @@ function programsOf(steps: readonly DocStep[]): string[] {
   );
 }
 
-for (const { name } of Deno.readDirSync(`${ROOT}/docs`)) {
-  if (!name.endsWith(".md")) continue;
-  const page = docSteps(Deno.readTextFileSync(`${ROOT}/docs/${name}`));
+for (const { name, path } of PAGES) {
+  const page = docSteps(Deno.readTextFileSync(path));
   const guard = needs(...programsOf(page));
   const title = `docs/${name}: its commands do what it says${guard.suffix}`;
   Deno.test(title, { ignore: guard.ignore }, async () => {
@@ -75,7 +78,7 @@ for (const { name } of Deno.readDirSync(`${ROOT}/docs`)) {
         text,
       );
     for (const place of PLACES) {
-      Deno.mkdirSync(dir.join(place), { recursive: true });
+      ensureDirSync(dir.join(place));
     }
     Deno.mkdirSync(dir.join("work"));
     Deno.mkdirSync(dir.join("bin"));
@@ -102,15 +105,13 @@ for (const { name } of Deno.readDirSync(`${ROOT}/docs`)) {
 }
 
 Deno.test("docs: every page is in the index, and every link leads somewhere", () => {
-  const pages = [...Deno.readDirSync(`${ROOT}/docs`)].map(({ name }) => name)
-    .filter((name) => name.endsWith(".md"));
-  for (const page of pages) {
-    const text = Deno.readTextFileSync(`${ROOT}/docs/${page}`);
+  for (const { name: page, path } of PAGES) {
+    const text = Deno.readTextFileSync(path);
     for (const [, target] of text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
       Deno.statSync(`${ROOT}/docs/${target}`);
     }
     if (page === "README.md") {
-      const missing = pages.filter((name) =>
+      const missing = PAGES.filter(({ name }) =>
         name !== page && !text.includes(`](${name})`)
       );
       assertEquals(missing, []);

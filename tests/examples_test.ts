@@ -1,3 +1,4 @@
+import { ensureDirSync } from "@std/fs/ensure-dir";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { holdFlock } from "./support/foreign_flock.ts";
@@ -23,7 +24,7 @@ function runScript(
   dir: TempDir,
   env: Record<string, string> = {},
 ): Promise<ProgramResult> {
-  Deno.mkdirSync(dir.join("bin"), { recursive: true });
+  ensureDirSync(dir.join("bin"));
   for (
     const [link, target] of [["holdfast", HOLDFAST], ["deno", Deno.execPath()]]
   ) {

@@ -1,9 +1,15 @@
 /** The rules of the house: who may import whom, and who may do what. */
+import { walkSync } from "@std/fs/walk";
+import { basename } from "@std/path/basename";
+import { fromFileUrl } from "@std/path/from-file-url";
+import { join } from "@std/path/join";
+import { relative } from "@std/path/relative";
 import { assertEquals } from "@std/assert";
 import { type Import, importsOf, stripTexts } from "./support/module_graph.ts";
 
-const ROOT = new URL("../", import.meta.url);
-const CONFIG = new URL("deno.json", ROOT).pathname;
+const ROOT_URL = new URL("../", import.meta.url);
+const ROOT = fromFileUrl(ROOT_URL);
+const CONFIG = join(ROOT, "deno.json");
 
 /** From the lowest up: each may import itself and those before it. */
 const LAYERS = [
@@ -30,18 +36,12 @@ type Sources = Record<string, string>;
 
 function readSources(): Sources {
   const sources: Sources = {};
-  const walk = (directory: string) => {
-    for (const entry of Deno.readDirSync(new URL(directory, ROOT))) {
-      const path = `${directory}${entry.name}`;
-      if (entry.isDirectory) walk(`${path}/`);
-      else if (path.endsWith(".ts")) {
-        sources[path] = Deno.readTextFileSync(new URL(path, ROOT));
-      }
+  for (const room of ["lib", "cli"]) {
+    for (const { path } of walkSync(join(ROOT, room), { exts: ["ts"] })) {
+      sources[relative(ROOT, path)] = Deno.readTextFileSync(path);
     }
-  };
-  walk("lib/");
-  walk("cli/");
-  sources["mod.ts"] = Deno.readTextFileSync(new URL("mod.ts", ROOT));
+  }
+  sources["mod.ts"] = Deno.readTextFileSync(join(ROOT, "mod.ts"));
   return sources;
 }
 
@@ -81,7 +81,7 @@ function fileBreaches(path: string, source: string): string[] {
   const forbid = (pattern: RegExp, what: string) => {
     if (pattern.test(code)) breaches.push(`${path} ${what}`);
   };
-  if (!/^[a-z0-9_]+\.ts$/.test(path.split("/").at(-1)!)) {
+  if (!/^[a-z0-9_]+\.ts$/.test(basename(path))) {
     breaches.push(`${path} is not in snake_case`);
   }
   if (path === "mod.ts") {
@@ -201,7 +201,7 @@ Deno.test("the imports read from the sources are those that Deno sees", async ()
   const sources = readSources();
   using file = tempScript(
     Object.keys(sources)
-      .map((path) => `import ${JSON.stringify(new URL(path, ROOT).href)};`)
+      .map((path) => `import ${JSON.stringify(new URL(path, ROOT_URL).href)};`)
       .join("\n"),
   );
   const { stdout } = await new Deno.Command(Deno.execPath(), {
@@ -217,7 +217,7 @@ Deno.test("the imports read from the sources are those that Deno sees", async ()
   const seen = modules.flatMap(({ specifier, dependencies }) =>
     (dependencies ?? []).map(({ code, type }) =>
       [specifier, (code ?? type).specifier].map((url) =>
-        url.replace(ROOT.href, "")
+        url.replace(ROOT_URL.href, "")
       )
     )
   );
@@ -240,11 +240,11 @@ Deno.test("the imports read from the sources are those that Deno sees", async ()
 
 Deno.test("importing an entry has no effect: it needs no permission", async () => {
   const { exports } = JSON.parse(
-    Deno.readTextFileSync(new URL("deno.json", ROOT)),
+    Deno.readTextFileSync(CONFIG),
   ) as { exports: Record<string, string> };
   const entries = Object.entries(exports)
     .filter(([name]) => name !== "./cli")
-    .map(([, file]) => new URL(file, ROOT).href);
+    .map(([, file]) => new URL(file, ROOT_URL).href);
   using file = tempScript(
     entries.map((url) => `await import(${JSON.stringify(url)});`).join("\n") +
       "\nconsole.log('imported');",

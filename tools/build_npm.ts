@@ -9,6 +9,9 @@
  * @module
  */
 
+import { copySync } from "@std/fs/copy";
+import { emptyDirSync } from "@std/fs/empty-dir";
+import { readArguments } from "./arguments.ts";
 import { bundle } from "./bundle.ts";
 import { CLI_PERMISSIONS } from "./cli_permissions.ts";
 import { readConfig, REPOSITORY, ROOT } from "./project.ts";
@@ -20,14 +23,13 @@ import { readConfig, REPOSITORY, ROOT } from "./project.ts";
  */
 export async function buildNpm(directory: string): Promise<void> {
   const { name, version, license } = readConfig();
-  await Deno.remove(directory, { recursive: true }).catch(() => {});
-  Deno.mkdirSync(directory, { recursive: true });
+  emptyDirSync(directory);
   await bundle(`${directory}/holdfast.js`);
   const starter = Deno.readTextFileSync(`${ROOT}/npm/holdfast.sh`)
     .replace("@PERMISSIONS@", CLI_PERMISSIONS.join(" "));
   Deno.writeTextFileSync(`${directory}/holdfast`, starter, { mode: 0o755 });
   for (const file of ["README.md", "CHANGELOG.md", "LICENSE"]) {
-    Deno.copyFileSync(`${ROOT}/${file}`, `${directory}/${file}`);
+    copySync(`${ROOT}/${file}`, `${directory}/${file}`);
   }
   const manifest = {
     name,
@@ -52,7 +54,7 @@ export async function buildNpm(directory: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const directory = Deno.args[0] ?? `${ROOT}/dist/npm`;
+  const [directory = `${ROOT}/dist/npm`] = readArguments(Deno.args, 1).operands;
   await buildNpm(directory);
   console.log(directory);
 }

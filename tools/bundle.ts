@@ -9,6 +9,7 @@
  * @module
  */
 
+import { readArguments } from "./arguments.ts";
 import { CLI_PERMISSIONS } from "./cli_permissions.ts";
 import { formatSize, readConfig, ROOT, runDeno } from "./project.ts";
 
@@ -76,7 +77,8 @@ async function runBundler(
 }
 
 if (import.meta.main) {
-  const target = Deno.args[0] ?? `${ROOT}/dist/holdfast.js`;
+  const [target = `${ROOT}/dist/holdfast.js`] =
+    readArguments(Deno.args, 1).operands;
   await bundle(target);
   console.log(`${target}: ${formatSize(target)}`);
 }

@@ -7,7 +7,8 @@
  * of the documented module into an example, and most are unused there.
  */
 
-const ROOT = new URL("../", import.meta.url);
+import { existsSync } from "@std/fs/exists";
+import { ROOT } from "./project.ts";
 
 interface Manifest {
   exports: Record<string, string>;
@@ -24,18 +25,8 @@ function deno(...args: string[]): boolean {
   }).outputSync().success;
 }
 
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(new URL(path, ROOT));
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 const manifest = JSON.parse(
-  Deno.readTextFileSync(new URL("deno.json", ROOT)),
+  Deno.readTextFileSync(`${ROOT}/deno.json`),
 ) as Manifest;
 const { compilerOptions: _, ...readersManifest } = manifest;
 
@@ -43,14 +34,16 @@ const documented = deno("doc", "--lint", ...Object.values(manifest.exports));
 
 // Beside deno.json, since its paths are relative to its folder.
 const config = Deno.makeTempFileSync({
-  dir: ROOT.pathname,
+  dir: ROOT,
   prefix: ".examples-",
   suffix: ".json",
 });
 let examplesRun: boolean;
 try {
   Deno.writeTextFileSync(config, JSON.stringify(readersManifest));
-  const sources = ["mod.ts", "lib", "cli", "README.md", "docs"].filter(exists);
+  const sources = ["mod.ts", "lib", "cli", "README.md", "docs"].filter((path) =>
+    existsSync(`${ROOT}/${path}`)
+  );
   examplesRun = deno(
     ...["test", "--allow-all", "--doc", "--quiet", "--config", config],
     ...sources,

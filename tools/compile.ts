@@ -13,6 +13,7 @@
  * @module
  */
 
+import { readArguments } from "./arguments.ts";
 import { bundle } from "./bundle.ts";
 import { CLI_PERMISSIONS } from "./cli_permissions.ts";
 import { formatSize, ROOT, runDeno } from "./project.ts";
@@ -51,7 +52,7 @@ export function compileArgs(
 }
 
 if (import.meta.main) {
-  const [wanted] = Deno.args;
+  const [wanted] = readArguments(Deno.args, 1).operands;
   const targets = wanted === "all" ? TARGETS : [wanted];
   const source = `${ROOT}/dist/holdfast.js`;
   await bundle(source);

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { ensureDirSync } from "@std/fs/ensure-dir";
 import { ROOT } from "./project.ts";
 
 /** One picture: what is typed, after a preparation that isn't shown. */
@@ -65,7 +66,7 @@ until holdfast locks --deadlocks . | grep -q ring; do sleep 0.1; done`,
 /** Takes one picture's text, with the control sequences of its colours. */
 async function record(shot: Shot): Promise<string> {
   const scratch = `${ROOT}/dist`;
-  Deno.mkdirSync(scratch, { recursive: true });
+  ensureDirSync(scratch);
   const directory = Deno.makeTempDirSync({
     // Not in /tmp, of which doctor has its own to say.
     dir: scratch,
@@ -229,7 +230,7 @@ export async function takeShots(): Promise<Map<string, string>> {
 }
 
 if (import.meta.main) {
-  Deno.mkdirSync(`${ROOT}/docs/shots`, { recursive: true });
+  ensureDirSync(`${ROOT}/docs/shots`);
   for (const [name, svg] of await takeShots()) {
     Deno.writeTextFileSync(`${ROOT}/docs/shots/${name}`, svg);
     console.log(`docs/shots/${name}`);

@@ -3,6 +3,7 @@
  * killed have left, by what holdfast has for it, and prints the files that are
  * still there and not wanted.
  */
+import { walkSync } from "@std/fs/walk";
 import { appendToFile } from "../../lib/patterns/append.ts";
 import { evict, getOrBuild } from "../../lib/patterns/cache.ts";
 import { collectLockFiles } from "../../lib/patterns/gc.ts";
@@ -13,13 +14,8 @@ import { CACHE_KEYS } from "./soak_files.ts";
 
 const [disk] = Deno.args as [string];
 
-function* filesBelow(directory: string): Generator<string> {
-  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
-    const path = `${directory}/${name}`;
-    if (isDirectory) yield* filesBelow(path);
-    else yield path;
-  }
-}
+const filesBelow = (directory: string) =>
+  [...walkSync(directory, { includeDirs: false })].map(({ path }) => path);
 
 /** What is new is left alone: somebody may be about to lock or to finish it. */
 function ageFiles(): void {
@@ -45,7 +41,7 @@ for (let key = 0; key < CACHE_KEYS; key++) {
 ageFiles();
 const collected = collectLockFiles(disk, { recursive: true })
   .filter(({ outcome }) => outcome === "removed");
-const left = [...filesBelow(disk)].map((path) => path.slice(disk.length + 1));
+const left = filesBelow(disk).map((path) => path.slice(disk.length + 1));
 console.log(JSON.stringify({
   swept: swept.length,
   collected: collected.length,

@@ -1,3 +1,5 @@
+import { ensureDirSync } from "@std/fs/ensure-dir";
+import { dirname } from "@std/path/dirname";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   CpuTimeoutError,
@@ -14,7 +16,7 @@ import { TempDir } from "../support/temp_dir.ts";
 function writeTree(root: string, files: Record<string, string>): void {
   for (const [path, content] of Object.entries(files)) {
     const full = `${root}/${path}`;
-    Deno.mkdirSync(full.slice(0, full.lastIndexOf("/")), { recursive: true });
+    ensureDirSync(dirname(full));
     Deno.writeTextFileSync(full, `${content}\n`);
   }
 }

@@ -1,3 +1,4 @@
+import { ensureDirSync } from "@std/fs/ensure-dir";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { appendToFile } from "../../lib/patterns/append.ts";
 import { evict, getOrBuild } from "../../lib/patterns/cache.ts";
@@ -273,7 +274,7 @@ Deno.test("getOrBuild: failed and killed builders leave nothing that counts", as
     }, options)
   );
   assertEquals(error, boom);
-  Deno.mkdirSync(dir.join("cache/.building/key/left"), { recursive: true });
+  ensureDirSync(dir.join("cache/.building/key/left"));
   await assertRejects(() => getOrBuild("key", () => {}, options), LockError);
   using entry = await getOrBuild(
     "key",

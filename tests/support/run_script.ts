@@ -1,7 +1,8 @@
+import { fromFileUrl } from "@std/path/from-file-url";
 import { HelperProcess } from "./helper_process.ts";
 
 const WORDS = new URL("./lock_script.ts", import.meta.url).href;
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const CONFIG = fromFileUrl(new URL("../../deno.json", import.meta.url));
 
 /** The arguments that make `deno` run a script; see {@linkcode runScript}. */
 export function scriptArgs(script: string, ...args: string[]): string[] {

@@ -1,3 +1,4 @@
+import { copySync } from "@std/fs/copy";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { VERSION } from "../../cli/version.ts";
 import { bundle } from "../../tools/bundle.ts";
@@ -127,10 +128,9 @@ Deno.test({
 
 Deno.test("bin/: run the bundle when there is one, by a symbolic link", async () => {
   using dir = new TempDir();
-  Deno.mkdirSync(dir.join("bin"));
+  copySync(`${ROOT}/bin`, dir.join("bin"));
   Deno.mkdirSync(dir.join("path"));
   for (const name of ["holdfast", "flock"]) {
-    Deno.copyFileSync(`${ROOT}/bin/${name}`, dir.join(`bin/${name}`));
     Deno.symlinkSync(`../bin/${name}`, dir.join(`path/${name}`));
   }
   await bundle(dir.join("dist/holdfast.js"));

@@ -1,3 +1,4 @@
+import { basename } from "@std/path/basename";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type {
   TableLock,
@@ -167,7 +168,7 @@ Deno.test("locks -Q: in tables and in JSON", async () => {
       ...args,
       dir.path,
     ]);
-    return stdout.trim().split("\n").map((path) => path.split("/").at(-1));
+    return stdout.trim().split("\n").map((path) => basename(path));
   };
   assertEquals(await paths("-Q", 'MODE == "READ"'), ["b.lock"]);
   assertEquals(await paths("--filter", "PATH =~ 'a.lock'"), ["a.lock"]);

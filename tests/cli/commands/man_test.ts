@@ -1,3 +1,4 @@
+import { walkSync } from "@std/fs/walk";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadSpecs } from "../../../cli/commands/all.ts";
 import { formatManual } from "../../../cli/commands/man/command.ts";
@@ -95,12 +96,11 @@ Deno.test("man: takes no operand", async () => {
 /** Every name of ours in the environment that the sources speak of. */
 function variablesOf(directory: string): Set<string> {
   const names = new Set<string>();
-  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
-    const path = `${directory}/${name}`;
-    const found = isDirectory
-      ? variablesOf(path)
-      : Deno.readTextFileSync(path).match(/\bHOLDFAST_[A-Z][A-Z_]*/g) ?? [];
-    for (const variable of found) names.add(variable);
+  for (const { path } of walkSync(directory, { includeDirs: false })) {
+    const text = Deno.readTextFileSync(path);
+    for (const [name] of text.matchAll(/\bHOLDFAST_[A-Z][A-Z_]*/g)) {
+      names.add(name);
+    }
   }
   return names;
 }

@@ -1,3 +1,4 @@
+import { fromFileUrl } from "@std/path/from-file-url";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SCHEMAS } from "../../../cli/commands/schema/all.ts";
 import { SCHEMA_SPEC } from "../../../cli/commands/schema/spec.ts";
@@ -243,7 +244,7 @@ await (await runScript(${JSON.stringify(nested(b, a))})).finish();`,
       "-A",
       "--quiet",
       "--config",
-      new URL("../../../deno.json", import.meta.url).pathname,
+      fromFileUrl(new URL("../../../deno.json", import.meta.url)),
       script,
     ]);
     assertEquals(code, 0, stderr);

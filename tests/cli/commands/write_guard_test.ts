@@ -1,5 +1,6 @@
 /** Commands that write: whose links they follow, and what they may run. */
 
+import { ensureDirSync } from "@std/fs/ensure-dir";
 import { assert, assertEquals } from "@std/assert";
 import { openLockFile } from "../../../lib/lock/lock_file.ts";
 import { LockError } from "../../../lib/sys/error.ts";
@@ -14,7 +15,7 @@ import { TempDir } from "../../support/temp_dir.ts";
 /** A directory such as /tmp, in which another user has put a link. */
 function sharedWithLink(dir: TempDir, name: string, target: string): string {
   const shared = dir.join("shared");
-  Deno.mkdirSync(shared, { recursive: true });
+  ensureDirSync(shared);
   Deno.chmodSync(shared, 0o1777);
   const { success } = new Deno.Command("ln", {
     args: ["-s", target, `${shared}/${name}`],

@@ -11,6 +11,7 @@
  * signal.
  */
 
+import { fromFileUrl } from "@std/path/from-file-url";
 import { callLibc } from "../../../lib/sys/call.ts";
 import { libc } from "../../../lib/sys/libc.ts";
 import {
@@ -28,8 +29,8 @@ import { lineSplitter } from "../line_splitter.ts";
 import { say } from "../lock_script.ts";
 import { openPseudoTerminal } from "./pseudo_terminal.ts";
 
-const CONFIG = new URL("../../../deno.json", import.meta.url).pathname;
-const FOREGROUND = new URL("./foreground.ts", import.meta.url).pathname;
+const CONFIG = fromFileUrl(new URL("../../../deno.json", import.meta.url));
+const FOREGROUND = fromFileUrl(new URL("./foreground.ts", import.meta.url));
 
 const { symbols } = Deno.dlopen("libc.so.6", {
   setsid: { parameters: [], result: "i32" },

@@ -1,10 +1,11 @@
+import { fromFileUrl } from "@std/path/from-file-url";
 import { closeFile } from "../../../lib/sys/file.ts";
 import { HelperProcess } from "../helper_process.ts";
 import { type Guard, unless } from "../programs.ts";
 import { openPseudoTerminal } from "./pseudo_terminal.ts";
 
-const DRIVER = new URL("./job_control.ts", import.meta.url).pathname;
-const CONFIG = new URL("../../../deno.json", import.meta.url).pathname;
+const DRIVER = fromFileUrl(new URL("./job_control.ts", import.meta.url));
+const CONFIG = fromFileUrl(new URL("../../../deno.json", import.meta.url));
 
 /** The guard of a test that makes a terminal. */
 export function needsTerminal(): Guard {

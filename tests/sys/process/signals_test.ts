@@ -1,3 +1,4 @@
+import { fromFileUrl } from "@std/path/from-file-url";
 import { assertEquals } from "@std/assert";
 import {
   ignoreSignal,
@@ -45,7 +46,7 @@ Deno.test("isInForeground: not without a terminal", async () => {
       "--quiet",
       "--no-check",
       "--allow-ffi",
-      session.pathname,
+      fromFileUrl(session),
       Deno.execPath(),
       "eval",
       "--quiet",

@@ -1,0 +1,3 @@
+export function ensureDirSync(dir: string | URL): void {
+  Deno.mkdirSync(dir, { recursive: true });
+}
