@@ -18,18 +18,26 @@
 export * from "./lib/acquire/loaded.ts";
 export {
   acquire,
-  type AcquireOptions,
+  type AcquireOptionsOf,
+  type HandleOf,
+  type LockKind,
   tryAcquire,
-  type TryAcquireOptions,
+  type TryAcquireOptionsOf,
   withLock,
-} from "./lib/acquire/flock.ts";
+} from "./lib/acquire/acquire.ts";
+export type { AcquireOptions, TryAcquireOptions } from "./lib/acquire/flock.ts";
 export {
   acquireAll,
   type AcquireAllOptions,
+  type FileMember,
   type GroupMember,
   type GroupOf,
+  type LinkMember,
+  type MemberOf,
+  type MembersOf,
+  type RangeMember,
 } from "./lib/acquire/group.ts";
-export type { CoordOptions, WaitInfo } from "./lib/acquire/budget.ts";
+export type { LockWaitOptions, WaitInfo } from "./lib/acquire/budget.ts";
 export type { NestedOptions } from "./lib/acquire/nested.ts";
 export type { WaitOptions } from "./lib/wait/attempt_loop.ts";
 export type { FlockHandle, LockMode } from "./lib/lock/flock/flock.ts";

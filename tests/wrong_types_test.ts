@@ -62,7 +62,7 @@ const CASES: [says: string, call: Call][] = [
     holdfast.acquireAll,
     [[{ path, mode: "write" }]],
   ]],
-  ['kind must be "flock", "ofd", "posix" or "both"', (path) => [
+  ['kind must be "flock", "ofd", "posix", "both" or "link"', (path) => [
     holdfast.acquireAll,
     [[{ path, kind: "fcntl" }]],
   ]],

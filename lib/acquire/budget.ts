@@ -14,22 +14,29 @@ import {
   type WaitOptions,
 } from "../wait/attempt_loop.ts";
 import { systemClock } from "../wait/clock.ts";
-import type {
-  Conflict,
-  LockWakeOptions,
-  WaitableAttempt,
-} from "../wait/lock_wake.ts";
+import type { Conflict, WaitableAttempt } from "../wait/lock_wake.ts";
 import type { WakeSource } from "../wait/wake.ts";
 import { type NestedOptions, rejectNestedWait } from "./nested.ts";
 
-/** What is checked and created before a lock file is locked. */
-export interface CoordOptions extends WaitOptions, NestedOptions {
+/** What is created and checked before a file is locked. */
+export interface LockFileChecks {
   /** Create missing parent directories of the lock file. */
   createParents?: boolean | undefined;
   /** Lock even on a network, cluster or FUSE filesystem. */
   allowRemote?: boolean | undefined;
-  /** Called once, when a lock is found busy and a wait begins. */
+}
+
+/** How a lock file is checked and waited for. */
+export interface LockWaitOptions
+  extends LockFileChecks, WaitOptions, NestedOptions {
+  /** Called once, when the lock is found busy and the wait begins. */
   onWait?: ((info: WaitInfo) => void) | undefined;
+  /**
+   * Called once, when the kernel can't tell when the lock is worth another
+   * attempt, so that the wait polls instead: the filesystem is remote, or the
+   * limits of inotify(7) are reached.
+   */
+  onDegraded?: ((reason: Error) => void) | undefined;
 }
 
 /** A wait that begins. */
@@ -43,8 +50,7 @@ export interface Wait {
 }
 
 /** What some callers ask of the engine besides. */
-export interface EngineOptions
-  extends CoordOptions, Pick<LockWakeOptions, "onDegraded"> {
+export interface EngineOptions extends LockWaitOptions {
   /**
    * Makes what wakes each wait, in place of the library's own way: as for
    * `holdfast run`, which has nothing else to do.
@@ -143,9 +149,12 @@ export class WaitBudget {
     const wait: Wait = {
       path,
       attempt: undefined,
-      async wake() {
+      wake: async () => {
         const { eventWake } = await import("../wait/event_wake.ts");
-        return eventWake(() => target.fds().map((fd) => ({ fd })));
+        const { onDegraded } = this.#options;
+        return eventWake(() => target.fds().map((fd) => ({ fd })), {
+          onDegraded,
+        });
       },
     };
     return this.#attempt(attempt, wait, { rejectNested });

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { checkOptions, checkWord, rejectArgument } from "../lock/check.ts";
-import { checkMode } from "../lock/flock/flock.ts";
+import { checkOptions, rejectArgument } from "../lock/check.ts";
+import { checkMode, type LockMode } from "../lock/flock/flock.ts";
+import type { LinkLockOptions } from "../lock/link/link_lock.ts";
 import {
   isLockUrl,
   type LockUrl,
@@ -20,21 +21,35 @@ import {
 } from "../lock/lock_set.ts";
 import { MAX_REPLACEMENTS, replacedTooOften } from "../lock/named_file.ts";
 import { isStillNamed, statFd } from "../sys/file.ts";
-import { type CoordOptions, WaitBudget } from "./budget.ts";
+import { type LockWaitOptions, WaitBudget } from "./budget.ts";
 import {
+  type FileMember,
   type GroupFile,
   type GroupMember,
+  type LinkMember,
   type MemberLock,
   memberOpener,
   type NamedMember,
   openInOrder,
   type OpenMember,
+  type RangeMember,
+} from "./group_files.ts";
+import { kindOf, type LockKind } from "./kind_options.ts";
+import type { LocalMember } from "./link_group.ts";
+
+export type {
+  FileMember,
+  GroupMember,
+  LinkMember,
+  RangeMember,
 } from "./group_files.ts";
 
-export type { GroupMember } from "./group_files.ts";
-
 /** How {@linkcode acquireAll} takes a group. */
-export interface AcquireAllOptions extends CoordOptions {
+export interface AcquireAllOptions extends LockWaitOptions {
+  /** The kind of those members that name none; flock unless set. */
+  kind?: LockKind | undefined;
+  /** The mode of those members that name none; exclusive unless set. */
+  mode?: LockMode | undefined;
   /**
    * `ordered-wait`, unless set: takes the locks one after the other, in an
    * order of its own, holding the first ones while it waits for the next.
@@ -54,13 +69,15 @@ export interface AcquireAllOptions extends CoordOptions {
  * either asks for it. When one has been removed or replaced meanwhile, all are
  * released and opened anew: the new file may stand elsewhere in the order.
  *
- * Members may be URLs of locks in engines, for which `./cluster` says the rest.
- * They are taken after the files, in the order of their names.
+ * Link locks are taken after the other files, in the order of their names, and
+ * last come members that are URLs of locks in engines, for which `./cluster`
+ * says the rest, in that of theirs.
  *
  * Permissions: `--allow-ffi`; for URLs `--allow-net`. See flock(2).
  *
  * @param members The lock files, or paths of those to lock exclusively.
- * @param options `timeoutMs` for the whole group, `signal`, `strategy`.
+ * @param options `kind` and `mode` of those that name none, `timeoutMs` for the
+ * whole group, `signal`, `strategy`.
  * @returns The locks as one; `members` are in the caller's order.
  * @throws {LockTimeoutError} when one was busy until the deadline: its `path`
  * is that member's, and it names the holders.
@@ -68,11 +85,13 @@ export interface AcquireAllOptions extends CoordOptions {
  * @throws {SyscallError} when a file can't be opened or locked.
  * @throws {RangeError} when there are no members, a bad `timeoutMs`, or a file
  * is to be locked as `posix` and as `ofd`, which exclude each other.
+ * @throws {TypeError} when an argument is of the wrong type, or an option of
+ * another kind.
  * @throws `signal.reason` when the signal aborts.
  *
  * @example
  * ```ts
- * import { acquireAll } from "@holdfast/holdfast/patterns";
+ * import { acquireAll } from "@holdfast/holdfast";
  *
  * using locks = await acquireAll([
  *   { path: "/tmp/holdfast-from.lock", mode: "shared" },
@@ -84,14 +103,31 @@ export interface AcquireAllOptions extends CoordOptions {
 export function acquireAll<
   const Members extends readonly (GroupMember | PathLike)[],
 >(
-  members: Members,
+  members: MembersOf<Members>,
   options: AcquireAllOptions = {},
 ): Promise<GroupOf<Members[number]>> {
-  const group = Array.isArray(members) && members.some(isInEngine)
-    ? acquireMixed(members, options)
-    : acquireFiles(members, options);
-  return group as Promise<GroupOf<Members[number]>>;
+  return acquireGroup(members, options) as Promise<GroupOf<Members[number]>>;
 }
+
+/** The members as they are given, each without the options of another kind. */
+export type MembersOf<Members extends readonly unknown[]> = {
+  readonly [Place in keyof Members]: MemberOf<Members[Place]>;
+};
+
+/** A member, of which nothing may be set that its kind doesn't have. */
+export type MemberOf<Member> = Member extends PathLike ? Member
+  :
+    & Member
+    & {
+      readonly [
+        Name in Exclude<
+          keyof Member,
+          keyof (Member extends { kind: "link" } ? LinkMember
+            : Member extends { kind: "ofd" | "posix" } ? RangeMember
+            : FileMember)
+        >
+      ]?: undefined;
+    };
 
 /** What a group is held as: a `MixedLockGroup` with a URL among its members. */
 export type GroupOf<Member> =
@@ -103,52 +139,88 @@ function isInEngine(member: GroupMember | PathLike): boolean {
     typeof member === "object" && "path" in member && isLockUrl(member.path);
 }
 
-/** Loaded for a URL alone, and so not by a literal: see `acquire`. */
-async function acquireMixed(
+async function acquireGroup(
   members: readonly (GroupMember | PathLike)[],
   options: AcquireAllOptions,
-): Promise<MixedLockGroup> {
+): Promise<LockGroup | MixedLockGroup> {
+  checkOptions(options);
+  if (!Array.isArray(members)) rejectArgument("members", "an array", members);
+  if (members.length === 0) throw new RangeError("A lock group needs a member");
+  if (!members.some(isInEngine)) return await acquireLocal(members, options);
+  // Not a literal: see `acquire`.
   const { acquireMixed }: typeof import("./mixed_group.ts") = await import(
     new URL("./mixed_group.ts", import.meta.url).href
   );
-  return await acquireMixed(members, options, acquireFiles);
+  rejectBackoff(options, "locks in engines");
+  return await acquireMixed(members, options, acquireLocal);
+}
+
+/** Takes locks of this machine. */
+async function acquireLocal(
+  members: readonly (GroupMember | PathLike)[],
+  options: AcquireAllOptions,
+): Promise<LockGroup> {
+  const named = members.map((member) => readMember(member, options));
+  const files = named.filter((member) => member.kind !== "link");
+  if (files.length === named.length) return await acquireFiles(files, options);
+  rejectBackoff(options, "link locks");
+  const { acquireWithLinks } = await import("./link_group.ts");
+  return await acquireWithLinks(named, options, acquireFiles);
+}
+
+/** @throws {TypeError} for a strategy of the kernel's locks alone. */
+function rejectBackoff({ strategy }: AcquireAllOptions, locks: string): void {
+  if (strategy !== "try-all-backoff") return;
+  throw new TypeError(`strategy must be "ordered-wait" for ${locks}`);
 }
 
 async function acquireFiles(
-  members: readonly (GroupMember | PathLike)[],
-  options: AcquireAllOptions = {},
+  members: readonly NamedMember[],
+  options: AcquireAllOptions,
 ): Promise<LockGroup> {
-  const named = readMembers(members);
   const budget = new WaitBudget(options);
-  const open = await memberOpener(named, options);
+  const open = await memberOpener(members, options);
   const take = options.strategy === "try-all-backoff"
     ? takeWithBackoff
     : takeInOrder;
   for (let replaced = 0; replaced < MAX_REPLACEMENTS; replaced++) {
     const { waits } = budget;
-    const group = await takeOnce(named, open, (files) => take(files, budget));
+    const group = await takeOnce(members, open, (files) => take(files, budget));
     if (group !== undefined) return group;
     // In a long wait, files may come and go as often as they like.
     if (budget.waits > waits) replaced = 0;
   }
-  throw replacedTooOften(named.map(({ path }) => path.given).join(":"));
+  throw replacedTooOften(members.map(({ path }) => path.given).join(":"));
 }
 
-function readMembers(
-  members: readonly (GroupMember | PathLike)[],
-): NamedMember[] {
-  if (!Array.isArray(members)) rejectArgument("members", "an array", members);
-  if (members.length === 0) throw new RangeError("A lock group needs a member");
-  return members.map((member) => {
-    if (typeof member === "string" || member instanceof URL) {
-      return { path: toLockPath(member) };
-    }
-    checkOptions(member, "A member");
-    const { path, mode = "exclusive", kind = "flock", range } = member;
-    checkMode(mode);
-    checkWord(kind, ["flock", "ofd", "posix", "both"], "kind");
-    return { path: toLockPath(path), mode, kind, range };
-  });
+/** Completes a member by what is said of the whole group. */
+function readMember(
+  member: GroupMember | PathLike,
+  group: AcquireAllOptions,
+): LocalMember {
+  const given: GroupMember = isPath(member) ? { path: member } : member;
+  checkOptions(given, "A member");
+  const { path, ...rest } = given;
+  const options = {
+    ...rest,
+    kind: rest.kind ?? group.kind ?? "flock",
+    mode: rest.mode ?? group.mode ?? "exclusive",
+  };
+  const kind = kindOf<LockKind>(options);
+  checkMode(options.mode);
+  if (kind === "link") {
+    return {
+      path: toLockPath(path),
+      kind,
+      options: options as LinkLockOptions,
+    };
+  }
+  const { mode, range } = options as NamedMember;
+  return { path: toLockPath(path), kind, mode, range };
+}
+
+function isPath(member: GroupMember | PathLike): member is PathLike {
+  return typeof member === "string" || member instanceof URL;
 }
 
 /**

@@ -20,29 +20,57 @@ import {
 import type { ByteRange, RecordLockKind } from "../lock/record/record_lock.ts";
 import { quotePath } from "../proc/printable.ts";
 import type { WaitableAttempt } from "../wait/lock_wake.ts";
-import type { CoordOptions } from "./budget.ts";
+import type { LinkLockOptions } from "../lock/link/link_lock.ts";
+import type { LockWaitOptions } from "./budget.ts";
+import type { LockKind } from "./kind_options.ts";
 import { flockAttempt } from "./flock_attempt.ts";
 
-/** One lock of a group. */
-export interface GroupMember {
+/**
+ * A lock of a group on a whole file. A file that is locked by flock and by
+ * fcntl has two locks, which don't see each other.
+ */
+export interface FileMember {
   /** The lock file; created if need be. */
   path: PathLike;
-  /** Shared or exclusive; exclusive unless set. */
+  /** flock(2), or `both`, flock and an OFD lock; that of the group unless set. */
+  kind?: "flock" | "both" | undefined;
+  /** Shared or exclusive; that of the group unless set. */
   mode?: LockMode | undefined;
-  /**
-   * flock unless set, an fcntl(2) lock, or `both`, flock and an OFD lock. A
-   * file that is locked by flock and by fcntl has two locks, which don't see
-   * each other.
-   */
-  kind?: "flock" | RecordLockKind | "both" | undefined;
-  /** The bytes that an fcntl(2) lock is on; all of them unless set. */
+}
+
+/** A lock of a group on a range of bytes, by fcntl(2). */
+export interface RangeMember {
+  /** The file; created if need be. */
+  path: PathLike;
+  /** Whose lock it is: of the open file or of this process. */
+  kind: RecordLockKind;
+  /** Shared or exclusive; that of the group unless set. */
+  mode?: LockMode | undefined;
+  /** The bytes; all of them unless set. */
   range?: ByteRange | undefined;
 }
 
-/** A member whose path means one file. */
-export interface NamedMember extends Omit<GroupMember, "path"> {
+/** A link lock of a group. */
+export interface LinkMember extends LinkLockOptions {
+  /** The lock. */
+  path: PathLike;
+  /** A link lock. */
+  kind: "link";
+}
+
+/** One lock of a group. */
+export type GroupMember = FileMember | RangeMember | LinkMember;
+
+/** The kinds of lock that open files have. */
+export type FileLockKind = Exclude<LockKind, "link">;
+
+/** A member whose path means one file, and which is locked by the kernel. */
+export interface NamedMember {
   /** That file. */
   path: LockPath;
+  kind: FileLockKind;
+  mode: LockMode;
+  range?: ByteRange | undefined;
 }
 
 /** A held lock whose file can be examined. */
@@ -65,7 +93,7 @@ export interface GroupFile {
   names: [LockPath, ...LockPath[]];
   /** The places of those members. */
   indexes: number[];
-  kind: "flock" | RecordLockKind | "both";
+  kind: FileLockKind;
   mode: LockMode;
   attempt: MemberAttempt;
 }
@@ -76,27 +104,17 @@ export type OpenMember = (member: NamedMember) => MemberAttempt;
 /** How members are opened; record locks are loaded only when there are any. */
 export async function memberOpener(
   members: readonly NamedMember[],
-  { createParents, allowRemote }: CoordOptions,
+  { createParents, allowRemote }: LockWaitOptions,
 ): Promise<OpenMember> {
   // Pinned: a file that takes the place of another stands elsewhere in the
   // order, and must not be waited for while later ones are held.
   const checked = { createParents, allowRemote, pinned: true };
   const openFlock: OpenMember = ({ path, mode }) =>
     flockAttempt(path, { mode, ...checked });
-  if (
-    members.every(({ kind = "flock", range }) =>
-      kind === "flock" && range === undefined
-    )
-  ) return openFlock;
+  if (members.every(({ kind }) => kind === "flock")) return openFlock;
   const { bothLockAttempt, waitableRecordLock } = await import("./record.ts");
   return (member) => {
-    const { path, mode, range, kind = "flock" } = member;
-    if (range !== undefined && (kind === "flock" || kind === "both")) {
-      throw new RangeError(
-        `A range goes with kind posix or ofd, got ${kind}: other locks are ` +
-          "on whole files",
-      );
-    }
+    const { path, mode, range, kind } = member;
     if (kind === "flock") return openFlock(member);
     return kind === "both"
       ? bothLockAttempt(path, { mode, ...checked })
@@ -118,7 +136,7 @@ export function openInOrder(
 ): GroupFile[] | undefined {
   const files: GroupFile[] = [];
   for (const [index, member] of members.entries()) {
-    const { path, mode = "exclusive", kind = "flock" } = member;
+    const { path, mode, kind } = member;
     let file: GroupFile = {
       names: [path],
       indexes: [index],

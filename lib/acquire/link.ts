@@ -1,58 +1,43 @@
 /**
- * Locks by hard link, for where flock(2) can't be trusted, such as NFS: taking
- * one with a deadline, and everything else about them.
- *
- * ```ts
- * import { acquireLinkLock } from "@holdfast/holdfast/link-lock";
- *
- * using lock = await acquireLinkLock("/tmp/holdfast-example.link", {
- *   timeoutMs: 5000,
- *   message: "nightly job",
- * });
- * console.log(`holder number ${lock.fence}`);
- * ```
- *
- * Permissions: `--allow-read` and `--allow-write` for the lock's directory,
- * and `--allow-ffi` to tell whether an owner is alive. Without the last, give
- * `--allow-sys=hostname,uid` and `--allow-read=/etc/machine-id` to be named to
- * others; locks are then taken and released, but none is ever found stale.
+ * Taking a link lock with a deadline.
  *
  * @module
  */
 
+import { LinkLockAttempt } from "../lock/link/attempt.ts";
+import type {
+  LinkLockHandle,
+  LinkLockOptions,
+} from "../lock/link/link_lock.ts";
 import {
   formatLinkOwnerLine,
   judgeLinkOwner,
-  type LinkLockHandle,
-  type LinkLockOptions,
   type LinkLockOwner,
-  readLinkLockOwner,
-} from "../lock/link/mod.ts";
-import { LinkLockAttempt } from "../lock/link/attempt.ts";
-import { quotePath } from "../proc/printable.ts";
+} from "../lock/link/owner.ts";
+import { readLinkLockOwner } from "../lock/link/stored_owner.ts";
+import type { HolderInfo } from "../inspect/holder.ts";
+import { printable, quotePath } from "../proc/printable.ts";
 import { attemptUntil, type WaitOptions } from "../wait/attempt_loop.ts";
-import { checkCallbacks, checkFunction } from "../lock/check.ts";
+import { checkCallbacks, optionsAndFunction } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { hasFfi } from "../sys/process/environment.ts";
 import { dirname } from "../sys/path_parts.ts";
 import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { pollingWake, type WakeSource } from "../wait/wake.ts";
+import type { WaitInfo } from "./budget.ts";
 import { mayBeNested, type NestedOptions, rejectWaitFor } from "./nested.ts";
-
-export * from "../lock/link/mod.ts";
-export type { HeldLock } from "../lock/held_lock.ts";
-export type { WaitOptions } from "../wait/attempt_loop.ts";
-export { LockError } from "../sys/error.ts";
-export {
-  type LockTimeout,
-  LockTimeoutError,
-} from "../wait/lock_timeout_error.ts";
 
 /** How {@linkcode acquireLinkLock} takes a lock and waits for it. */
 export interface AcquireLinkLockOptions
   extends LinkLockOptions, WaitOptions, NestedOptions {
   /** Called once, when the lock is found busy and the wait begins. */
-  onWait?: (() => void) | undefined;
+  onWait?: ((info: LinkWaitInfo) => void) | undefined;
+}
+
+/** What a caller is told when its wait for a link lock begins. */
+export interface LinkWaitInfo extends WaitInfo {
+  /** Reads who holds the lock now; `undefined` when it is free. */
+  readOwner(): LinkLockOwner | undefined;
 }
 
 /** A link lock stayed busy until the deadline. */
@@ -76,10 +61,39 @@ export class LinkLockTimeoutError extends LockTimeoutError {
         (owner === undefined
           ? "it has just been released"
           : `held by ${formatLinkOwnerLine(owner)}`),
-      { path, waitedMs },
+      { path, waitedMs, holders: holdersOf(owner) },
     );
     this.owner = owner;
   }
+}
+
+/** An owner as a holder of the kernel's locks is described. */
+function holdersOf(owner: LinkLockOwner | undefined): HolderInfo[] {
+  if (owner === undefined) return [];
+  // Only of a process of this host can be told that it is alive.
+  const isHere = judgeLinkOwner(owner).liveness === "alive";
+  return [{
+    pid: isHere ? owner.pid : undefined,
+    command: isHere && owner.command !== null
+      ? printable(owner.command)
+      : formatLinkOwnerLine(owner),
+    user: owner.user ?? undefined,
+    startTimeMs: undefined,
+    type: "LINK",
+    mode: "WRITE",
+    startByte: 0n,
+    endByte: undefined,
+    sources: ["taker"],
+  }];
+}
+
+function waitInfoOf({ given, absolute }: LockPath): LinkWaitInfo {
+  const readOwner = () => readLinkLockOwner(absolute);
+  return {
+    path: given,
+    readOwner,
+    readHolders: () => Promise.resolve(holdersOf(readOwner())),
+  };
 }
 
 async function wakeFor({ absolute }: LockPath): Promise<WakeSource> {
@@ -128,7 +142,14 @@ export async function acquireLinkLock(
   path: PathLike,
   options: AcquireLinkLockOptions = {},
 ): Promise<LinkLockHandle> {
-  const file = toLockPath(path);
+  return await acquireLink(toLockPath(path), options);
+}
+
+/** The same of a path that means one file. */
+export async function acquireLink(
+  file: LockPath,
+  options: AcquireLinkLockOptions,
+): Promise<LinkLockHandle> {
   const attempt = new LinkLockAttempt(file, options);
   checkCallbacks(options, "onWait");
   const { value: lock, waitedMs } = await attemptUntil(() => attempt.try(), {
@@ -138,7 +159,7 @@ export async function acquireLinkLock(
       if (mayBeNested(options)) await rejectNestedLink(file);
       return await wakeFor(file);
     },
-    onBusy: options.onWait,
+    onBusy: () => options.onWait?.(waitInfoOf(file)),
   });
   if (lock !== undefined) return lock;
   const owner = readLinkLockOwner(file.absolute);
@@ -151,6 +172,20 @@ async function rejectNestedLink(file: LockPath): Promise<void> {
   await rejectWaitFor(file, [owner.pid]);
 }
 
+/**
+ * Runs a function while holding a link lock, taken without a deadline, and
+ * releases the lock when the function returns or throws.
+ *
+ * Permissions and errors as for {@linkcode acquireLinkLock}.
+ *
+ * @param path The lock.
+ * @param fn Runs once the lock is held.
+ * @returns What `fn` returns.
+ */
+export function withLinkLock<T>(
+  path: PathLike,
+  fn: (lock: LinkLockHandle) => T | Promise<T>,
+): Promise<T>;
 /**
  * Runs a function while holding a link lock, and releases the lock when the
  * function returns or throws.
@@ -174,12 +209,22 @@ async function rejectNestedLink(file: LockPath): Promise<void> {
  * console.log(answer);
  * ```
  */
-export async function withLinkLock<T>(
+export function withLinkLock<T>(
   path: PathLike,
   options: AcquireLinkLockOptions,
   fn: (lock: LinkLockHandle) => T | Promise<T>,
+): Promise<T>;
+export async function withLinkLock<T>(
+  path: PathLike,
+  optionsOrFn:
+    | AcquireLinkLockOptions
+    | ((lock: LinkLockHandle) => T | Promise<T>),
+  fn?: (lock: LinkLockHandle) => T | Promise<T>,
 ): Promise<T> {
-  checkFunction(fn, "fn");
+  const [options, work] = optionsAndFunction<
+    AcquireLinkLockOptions,
+    (lock: LinkLockHandle) => T | Promise<T>
+  >(optionsOrFn, fn);
   using lock = await acquireLinkLock(path, options);
-  return await fn(lock);
+  return await work(lock);
 }

@@ -7,6 +7,7 @@
 import { acquireClusterLock } from "../cluster/acquire.ts";
 import type { ClusterLock } from "../cluster/engine.ts";
 import { inOneOrder, parseClusterUrl } from "../cluster/url.ts";
+import type { LockMode } from "../lock/flock/flock.ts";
 import { isLockUrl, type LockUrl, type PathLike } from "../lock/lock_path.ts";
 import {
   HeldMixedGroup,
@@ -17,8 +18,8 @@ import { WaitBudget } from "./budget.ts";
 import type { AcquireAllOptions } from "./group.ts";
 import type { GroupMember } from "./group_files.ts";
 
-/** Takes lock files by kernel locks: `acquireAll` without URLs. */
-export type AcquireFiles = (
+/** Takes locks of this machine: `acquireAll` without URLs. */
+export type AcquireLocal = (
   members: readonly (GroupMember | PathLike)[],
   options: AcquireAllOptions,
 ) => Promise<LockGroup>;
@@ -38,7 +39,7 @@ function urlOf(member: GroupMember | PathLike): LockUrl | undefined {
 export async function acquireMixed(
   members: readonly (GroupMember | PathLike)[],
   options: AcquireAllOptions,
-  acquireFiles: AcquireFiles,
+  acquireLocal: AcquireLocal,
 ): Promise<MixedLockGroup> {
   const budget = new WaitBudget(options);
   const files = members.filter((member) => urlOf(member) === undefined);
@@ -46,13 +47,13 @@ export async function acquireMixed(
   await using taken = new AsyncDisposableStack();
   const fileLocks = files.length === 0
     ? undefined
-    : taken.use(await acquireFiles(files, options));
+    : taken.use(await acquireLocal(files, options));
   const byUrl = new Map<string, ClusterLock>();
   for (const url of inOneOrder(urls)) {
     const lock = await acquireClusterLock(url, {
       signal: options.signal,
       timeoutMs: budget.leftMs === Infinity ? undefined : budget.leftMs,
-      mode: modeOf(members, url),
+      mode: modeOf(members, url, options.mode),
     });
     byUrl.set(url, taken.use(lock));
   }
@@ -70,13 +71,14 @@ export async function acquireMixed(
 function modeOf(
   members: readonly (GroupMember | PathLike)[],
   text: string,
-): GroupMember["mode"] {
+  groupMode: LockMode = "exclusive",
+): LockMode {
   const modes = members.flatMap((member) => {
     const url = urlOf(member);
     if (url === undefined || parseClusterUrl(url).text !== text) return [];
     return typeof member === "object" && "path" in member
-      ? [member.mode ?? "exclusive"]
-      : ["exclusive"];
+      ? [member.mode ?? groupMode]
+      : [groupMode];
   });
   return modes.includes("exclusive") ? "exclusive" : "shared";
 }

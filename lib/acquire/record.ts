@@ -11,7 +11,7 @@ import {
 import { checkOptions } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { BothLockAttempt, type BothLockHandle } from "../lock/both_lock.ts";
-import type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
+import type { LockMode } from "../lock/flock/flock.ts";
 import type { OpenedLockFile } from "../lock/lock_file.ts";
 import type { NamedFileOptions } from "../lock/named_file.ts";
 import type { ByteSpan } from "../lock/record/byte_span.ts";
@@ -20,38 +20,36 @@ import {
   type RecordLockTarget,
 } from "../lock/record/record_lock_attempt.ts";
 import type { RecordLockHandle } from "../lock/record/record_lock_handle.ts";
-import { EDEADLK } from "../sys/errno.ts";
-import { SyscallError } from "../sys/error.ts";
-import type { TryAcquireOptions } from "./flock.ts";
-import type { WaitOptions } from "../wait/attempt_loop.ts";
 import type { WaitableAttempt } from "../wait/lock_wake.ts";
-import { WaitBudget, type WaitInfo } from "./budget.ts";
-import type { NestedOptions } from "./nested.ts";
+import {
+  type LockFileChecks,
+  type LockWaitOptions,
+  WaitBudget,
+} from "./budget.ts";
 
 /** Which record lock is taken and what is checked before. */
 export interface CheckedRecordLockOptions
-  extends RecordLockTarget, TryAcquireOptions {}
+  extends RecordLockTarget, LockFileChecks {}
 
 /** How {@linkcode acquireRecordLock} takes a lock and waits for it. */
 export interface AcquireRecordLockOptions
-  extends CheckedRecordLockOptions, WaitOptions, NestedOptions {
-  /** Called once, when the lock is found busy and the wait begins. */
-  onWait?: ((info: WaitInfo) => void) | undefined;
+  extends RecordLockTarget, LockWaitOptions {}
+
+/** How both locks are taken, without a wait. */
+export interface TryBothOptions extends LockFileChecks {
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
 }
 
 /** How {@linkcode acquireBothLocks} takes the locks and waits for them. */
-export interface AcquireBothOptions
-  extends TryAcquireOptions, WaitOptions, NestedOptions {
-  /** Called once, when a lock is found busy and the wait begins. */
-  onWait?: ((info: WaitInfo) => void) | undefined;
-}
+export interface AcquireBothOptions extends TryBothOptions, LockWaitOptions {}
 
 type RecordAttemptOptions =
   & CheckedRecordLockOptions
   & Pick<NamedFileOptions, "pinned">;
 
 /** An attempt at a record lock, where such locks can be relied on. */
-function recordLockAttempt(
+export function recordLockAttempt(
   path: LockPath,
   options: RecordAttemptOptions,
 ): RecordLockAttempt {
@@ -92,8 +90,14 @@ export function waitableRecordLock(
     conflict: { types: ["POSIX", "OFDLCK"], mode, span },
     try: () => attempt.try(),
     park: () => attempt.park(),
-    sleep: (options) =>
-      explainDeadlock(() => attempt.sleep(options), { path, span, mode }),
+    sleep: async (options) => {
+      try {
+        return attempt.sleep(options);
+      } catch (error) {
+        const { explainDeadlock } = await import("./record_deadlock_error.ts");
+        throw explainDeadlock(error, path, { span, mode });
+      }
+    },
     [Symbol.dispose]: () => attempt[Symbol.dispose](),
   };
 }
@@ -101,7 +105,7 @@ export function waitableRecordLock(
 /** An attempt at both locks, where they are two. */
 export function bothLockAttempt(
   path: PathLike | LockPath,
-  options: TryAcquireOptions & Pick<NamedFileOptions, "pinned">,
+  options: TryBothOptions & Pick<NamedFileOptions, "pinned">,
 ): BothLockAttempt {
   checkOptions(options);
   const { mode = "exclusive", createParents, allowRemote = false, pinned } =
@@ -157,67 +161,22 @@ export async function acquireRecordLock(
   return await new WaitBudget(options).acquire(file, attempt);
 }
 
-/**
- * Takes a byte-range lock on a file, asleep in the kernel until it is free.
- * The whole thread sleeps, with its event loop, before the promise is given:
- * that promise only lets a refusal be explained.
- *
- * Permissions: `--allow-ffi`. See fcntl(2), F_GETLK(2const).
- *
- * @param path The file; it is created if need be.
- * @param options `range`, `kind`, `mode`, checks, and `timeoutMs` to give up.
- * @returns The held lock, or `undefined` when the time was up.
- * @throws {SelfDeadlockError} when it would sleep without end for a lock that
- * this isolate holds, or waits for; see `allowNested`.
- * @throws {RecordDeadlockError} when the holder of a POSIX lock waits for one
- * of this process; it names the ring.
- * @throws {UnsupportedFilesystemError} when such locks can't be relied on
- * there.
- * @throws {SyscallError} when the file can't be opened or locked.
- *
- * @example
- * ```ts
- * import { blockRecordLock } from "@holdfast/holdfast/record-lock";
- *
- * using lock = await blockRecordLock("/tmp/holdfast-example.db", {
- *   timeoutMs: 5000,
- * });
- * if (lock === undefined) console.log("still busy after 5 s");
- * ```
- */
-export async function blockRecordLock(
+/** `tryAcquire` of a record lock. */
+export function tryCheckedRecordLock(
   path: PathLike,
-  options: CheckedRecordLockOptions & BlockOptions = {},
-): Promise<RecordLockHandle | undefined> {
-  const file = toLockPath(path);
-  using attempt = recordLockAttempt(file, options);
-  const { mode = "exclusive" } = options;
-  return await explainDeadlock(
-    () => attempt.block(options),
-    { path: file, span: attempt.span, mode },
-  );
+  options: CheckedRecordLockOptions,
+): RecordLockHandle | undefined {
+  using attempt = recordLockAttempt(toLockPath(path), options);
+  return attempt.try();
 }
 
-/** Sleeps in the kernel, and explains its refusal to do so. */
-async function explainDeadlock<T>(
-  sleep: () => T,
-  wanted: { path: LockPath; span: ByteSpan; mode: LockMode },
-): Promise<T> {
-  try {
-    return sleep();
-  } catch (error) {
-    if (!(error instanceof SyscallError) || error.errno !== EDEADLK) {
-      throw error;
-    }
-    const { path, span, mode } = wanted;
-    const { readDeadlockCycle, RecordDeadlockError } = await import(
-      "./record_deadlock_error.ts"
-    );
-    throw new RecordDeadlockError(
-      path.given,
-      readDeadlockCycle(path.absolute, span, mode),
-    );
-  }
+/** `tryAcquire` of both locks. */
+export function tryBothLocks(
+  path: PathLike,
+  options: TryBothOptions,
+): BothLockHandle | undefined {
+  using attempt = bothLockAttempt(path, options);
+  return attempt.try();
 }
 
 /**

@@ -11,7 +11,9 @@ import type { LockMode } from "../lock/flock/flock.ts";
 import { type ByteSpan, spansOverlap } from "../lock/record/byte_span.ts";
 import { printable, quotePath } from "../proc/printable.ts";
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
-import { LockError } from "../sys/error.ts";
+import type { LockPath } from "../lock/lock_path.ts";
+import { EDEADLK } from "../sys/errno.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
 import { readTextIfAny } from "../sys/file.ts";
 import { readLink } from "../sys/storage/names.ts";
 import { readCommandLine } from "../sys/process/process.ts";
@@ -65,6 +67,24 @@ export class RecordDeadlockError extends LockError {
     this.path = path;
     this.cycle = cycle;
   }
+}
+
+/**
+ * Names the ring of a wait that the kernel refused with EDEADLK.
+ *
+ * @param error What the wait threw.
+ * @param wanted The lock that was asked for.
+ * @returns A `RecordDeadlockError`; any other error as it is.
+ */
+export function explainDeadlock(
+  error: unknown,
+  path: LockPath,
+  wanted: { span: ByteSpan; mode: LockMode | undefined },
+): unknown {
+  if (!(error instanceof SyscallError) || error.errno !== EDEADLK) return error;
+  const { span, mode = "exclusive" } = wanted;
+  const cycle = readDeadlockCycle(path.absolute, span, mode);
+  return new RecordDeadlockError(path.given, cycle);
 }
 
 /** A wish for a lock, as /proc/locks shows it or as it was refused. */

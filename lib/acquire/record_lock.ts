@@ -57,9 +57,10 @@ export {
   type AcquireBothOptions,
   acquireRecordLock,
   type AcquireRecordLockOptions,
-  blockRecordLock,
   type CheckedRecordLockOptions,
+  type TryBothOptions,
 } from "./record.ts";
+export { blockRecordLock } from "./block_record.ts";
 export {
   type DeadlockStep,
   RecordDeadlockError,
@@ -70,7 +71,6 @@ export type { HeldLock } from "../lock/held_lock.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";
 export type { HolderInfo } from "../inspect/holder.ts";
 export type { HolderSource } from "../inspect/lock_holders.ts";
-export type { TryAcquireOptions } from "./flock.ts";
-export type { WaitInfo } from "./budget.ts";
+export type { LockFileChecks, LockWaitOptions, WaitInfo } from "./budget.ts";
 export type { NestedOptions } from "./nested.ts";
 export { LockError } from "../sys/error.ts";

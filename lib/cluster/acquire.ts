@@ -6,6 +6,7 @@ import type {
   ClusterLockStatus,
   EngineOptions,
 } from "./engine.ts";
+import { optionsAndFunction } from "../lock/check.ts";
 import { ClusterLockTimeoutError } from "./errors.ts";
 import { openEngine } from "./open_engine.ts";
 import { OwningLock } from "./owning_lock.ts";
@@ -114,6 +115,20 @@ export async function tryClusterLock(
 }
 
 /**
+ * Runs a function while holding a lock of an engine, taken without a deadline,
+ * and releases the lock when the function returns or throws.
+ *
+ * Permissions and errors as for {@linkcode acquireClusterLock}.
+ *
+ * @param url The lock.
+ * @param fn Runs once it is held; it is to stop when `lock.lost` aborts.
+ * @returns What `fn` returns.
+ */
+export function withClusterLock<T>(
+  url: string,
+  fn: (lock: ClusterLock) => T | Promise<T>,
+): Promise<T>;
+/**
  * Runs a function while holding a lock of an engine, and releases the lock
  * when the function returns or throws.
  *
@@ -129,18 +144,29 @@ export async function tryClusterLock(
  * import { withClusterLock } from "@holdfast/holdfast/cluster";
  *
  * export function report(): Promise<Response> {
- *   return withClusterLock("etcd://db1/report", {}, ({ lost }) =>
+ *   return withClusterLock("etcd://db1/report", ({ lost }) =>
  *     fetch("https://example.com/report", { signal: lost }));
  * }
  * ```
  */
-export async function withClusterLock<T>(
+export function withClusterLock<T>(
   url: string,
   options: ClusterAcquireOptions,
   fn: (lock: ClusterLock) => T | Promise<T>,
+): Promise<T>;
+export async function withClusterLock<T>(
+  url: string,
+  optionsOrFn:
+    | ClusterAcquireOptions
+    | ((lock: ClusterLock) => T | Promise<T>),
+  fn?: (lock: ClusterLock) => T | Promise<T>,
 ): Promise<T> {
+  const [options, work] = optionsAndFunction<
+    ClusterAcquireOptions,
+    (lock: ClusterLock) => T | Promise<T>
+  >(optionsOrFn, fn);
   await using lock = await acquireClusterLock(url, options);
-  return await fn(lock);
+  return await work(lock);
 }
 
 /**

@@ -70,6 +70,23 @@ export function checkFunction(
   if (typeof value !== "function") rejectArgument(name, "a function", value);
 }
 
+/**
+ * The last two arguments of a `with…` function, of which the first may be left
+ * out.
+ *
+ * @throws {TypeError} when there is nothing to run.
+ */
+export function optionsAndFunction<
+  Options extends object,
+  Fn extends (...args: never[]) => unknown,
+>(optionsOrFn: Options | Fn, fn?: Fn): [options: Options, fn: Fn] {
+  if (fn === undefined && typeof optionsOrFn === "function") {
+    return [{} as Options, optionsOrFn as Fn];
+  }
+  checkFunction(fn!, "fn");
+  return [optionsOrFn as Options, fn!];
+}
+
 /** @throws {TypeError} when what is to be called later can't be. */
 export function checkCallbacks<Name extends string>(
   options: { readonly [name in Name]?: unknown },

@@ -11,7 +11,7 @@ import { ENOSYS, EOPNOTSUPP } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
 import { readAt, statFd } from "../sys/file.ts";
 import { tell, truncate, whileAlone } from "../sys/storage/content.ts";
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 import {
   check,
@@ -22,7 +22,7 @@ import {
 } from "./file/calls.ts";
 
 /** How {@linkcode appendToFile} writes. */
-export interface AppendOptions extends CoordOptions {
+export interface AppendOptions extends LockWaitOptions {
   /**
    * Begin a new line if the file doesn't end with a line feed, as after a
    * writer without locks that was interrupted.

@@ -25,11 +25,11 @@ import { sync } from "../sys/storage/content.ts";
 import { renamePath } from "../sys/storage/names.ts";
 import { downgrade } from "./convert.ts";
 import { checkName } from "./lock_directory.ts";
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /** Where {@linkcode getOrBuild} keeps entries. */
-export interface CacheOptions extends CoordOptions {
+export interface CacheOptions extends LockWaitOptions {
   /** The cache directory; created if need be. */
   directory: PathLike;
 }

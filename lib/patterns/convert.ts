@@ -10,7 +10,7 @@ import { LockPath } from "../lock/lock_path.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { isStillNamed, statFd } from "../sys/file.ts";
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 
 /** How a conversion went. */
 export interface Conversion {
@@ -57,7 +57,7 @@ export interface Conversion {
  */
 export async function upgrade(
   lock: FlockHandle,
-  options: CoordOptions = {},
+  options: LockWaitOptions = {},
 ): Promise<Conversion> {
   checkFlock(lock);
   const budget = new WaitBudget(options);
@@ -104,7 +104,7 @@ function pathOf({ path, absolutePath }: FlockHandle): LockPath {
  */
 export async function downgrade(
   lock: FlockHandle,
-  options: CoordOptions = {},
+  options: LockWaitOptions = {},
 ): Promise<Conversion> {
   checkFlock(lock);
   const budget = new WaitBudget(options);

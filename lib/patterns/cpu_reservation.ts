@@ -25,12 +25,12 @@ import { readCacheDomains } from "./cpu_topology.ts";
 import { lockDirectory } from "./lock_directory.ts";
 import { HeldGroup, type LockGroup } from "../lock/lock_set.ts";
 import { ScanLock } from "./scan_lock.ts";
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { findKeeper, mayBeNested, selfDeadlock } from "../acquire/nested.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /** What {@linkcode reserveCpus} is to reserve, and how. */
-export interface ReserveOptions extends CoordOptions {
+export interface ReserveOptions extends LockWaitOptions {
   /** So many CPUs, or exactly these. */
   cpus?: number | readonly number[] | undefined;
   /** So many whole cache domains, or exactly these; instead of `cpus`. */

@@ -7,12 +7,12 @@
 import { checkFunction, checkNumber, checkOptions } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import type { FlockHandle } from "../lock/flock/flock.ts";
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 import { readState, writeState } from "./state_file.ts";
 
 /** How {@linkcode acquireIfDue} decides. */
-export interface DebounceOptions extends CoordOptions {
+export interface DebounceOptions extends LockWaitOptions {
   /** Run at most once in so many milliseconds, from start to start. */
   intervalMs: number;
   /** The present time in milliseconds since 1970; the system's unless set. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 import type { FlockHandle } from "../lock/flock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
@@ -111,7 +111,7 @@ class HeldFencedLock implements FencedLock {
  */
 export async function acquireFenced(
   path: PathLike,
-  options: CoordOptions = {},
+  options: LockWaitOptions = {},
 ): Promise<FencedLock> {
   const file = toLockPath(path);
   const budget = new WaitBudget(options);
@@ -139,7 +139,7 @@ export async function acquireFenced(
 export async function passFence(
   path: LockPath,
   fence: bigint,
-  options: CoordOptions = {},
+  options: LockWaitOptions = {},
 ): Promise<void> {
   const beside = path.plus(".fence");
   const budget = new WaitBudget(options);

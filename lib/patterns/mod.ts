@@ -34,12 +34,17 @@ export {
   LockTimeoutError,
 } from "../wait/lock_timeout_error.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";
-export type { CoordOptions, WaitInfo } from "../acquire/budget.ts";
+export type { LockWaitOptions, WaitInfo } from "../acquire/budget.ts";
 export {
   acquireAll,
   type AcquireAllOptions,
+  type FileMember,
   type GroupMember,
   type GroupOf,
+  type LinkMember,
+  type MemberOf,
+  type MembersOf,
+  type RangeMember,
 } from "../acquire/group.ts";
 export type { LockGroup, MixedLockGroup } from "../lock/lock_set.ts";
 export {

@@ -24,11 +24,11 @@ import { namedPath } from "./lock_directory.ts";
 import { HeldGroup, type LockGroup, releaseAll } from "../lock/lock_set.ts";
 import { ScanLock } from "./scan_lock.ts";
 import { mayBeNested, rejectWaitFor } from "../acquire/nested.ts";
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /** How {@linkcode acquireSlots} takes slots. */
-export interface AcquireSlotsOptions extends CoordOptions {
+export interface AcquireSlotsOptions extends LockWaitOptions {
   /** How many slots there are, 1 to 4096. */
   slots: number;
   /** How many to take, all or none; 1 unless set. */

@@ -11,7 +11,7 @@ import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { type FileStat, statFd } from "../sys/file.ts";
 import { type FilePlace, findPlace } from "../sys/storage/directory.ts";
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 import {
   FILE_CALLS,
@@ -23,7 +23,7 @@ import { isEqual, rejectRenamed, replaceFile } from "./file/replace.ts";
 import { type Change, rejectHalfWritten, rewriteFile } from "./file/rewrite.ts";
 
 /** How {@linkcode transformFile} finds and writes the file. */
-export interface TransformOptions extends CoordOptions {
+export interface TransformOptions extends LockWaitOptions {
   /** Begin with an empty file if there is none, instead of failing. */
   create?: boolean | undefined;
   /**

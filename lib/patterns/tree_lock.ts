@@ -11,7 +11,7 @@ import { ENOENT } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import { realPath } from "../sys/storage/names.ts";
 import { lockDirectory } from "./lock_directory.ts";
-import { type CoordOptions, WaitBudget } from "../acquire/budget.ts";
+import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 
 /**
@@ -78,7 +78,7 @@ export async function treeLockPath(directory: PathLike): Promise<string> {
  */
 export async function acquireTree(
   directory: PathLike,
-  options: CoordOptions = {},
+  options: LockWaitOptions = {},
 ): Promise<FlockHandle> {
   const path = await treeLockPath(directory);
   const budget = new WaitBudget(options);

@@ -33,7 +33,7 @@ import { closeFile, isStillNamed } from "../sys/file.ts";
 import type { ParkedCall } from "../sys/thread/parked_call.ts";
 import { readState, writeState } from "./state_file.ts";
 import {
-  type CoordOptions,
+  type LockWaitOptions,
   MOMENT_MS,
   WaitBudget,
   waitInfo,
@@ -108,7 +108,7 @@ export const QUEUE_KIND = "queue";
 export async function joinQueue(
   file: PathLike | LockPath,
   budget: WaitBudget,
-  options: Pick<CoordOptions, "allowRemote" | "createParents"> = {},
+  options: Pick<LockWaitOptions, "allowRemote" | "createParents"> = {},
 ): Promise<Turn> {
   const queue = toLockPath(file);
   for (;;) {
@@ -188,7 +188,7 @@ function drawTicket(fd: number, path: string): bigint {
 
 /** How a line is joined. */
 export interface TakeTurnOptions
-  extends Pick<CoordOptions, "allowRemote" | "createParents"> {
+  extends Pick<LockWaitOptions, "allowRemote" | "createParents"> {
   /** Refuses to wait in a line that will never move. */
   rejectNested?: (() => Promise<void>) | undefined;
 }
@@ -224,7 +224,7 @@ export async function takeTurn(
 }
 
 /** How {@linkcode acquireFair} takes a lock. */
-export interface AcquireFairOptions extends CoordOptions {
+export interface AcquireFairOptions extends LockWaitOptions {
   /** Shared or exclusive; exclusive unless set. */
   mode?: LockMode | undefined;
 }

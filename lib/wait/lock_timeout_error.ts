@@ -25,7 +25,7 @@ export class LockTimeoutError extends LockError {
   readonly waitedMs: number;
   /**
    * Who held the lock just after the deadline; the message lists them. Empty
-   * where the holders are no processes of this host: see the subclass.
+   * where nobody in particular did, or nobody of this host: see the subclass.
    */
   readonly holders: readonly HolderInfo[];
 

@@ -4,7 +4,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { acquire } from "../../lib/acquire/flock.ts";
+import { acquire } from "../../lib/acquire/acquire.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { runCli } from "../support/cli.ts";
 import { TempDir } from "../support/temp_dir.ts";

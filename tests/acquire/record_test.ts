@@ -3,6 +3,7 @@ import {
   assertEquals,
   assertRejects,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
 import { fOfdSetlk } from "../../lib/lock/record/record_lock.ts";
 import { LockableFile } from "../../lib/lock/record/range_locks.ts";
@@ -10,10 +11,10 @@ import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import { readHolders } from "../../lib/inspect/holder.ts";
 import { UnsupportedFilesystemError } from "../../lib/fs/guard.ts";
+import { blockRecordLock } from "../../lib/acquire/block_record.ts";
 import {
   acquireBothLocks,
   acquireRecordLock,
-  blockRecordLock,
   bothLockAttempt,
 } from "../../lib/acquire/record.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
@@ -81,8 +82,8 @@ Deno.test("blockRecordLock sleeps until its time is up", async () => {
   using directory = new TempDir();
   const path = directory.join("file");
   await using _holder = await lockfHolder(path, 1, 0);
-  assertEquals(await blockRecordLock(path, { timeoutMs: 20 }), undefined);
-  using lock = await blockRecordLock(path, { range: { startByte: 1n } });
+  assertEquals(blockRecordLock(path, { timeoutMs: 20 }), undefined);
+  using lock = blockRecordLock(path, { range: { startByte: 1n } });
   assert(lock !== undefined);
 });
 
@@ -103,7 +104,7 @@ posix(a, [7, 1]);`,
     !Deno.readTextFileSync("/proc/locks").split("\n")
       .some((line) => line.includes("->") && line.includes(waiting))
   );
-  const error = await assertRejects(
+  const error = assertThrows(
     () => blockRecordLock(theirs, { kind: "posix", timeoutMs: 10_000 }),
     RecordDeadlockError,
     "EDEADLK",

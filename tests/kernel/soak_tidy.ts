@@ -9,7 +9,7 @@ import { evict, getOrBuild } from "../../lib/patterns/cache.ts";
 import { collectLockFiles } from "../../lib/patterns/gc.ts";
 import { transformFile } from "../../lib/patterns/transform_file.ts";
 import { sweepLinkLock } from "../../lib/lock/link/mod.ts";
-import { acquireLinkLock } from "../../lib/acquire/link.ts";
+import { acquireLinkLock } from "../../lib/acquire/link_lock.ts";
 import { CACHE_KEYS } from "./soak_files.ts";
 
 const [disk] = Deno.args as [string];

@@ -4,9 +4,9 @@
  * line for each step; SAFE has the witnesses, and the logs that were rotated
  * away. Prints what is left in the end.
  */
-import { acquire } from "../../lib/acquire/flock.ts";
+import { acquire } from "../../lib/acquire/acquire.ts";
 import { acquireAll } from "../../lib/acquire/group.ts";
-import { acquireLinkLock } from "../../lib/acquire/link.ts";
+import { acquireLinkLock } from "../../lib/acquire/link_lock.ts";
 import {
   acquireBothLocks,
   acquireRecordLock,

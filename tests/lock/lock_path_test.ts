@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { acquire, tryAcquire } from "../../lib/acquire/flock.ts";
+import { acquire, tryAcquire } from "../../lib/acquire/acquire.ts";
 import { acquireAll } from "../../lib/acquire/group.ts";
 import {
   acquireBothLocks,

@@ -1,5 +1,5 @@
 /** A thread that sleeps can't release what it holds itself. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   acquire,
   acquireAll,
@@ -7,7 +7,7 @@ import {
   tryAcquire,
 } from "../../mod.ts";
 import { acquireRecordLock } from "../../lib/acquire/record_lock.ts";
-import { blockRecordLock } from "../../lib/acquire/record.ts";
+import { blockRecordLock } from "../../lib/acquire/block_record.ts";
 import { tryFlockFd } from "../../lib/lock/flock/flock_fd.ts";
 import { fOfdSetlk } from "../../lib/lock/record/record_lock.ts";
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
@@ -69,7 +69,7 @@ Deno.test("blockFlock shares a lock with its own process, and with a deadline it
   assertEquals(exclusive?.mode, "exclusive");
 });
 
-Deno.test("blockRecordLock on bytes of this very process is refused at once, on others granted", async () => {
+Deno.test("blockRecordLock on bytes of this very process is refused at once, on others granted", () => {
   using dir = new TempDir();
   const path = dir.join("a.lock");
   for (const held of ["ofd", "posix"] as const) {
@@ -80,15 +80,12 @@ Deno.test("blockRecordLock on bytes of this very process is refused at once, on 
     for (const kind of ["ofd", "posix"] as const) {
       const block = (startByte: bigint) =>
         blockRecordLock(path, { kind, range: { startByte, lengthBytes: 1n } });
-      assertOwn(
-        await assertRejects(() => block(19n), SelfDeadlockError),
-        path,
-      );
-      using free = await block(20n);
+      assertOwn(assertThrows(() => block(19n), SelfDeadlockError), path);
+      using free = block(20n);
       assert(free?.held, `${kind} beside ${held}`);
     }
   }
-  using free = await blockRecordLock(path);
+  using free = blockRecordLock(path);
   assert(free?.held);
 });
 
@@ -105,19 +102,16 @@ Deno.test("an acquire that waits for the same lock keeps this thread from sleepi
     .map((wait) => wait.catch(() => {}));
   while (waiters(path) < waits.length) await settle();
   for (
-    const block of [
-      async () => await blockFlock(path),
-      () => blockRecordLock(path),
-    ]
+    const block of [() => blockFlock(path), () => blockRecordLock(path)]
   ) {
-    const error = await assertRejects(block, SelfDeadlockError);
+    const error = assertThrows(block, SelfDeadlockError);
     assert(error.message.includes("waits for it too"), error.message);
   }
   controller.abort();
   await Promise.all(waits);
   closeFile(fd);
   blockFlock(path)!.release();
-  (await blockRecordLock(path))!.release();
+  blockRecordLock(path)!.release();
 });
 
 Deno.test("a group holds both kinds of lock, and neither can be slept for", async () => {
@@ -125,8 +119,8 @@ Deno.test("a group holds both kinds of lock, and neither can be slept for", asyn
   const path = dir.join("a.lock");
   const group = await acquireAll([{ path, kind: "both" }]);
   assertThrows(() => blockFlock(path), SelfDeadlockError);
-  await assertRejects(() => blockRecordLock(path), SelfDeadlockError);
+  assertThrows(() => blockRecordLock(path), SelfDeadlockError);
   group.release();
   blockFlock(path)!.release();
-  (await blockRecordLock(path))!.release();
+  blockRecordLock(path)!.release();
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquireFair, joinQueue } from "../../lib/patterns/turnstile.ts";
 import { WaitBudget } from "../../lib/acquire/budget.ts";
-import { acquire } from "../../lib/acquire/flock.ts";
+import { acquire } from "../../lib/acquire/acquire.ts";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import { tryRecordLock } from "../../lib/lock/record/record_lock_attempt.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";

@@ -2,7 +2,7 @@
  * Takes a link lock again and again, and tells at once when it isn't alone.
  * Arguments: lock, directory of the counter, how often.
  */
-import { acquireLinkLock } from "../../lib/acquire/link.ts";
+import { acquireLinkLock } from "../../lib/acquire/link_lock.ts";
 
 const [path, directory, times] = Deno.args as [string, string, string];
 const present = `${directory}/present`;

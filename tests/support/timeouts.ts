@@ -3,7 +3,7 @@
  * the error is called.
  */
 
-import { acquireLinkLock, tryLinkLock } from "../../lib/acquire/link.ts";
+import { acquireLinkLock, tryLinkLock } from "../../lib/acquire/link_lock.ts";
 import * as holdfast from "../../mod.ts";
 import * as flock from "../../lib/lock/flock/mod.ts";
 import * as record from "../../lib/acquire/record_lock.ts";

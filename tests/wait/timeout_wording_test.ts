@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { LinkLockTimeoutError } from "../../lib/acquire/link.ts";
+import { LinkLockTimeoutError } from "../../lib/acquire/link_lock.ts";
 import { ClusterLockTimeoutError } from "../../lib/cluster/errors.ts";
 import { CpuTimeoutError } from "../../lib/patterns/cpu_reservation.ts";
 import { LoadTimeoutError } from "../../lib/patterns/load_gate.ts";

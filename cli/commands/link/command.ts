@@ -14,7 +14,7 @@ import {
   readLinkLockOwner,
   releaseLinkLock,
   sweepLinkLock,
-} from "../../../lib/acquire/link.ts";
+} from "../../../lib/acquire/link_lock.ts";
 import { printable, quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { LINK_SPEC } from "./spec.ts";

@@ -37,7 +37,11 @@ async function waitFor(
   const { acquireAll } = await import("../../../lib/acquire/group.ts");
   const { takeByEngine } = await import("./take_by_engine.ts");
   const { mode } = request;
-  const members = paths.map((path) => ({ path, mode, kind, range }));
+  const members = paths.map((path) =>
+    kind === "posix" || kind === "ofd"
+      ? { path, mode, kind, range }
+      : { path, mode, kind }
+  );
   return takeByEngine(
     request,
     (waiting) => acquireAll(members, waiting),

@@ -11,7 +11,7 @@ import {
   type LinkLockOptions,
   LinkLockTimeoutError,
   readLinkLockOwner,
-} from "../../../lib/acquire/link.ts";
+} from "../../../lib/acquire/link_lock.ts";
 import { LinkLockAttempt } from "../../../lib/lock/link/attempt.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { UsageError } from "../../args/parse.ts";

@@ -9,6 +9,7 @@ import {
   checkNumber,
   checkOptions,
   checkString,
+  rejectArgument,
 } from "../check.ts";
 import type { LockPath, PathLike } from "../lock_path.ts";
 import { commitFence, nextFence, noteFence } from "./fence.ts";
@@ -59,7 +60,10 @@ export class LinkLockAttempt {
     checkOptions(options);
     this.#options = options;
     checkCallbacks(options, "onIncident");
-    const { leaseMs, message } = options;
+    const { leaseMs, message, mode = "exclusive" } = options;
+    if (mode !== "exclusive") {
+      rejectArgument("mode", '"exclusive", as all link locks are', mode);
+    }
     if (leaseMs !== undefined) checkNumber(leaseMs, "leaseMs");
     if (message !== undefined) checkString(message, "message");
     if (leaseMs !== undefined && !(leaseMs >= MIN_LEASE_MS)) {

@@ -29,6 +29,8 @@ import {
 
 /** How a link lock is taken. */
 export interface LinkLockOptions {
+  /** Exclusive, as all link locks are. */
+  mode?: "exclusive" | undefined;
   /** Told to those who find the lock held; at most 4096 characters. */
   message?: string | undefined;
   /**

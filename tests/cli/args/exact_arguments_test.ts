@@ -1,6 +1,6 @@
 /** File names are bytes: no command judges a file that was not named. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { readLinkLockOwner } from "../../../lib/acquire/link.ts";
+import { readLinkLockOwner } from "../../../lib/acquire/link_lock.ts";
 import { tryFlock } from "../../../lib/lock/flock/flock.ts";
 import { statPath } from "../../../lib/sys/file.ts";
 import { cliArgs } from "../../support/cli.ts";

@@ -2,7 +2,7 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SCHEMAS } from "../../../cli/commands/schema/all.ts";
 import { SCHEMA_SPEC } from "../../../cli/commands/schema/spec.ts";
-import { acquire } from "../../../lib/acquire/flock.ts";
+import { acquire } from "../../../lib/acquire/acquire.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { holdFlock } from "../../support/foreign_flock.ts";
 import { HelperProcess } from "../../support/helper_process.ts";

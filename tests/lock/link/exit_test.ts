@@ -5,7 +5,7 @@ import { readLinkLockOwner, tryLinkLock } from "../../../lib/lock/link/mod.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
-const MODULE = new URL("../../../lib/acquire/link.ts", import.meta.url)
+const MODULE = new URL("../../../lib/acquire/link_lock.ts", import.meta.url)
   .href;
 const CONFIG = fromFileUrl(new URL("../../../deno.json", import.meta.url));
 

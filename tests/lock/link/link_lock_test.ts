@@ -18,7 +18,7 @@ import {
   sweepLinkLock,
   tryLinkLock,
   withLinkLock,
-} from "../../../lib/acquire/link.ts";
+} from "../../../lib/acquire/link_lock.ts";
 import {
   formatLinkOwner,
   type LinkLockOwner,

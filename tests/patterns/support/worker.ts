@@ -2,7 +2,7 @@
  * One process of a stress test: takes locks as its arguments say, prints
  * "ready", and "done" when nothing went wrong.
  */
-import { acquire } from "../../../lib/acquire/flock.ts";
+import { acquire } from "../../../lib/acquire/acquire.ts";
 import { appendToFile } from "../../../lib/patterns/append.ts";
 import { getOrBuild } from "../../../lib/patterns/cache.ts";
 import { collectLockFiles } from "../../../lib/patterns/gc.ts";
