@@ -77,9 +77,11 @@ Deno.test({
         Error,
         "is held by somebody else",
       );
-      assert(tryAcquire(other)?.held);
+      using untaken = tryAcquire(other);
+      assert(untaken?.held);
     }
-    assert(tryAcquire(file)?.held);
+    using released = tryAcquire(file);
+    assert(released?.held);
     await using free = await acquire(a!, { timeoutMs: 0 });
     assert(free.held);
   },
