@@ -47,8 +47,7 @@ function neutral(text: string): string {
     .replace(/cmd=\S*deno run [^\n]*/g, "cmd=holdfast …")
     .replace(/cmd=\S*holdfast [^\n]*/g, "cmd=holdfast …")
     .replace(/^holdfast locks: .* may not be looked into.*\n?/gm, "")
-    .replace(/^ ?\(?processes that may not be looked into.*\n?/gm, "")
-    .replace(/^ \(processes that may not.*\n?/gm, "")
+    .replace(/^ \(.* may not be looked into.*\)\n?/gm, "")
     .replace(/\d+/g, "0")
     .trimEnd();
 }

@@ -55,7 +55,7 @@ export interface LockParties {
   /** Those asleep in the kernel until they can. */
   waiters: HolderInfo[];
   /** Processes that may hold it too, but may not be looked into. */
-  unreadableProcesses: number;
+  unreadablePids: readonly number[];
 }
 
 /** What {@linkcode formatHolderList} says of an empty list. */
@@ -133,7 +133,7 @@ const PROC_FILE = /^\/proc\/(locks|self\/(fdinfo\/\d+|mountinfo))$/;
 export function readLockParties(path: PathLike): LockParties {
   const needle = needleFromPath(path);
   if (needle === undefined) {
-    return { holders: [], waiters: [], unreadableProcesses: 0 };
+    return { holders: [], waiters: [], unreadablePids: [] };
   }
   return readLockPartiesForNeedles([needle])[0]!;
 }
@@ -162,6 +162,7 @@ export function readLockPartiesForNeedles(
   needles: readonly Needle[],
 ): LockParties[] {
   const views = readLockViews();
+  const unreadablePids = [...views.unreadable];
   const descriptorsByKey = descriptorsByFile(views.descriptors);
   const linesByKey = Map.groupBy(views.lines, lockKey);
   const describe = memoizedDescription();
@@ -176,7 +177,7 @@ export function readLockPartiesForNeedles(
       waiters: waiters.map((line) =>
         describe(waiterPid(line, ofdCalls), line, [])
       ),
-      unreadableProcesses: views.unreadable.size,
+      unreadablePids,
     };
   });
 }

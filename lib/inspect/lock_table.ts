@@ -102,7 +102,7 @@ export interface LockTable {
   /** Those who wait for one. */
   waiters: TableWaiter[];
   /** Processes whose descriptors may not be read: locks may lack holders. */
-  unreadableProcesses: number;
+  unreadablePids: readonly number[];
   /** Locked files whose path could not be found. */
   unnamedFiles: number;
   /** Lines of the kernel that could not be understood. */
@@ -141,7 +141,7 @@ export function readLockTable(): LockTable {
     readAtMs,
     locks: [],
     waiters: [],
-    unreadableProcesses: unreadable.size,
+    unreadablePids: [...unreadable],
     unnamedFiles: 0,
     unparsedLines,
   };

@@ -13,7 +13,7 @@
  * ```
  *
  * Needs `--allow-ffi`, and as another user than root sees only part: see
- * `unreadableProcesses`.
+ * `unreadablePids`.
  *
  * @module
  */

@@ -83,7 +83,7 @@ function table(
     readAtMs: 0,
     locks,
     waiters,
-    unreadableProcesses: 0,
+    unreadablePids: [],
     unnamedFiles: 0,
     unparsedLines: 0,
   };

@@ -15,15 +15,25 @@ export function giveAway(path: string): void {
   if (IS_ROOT) Deno.chownSync(path, ORDINARY.uid, ORDINARY.gid);
 }
 
-/** Runs the tool as the ordinary user. */
-export async function runCliAsOrdinary(args: string[]): Promise<ProgramResult> {
+/**
+ * Runs the tool as the ordinary user.
+ *
+ * @param home What the runtime keeps there makes the next run faster.
+ */
+export async function runCliAsOrdinary(
+  args: string[],
+  home?: TempDir,
+): Promise<ProgramResult> {
   if (!IS_ROOT) return await runProgram(Deno.execPath(), cliArgs(args));
+  if (home === undefined) {
+    using own = new TempDir();
+    return await runCliAsOrdinary(args, own);
+  }
   // The caches of root are root's.
-  using cache = new TempDir();
-  giveAway(cache.path);
+  giveAway(home.path);
   return await runProgram(Deno.execPath(), cliArgs(args), {
     ...ORDINARY,
-    env: { DENO_DIR: cache.path, HOME: cache.path },
+    env: { DENO_DIR: home.path, HOME: home.path },
   });
 }
 

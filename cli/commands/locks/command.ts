@@ -17,7 +17,6 @@ import {
 } from "../../../lib/inspect/lock_table.ts";
 import { waitGraph } from "../../../lib/inspect/wait_graph.ts";
 import { isLockUrl } from "../../../lib/lock/lock_path.ts";
-import { currentUid } from "../../../lib/sys/process/environment.ts";
 import { parseDuration } from "../../args/duration.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import {
@@ -28,6 +27,7 @@ import {
   parseColumns,
 } from "./column.ts";
 import type { RowTest } from "./filter.ts";
+import { reportGaps } from "./gaps.ts";
 import type { TraceTimes } from "../trace/times.ts";
 import { type Row, type TimeSource, toRows } from "./row.ts";
 import { readSelection, selectFrom, type Selection } from "./selection.ts";
@@ -107,7 +107,9 @@ export async function locksCommand(args: string[]): Promise<number> {
   }
   const report = read();
   const { table } = report;
-  if (options.flag("deadlocks")) return await reportDeadlocks(report, options);
+  if (options.flag("deadlocks")) {
+    return await reportDeadlocks(report, selection, options);
+  }
   const graphFormat = options.value("graph");
   const htmlFile = options.value("html");
   if (graphFormat !== undefined) {
@@ -132,11 +134,11 @@ export async function locksCommand(args: string[]): Promise<number> {
     const lines = tableLines(report, view, timeOf);
     if (table.locks.length > 0 || table.waiters.length > 0) {
       writePieces(lines.map((line) => `${line}\n`));
-    } else if (view.headings) {
+    } else if (view.headings && !options.flag("quiet")) {
       writeError("holdfast locks: no such lock is held now\n");
     }
   }
-  reportGaps(table);
+  if (!options.flag("quiet")) reportGaps(table, selection);
   return EXIT.OK;
 }
 
@@ -347,6 +349,7 @@ function listColumns(): string {
 
 async function reportDeadlocks(
   { table, deadlocks }: Report,
+  selection: Selection,
   options: ParsedOptions,
 ): Promise<number> {
   const { deadlocksJson, describeDeadlocks } = await import(
@@ -357,29 +360,10 @@ async function reportDeadlocks(
       ? deadlocksJson(table, deadlocks)
       : describeDeadlocks(deadlocks),
   );
-  if (!options.flag("json")) reportGaps(table);
+  if (!options.flag("json") && !options.flag("quiet")) {
+    reportGaps(table, selection);
+  }
   return deadlocks.length > 0 ? DEADLOCKED : EXIT.OK;
-}
-
-/** Says what could not be seen. */
-function reportGaps(table: LockTable): void {
-  const { unreadableProcesses, unparsedLines } = table;
-  if (unreadableProcesses > 0) {
-    const processes = unreadableProcesses === 1
-      ? "1 process"
-      : `${unreadableProcesses} processes`;
-    writeError(
-      `holdfast locks: ${processes} may not be looked into: holders and ` +
-        "paths may be missing" +
-        (currentUid() === 0 ? "\n" : "; root sees other users' as well\n"),
-    );
-  }
-  if (unparsedLines > 0) {
-    writeError(
-      `holdfast locks: ${unparsedLines} lines of /proc could not be ` +
-        "understood and are left out\n",
-    );
-  }
 }
 
 const BATCH_CHARACTERS = 1 << 20;

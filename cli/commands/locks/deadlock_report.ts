@@ -55,6 +55,6 @@ export function deadlocksJson(
       }],"files":[${files.map((file) => writer.file(file)).join(",")}]}`;
   });
   return `{"schema":${SCHEMA},` +
-    `"unreadableProcesses":${table.unreadableProcesses},` +
+    `"unreadableProcesses":${table.unreadablePids.length},` +
     `"deadlocks":[${rings.join(",\n")}]}\n`;
 }

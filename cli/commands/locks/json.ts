@@ -29,9 +29,9 @@ export function* tableJson(
   timeOf?: TimeSource,
 ): Generator<string> {
   const writer = new JsonWriter(table.readAtMs, timeOf);
-  const { readAtMs, unreadableProcesses, unnamedFiles, unparsedLines } = table;
+  const { readAtMs, unreadablePids, unnamedFiles, unparsedLines } = table;
   yield `{"schema":${SCHEMA},"readAt":"${new Date(readAtMs).toISOString()}",` +
-    `"unreadableProcesses":${unreadableProcesses},` +
+    `"unreadableProcesses":${unreadablePids.length},` +
     `"unnamedFiles":${unnamedFiles},"unparsedLines":${unparsedLines},` +
     '"locks":[';
   let separator = "\n";

@@ -67,7 +67,7 @@ export function tableMetrics(table: LockTable, timeOf?: TimeSource): string {
     {
       name: "holdfast_unreadable_processes",
       help: "Processes that may not be looked into.",
-      samples: [{ labels: {}, value: table.unreadableProcesses }],
+      samples: [{ labels: {}, value: table.unreadablePids.length }],
     },
   ];
   if (timeOf === undefined) return formatMetrics(families);

@@ -9,6 +9,7 @@ import type {
   TableHolder,
   TableRange,
 } from "../../../lib/inspect/lock_table.ts";
+import { statPath } from "../../../lib/sys/file.ts";
 import {
   type FileTest,
   globTest,
@@ -22,6 +23,8 @@ import type { RowTest } from "./filter.ts";
 export interface Selection {
   /** On one of these, … */
   files: FileTest[];
+  /** Whether those are certain files, and not directories or patterns. */
+  isOfFiles: boolean;
   /** … and called like one of these. */
   names: FileTest[];
   pids: number[];
@@ -48,6 +51,7 @@ export async function readSelection(
   for (const operand of operands) files.push(await operandTest(operand));
   return {
     files,
+    isOfFiles: operands.length > 0 && operands.every(isFile),
     names: await Promise.all(options.all("path").map(globTest)),
     pids: options.all("pid").map(parsePid),
     heldBy: options.all("held-by"),
@@ -57,6 +61,11 @@ export async function readSelection(
       ? undefined
       : (await import("./filter.ts")).parseFilter(filter),
   };
+}
+
+function isFile(path: string): boolean {
+  const stat = statPath(path);
+  return stat !== undefined && stat.type !== "directory";
 }
 
 const TYPES = ["FLOCK", "POSIX", "OFDLCK", "ACCESS", "LEASE", "DELEG"];

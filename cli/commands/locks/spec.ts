@@ -37,7 +37,8 @@ export const LOCKS_SPEC: CommandSpec = {
     "--watch tells what it has seen, and --trace what a running `holdfast " +
     "trace` knows; the column TIMEFROM says which.\n\n" +
     "Without root, other users' processes can't be looked into: how many is " +
-    "said on stderr, or in the JSON.",
+    "said on stderr, or in the JSON; not where certain files were asked for " +
+    "and all holders and waiters are known.",
   operands: [
     {
       name: "PATH",
@@ -138,6 +139,12 @@ export const LOCKS_SPEC: CommandSpec = {
       long: "sort",
       value: "COLUMN",
       help: "sort by a column, downwards with a - before it",
+    },
+    {
+      long: "quiet",
+      short: "q",
+      help: "say nothing on stderr but errors: not that there is no such " +
+        "lock, nor what could not be seen",
     },
     {
       long: "trace",

@@ -38,10 +38,10 @@ import { EXIT } from "../../ui/exit_codes.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
 import { writeOut } from "../../ui/output.ts";
 import { TEST_SPEC } from "./spec.ts";
+import { areKnown, describeGap } from "../../ui/gaps.ts";
 import {
   blockingToJson,
   describeBlocking,
-  describeGap,
   describeHolder,
   holderToJson,
 } from "../who/command.ts";
@@ -69,7 +69,7 @@ interface Answer {
   blocking: BlockingLock | undefined;
   /** Why somebody may be in the way none the less, when nobody is known. */
   unknown: string | undefined;
-  unreadableProcesses: number;
+  unreadablePids: readonly number[];
 }
 
 /** Runs the subcommand and gives the exit code. */
@@ -98,7 +98,9 @@ export async function testCommand(args: string[]): Promise<number> {
   };
   const answer = ask(question);
   writeOut(
-    options.flag("json") ? toJson(question, answer) : toText(question, answer),
+    options.flag("json")
+      ? toJson(question, answer)
+      : toText(question, answer, options.flag("quiet")),
   );
   if (!isFree(answer)) return HELD;
   return answer.unknown === undefined ? EXIT.OK : EXIT.UNKNOWN;
@@ -119,7 +121,7 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
       holders: [],
       blocking: undefined,
       unknown: undefined,
-      unreadableProcesses: 0,
+      unreadablePids: [],
     };
   }
   try {
@@ -131,7 +133,7 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
       ? undefined
       : RECORD_LOCK_COMMANDS[kind === "posix" ? "posix" : "ofd"]
         .get(file.fd, recordLockRequest(span, mode));
-    const { holders, unreadableProcesses, silence } = readParties(path);
+    const { holders, unreadablePids, silence } = readParties(path);
     const about = kind === "posix" || kind === "ofd" ? "fcntl" : "any";
     return {
       exists: true,
@@ -143,7 +145,7 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
       blocking,
       unknown: (isRemote ? askServer(path, about)?.unknown : undefined) ??
         (about === "any" ? silence : undefined),
-      unreadableProcesses,
+      unreadablePids,
     };
   } finally {
     closeFile(file.fd);
@@ -157,7 +159,7 @@ function readParties(path: string): LockParties & { silence?: string } {
   } catch (error) {
     const silence = whyProcIsSilent(error);
     if (silence === undefined) throw error;
-    return { holders: [], waiters: [], unreadableProcesses: 0, silence };
+    return { holders: [], waiters: [], unreadablePids: [], silence };
   }
 }
 
@@ -223,7 +225,7 @@ function toJson({ path, mode, span }: Question, answer: Answer): string {
     unknown: isFree(answer) ? answer.unknown ?? null : null,
     holders: holders.map(holderToJson),
     blocking: blockingToJson(blocking),
-    unreadableProcesses: answer.unreadableProcesses,
+    unreadableProcesses: answer.unreadablePids.length,
   }) + "\n";
 }
 
@@ -234,7 +236,11 @@ const KIND_WORDS: Readonly<Record<TestKind, string>> = {
   both: "flock and OFD lock",
 };
 
-function toText({ path, mode, span }: Question, answer: Answer): string {
+function toText(
+  { path, mode, span }: Question,
+  answer: Answer,
+  quiet: boolean,
+): string {
   const { startByte, endByte } = span;
   const range = startByte === 0n && endByte === undefined
     ? ""
@@ -261,6 +267,8 @@ function toText({ path, mode, span }: Question, answer: Answer): string {
   if (holders.length === 0 && blocking !== undefined) {
     lines.splice(1, 0, `  ${describeBlocking(blocking)}`);
   }
-  lines.push(...describeGap(answer.unreadableProcesses));
+  if (!quiet && !areKnown(holders)) {
+    lines.push(...describeGap(answer.unreadablePids));
+  }
   return lines.join("\n") + "\n";
 }

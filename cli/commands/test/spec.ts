@@ -35,6 +35,11 @@ export const TEST_SPEC: CommandSpec = {
     },
     { long: "shared", short: "s", help: "ask for a shared lock" },
     { long: "json", help: "print one JSON document" },
+    {
+      long: "quiet",
+      short: "q",
+      help: "leave out which processes may not be looked into",
+    },
   ],
   exitCodes: [
     ["0", "the lock could be taken"],

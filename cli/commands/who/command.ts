@@ -25,6 +25,7 @@ import { statPath } from "../../../lib/sys/file.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
+import { areKnown, describeGap } from "../../ui/gaps.ts";
 import { writeOut } from "../../ui/output.ts";
 import { WHO_SPEC } from "./spec.ts";
 
@@ -34,7 +35,7 @@ const HELD = 1;
 const NOBODY: LockParties = {
   holders: [],
   waiters: [],
-  unreadableProcesses: 0,
+  unreadablePids: [],
 };
 
 interface FileReport extends LockParties {
@@ -69,7 +70,8 @@ export async function whoCommand(args: string[]): Promise<number> {
     writeOut(JSON.stringify({ schema: 1, files: documents }) + "\n");
   } else {
     const link = await loadLink(files);
-    writeOut(files.map((file) => toText(file, link) + "\n").join(""));
+    const quiet = options.flag("quiet");
+    writeOut(files.map((file) => `${toText(file, link, quiet)}\n`).join(""));
   }
   if (files.some(isHeld)) return HELD;
   return files.some(({ unknown }) => unknown !== undefined)
@@ -169,7 +171,7 @@ function toJson(
   file: FileReport,
   link: LinkModule | undefined,
 ): Record<string, unknown> {
-  const { path, exists, needle, holders, waiters, unreadableProcesses } = file;
+  const { path, exists, needle, holders, waiters, unreadablePids } = file;
   return {
     path,
     exists,
@@ -180,7 +182,7 @@ function toJson(
     holders: holders.map(holderToJson),
     waiters: waiters.map(holderToJson),
     blocking: blockingToJson(file.elsewhere),
-    unreadableProcesses,
+    unreadableProcesses: unreadablePids.length,
   };
 }
 
@@ -202,8 +204,12 @@ export function holderToJson(holder: HolderInfo): Record<string, unknown> {
   };
 }
 
-function toText(file: FileReport, link: LinkModule | undefined): string {
-  const { path, exists, holders, waiters, unreadableProcesses } = file;
+function toText(
+  file: FileReport,
+  link: LinkModule | undefined,
+  quiet: boolean,
+): string {
+  const { path, exists, holders, waiters } = file;
   const { linkOwner, elsewhere, unknown } = file;
   const name = quotePath(path);
   if (!exists) return `${name}: free, there is no such file`;
@@ -221,16 +227,13 @@ function toText(file: FileReport, link: LinkModule | undefined): string {
   if (waiters.length > 0) {
     lines.push(" waited for by", ...waiters.map(describeHolder));
   }
-  lines.push(...describeGap(unreadableProcesses));
+  const isAnswered = linkOwner !== undefined || areKnown(holders);
+  if (
+    !quiet && !(isAnswered && waiters.every(({ pid }) => pid !== undefined))
+  ) {
+    lines.push(...describeGap(file.unreadablePids));
+  }
   return lines.join("\n");
-}
-
-/** A line on the processes that couldn't be looked into, if there are any. */
-export function describeGap(unreadableProcesses: number): string[] {
-  return unreadableProcesses === 0 ? [] : [
-    ` (processes that may not be looked into, such as other users': ` +
-    `${unreadableProcesses})`,
-  ];
 }
 
 /** A holder or waiter, its lock and its range, on two lines. */

@@ -4,7 +4,7 @@ import type { CommandSpec } from "../../args/spec.ts";
 export const WHO_SPEC: CommandSpec = {
   name: "who",
   summary: "say who holds a lock, and who waits for it",
-  usage: ["holdfast who [--json] LOCKFILE…"],
+  usage: ["holdfast who [OPTION…] LOCKFILE…"],
   description:
     "Lists the processes that hold a lock on each file: the one that took it, " +
     "and every process that shares the descriptor it was taken through. " +
@@ -19,6 +19,11 @@ export const WHO_SPEC: CommandSpec = {
   ],
   options: [
     { long: "json", help: "print one JSON document" },
+    {
+      long: "quiet",
+      short: "q",
+      help: "leave out which processes may not be looked into",
+    },
   ],
   exitCodes: [
     ["0", "nobody holds a lock on any of the files"],

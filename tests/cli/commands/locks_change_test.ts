@@ -71,7 +71,7 @@ function events(
       readAtMs: second * 1000,
       locks,
       waiters,
-      unreadableProcesses: 0,
+      unreadablePids: [],
       unnamedFiles: 0,
       unparsedLines: 0,
     };

@@ -123,7 +123,7 @@ function renderFigures(
     [table.waiters.length, "waiting", "warn"],
     [deadlocks.length, "deadlocks", "bad"],
     [new Set(table.locks.map(({ file }) => file)).size, "files", ""],
-    [table.unreadableProcesses, "processes not readable", "warn"],
+    [table.unreadablePids.length, "processes not readable", "warn"],
   ];
   return `<div class="figures">${
     figures.map(([count, name, alarm]) =>
