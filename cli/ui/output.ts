@@ -25,7 +25,8 @@ export function writeError(text: string): void {
   }
 }
 
-function writeAll(
+/** Writes all of a text, however full the pipe is. */
+export function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
   text: string,
 ): void {

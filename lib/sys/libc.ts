@@ -203,6 +203,12 @@ const SYMBOLS = {
   },
   // int chdir(const char *path)
   chdir: { parameters: ["buffer"], result: "i32" },
+  // int setpriority(int which, id_t who, int prio)
+  setpriority: { parameters: ["i32", "u32", "i32"], result: "i32" },
+  // int sched_setscheduler(pid_t pid, int policy, const struct sched_param *p)
+  sched_setscheduler: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  // int sched_getscheduler(pid_t pid)
+  sched_getscheduler: { parameters: ["i32"], result: "i32" },
   // int sched_setaffinity(pid_t pid, size_t cpusetsize, const cpu_set_t *mask)
   sched_setaffinity: {
     parameters: ["i32", "usize", "buffer"],

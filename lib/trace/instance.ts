@@ -40,7 +40,7 @@ const SUBBUFFER_KB = 64;
 
 /** How an instance is set up. */
 export interface InstanceOptions {
-  /** Buffer for each CPU, in KiB; by default a share of 256 MiB. */
+  /** Buffer for each CPU, in KiB; by default a share of what can be spared. */
   bufferKb?: number | undefined;
   /**
    * Only lock events that pass this filter of the kernel, such as
@@ -143,14 +143,19 @@ export class TraceInstance implements Disposable {
 /** What the buffers of all CPUs share unless told otherwise, in KiB. */
 const ALL_BUFFERS_KB = 256 * 1024;
 const LEAST_BUFFER_KB = 1024;
-const LARGEST_BUFFER_KB = 16 * 1024;
+/** At half a million events a second, this is more than a second's. */
+const LARGEST_BUFFER_KB = 64 * 1024;
+/** So much of the memory that is free may be taken. */
+const PART_OF_MEMORY = 32;
 
 function defaultBufferKb(directory: string): number {
-  const cpus = listDirectory(`${directory}/per_cpu`);
-  const share = ALL_BUFFERS_KB / (typeof cpus === "number" ? 1 : cpus.length);
-  return Math.floor(
-    Math.min(LARGEST_BUFFER_KB, Math.max(LEAST_BUFFER_KB, share)),
-  );
+  const meminfo = readTextIfAny("/proc/meminfo") ?? "";
+  const freeKb = Number(/^MemAvailable: +(\d+) kB$/m.exec(meminfo)?.[1] ?? 0);
+  const allKb = Math.min(ALL_BUFFERS_KB, freeKb / PART_OF_MEMORY);
+  const names = listDirectory(`${directory}/per_cpu`);
+  const cpus = typeof names === "number" ? 1 : names.length;
+  const share = Math.max(LEAST_BUFFER_KB, Math.floor(allKb / cpus));
+  return Math.min(LARGEST_BUFFER_KB, share);
 }
 
 function configure(

@@ -34,13 +34,21 @@ export type TraceNote =
   | { event: "lost"; timeMs: number; count: number }
   | { event: "trace-ended"; timeMs: number; received: number; lost: number };
 
+/** Of a line, what a process often says again: all but time and outcome. */
+interface Subject {
+  readonly activity: LockActivity;
+  readonly command: string;
+  readonly path: string | undefined;
+  readonly text: string;
+}
+
 /** Writes lines, remembering what they share. */
 export class TraceLineWriter {
   readonly #files = new WeakMap<TracedFile, { path?: string; text: string }>();
+  readonly #subjects = new WeakMap<TracedProcess, Subject>();
 
   /** A line about a lock. */
   activity(activity: LockActivity): string {
-    const { event, type, mode, process } = activity;
     const holders = activity.holders?.map((holding) =>
       `{"process":${processJson(holding.process)},` +
       `"heldMs":${number(holding.heldMs)}}`
@@ -50,17 +58,28 @@ export class TraceLineWriter {
       `"holderPid":${number(held.holderPid)},` +
       `"file":${this.#file(held.file)}}`
     );
-    return `{"schema":${TRACE_SCHEMA},"event":"${event}",` +
-      `"time":"${isoTime(activity.timeMs)}",` +
-      `"type":"${type}","mode":"${mode}",${span(activity)},` +
-      `"file":${this.#file(activity.file)},` +
-      `"process":${processJson(process)},"threadId":${activity.threadId},` +
+    return `{"schema":${TRACE_SCHEMA},"event":"${activity.event}",` +
+      `"time":"${isoTime(activity.timeMs)}",${this.#subject(activity)},` +
       `"canWait":${activity.canWait},` +
       `"waitedMs":${number(activity.waitedMs)},` +
       `"heldMs":${number(activity.heldMs)},` +
       `"holders":${holders === undefined ? "null" : `[${holders}]`},` +
       `"alsoHeld":${alsoHeld === undefined ? "[]" : `[${alsoHeld}]`},` +
       `"reason":${JSON.stringify(activity.reason ?? null)}}\n`;
+  }
+
+  #subject(activity: LockActivity): string {
+    const { type, mode, file, process } = activity;
+    const known = this.#subjects.get(process);
+    if (known !== undefined && isSameSubject(known, activity)) {
+      return known.text;
+    }
+    const text = `"type":"${type}","mode":"${mode}",${span(activity)},` +
+      `"file":${this.#file(file)},` +
+      `"process":${processJson(process)},"threadId":${activity.threadId}`;
+    const { command } = process;
+    this.#subjects.set(process, { activity, command, path: file.path, text });
+    return text;
   }
 
   /** A line about the trace itself. */
@@ -85,6 +104,16 @@ export class TraceLineWriter {
   }
 }
 
+function isSameSubject(
+  { activity, command, path }: Subject,
+  { type, mode, file, process, threadId, startByte, endByte }: LockActivity,
+): boolean {
+  return activity.file === file && file.path === path &&
+    activity.mode === mode && activity.threadId === threadId &&
+    process.command === command && activity.type === type &&
+    activity.startByte === startByte && activity.endByte === endByte;
+}
+
 function span({ startByte, endByte }: HeldLock): string {
   const end = endByte === undefined ? "null" : `"${endByte}"`;
   return `"startByte":"${startByte}","endByte":${end}`;
@@ -99,12 +128,18 @@ function number(ms: number | undefined): string {
   return ms === undefined ? "null" : String(Math.round(ms * 1000) / 1000);
 }
 
+/** The last second whose text was made. */
+let lastSecond = { second: NaN, text: "" };
+
 /** A time with microseconds. */
 export function isoTime(timeMs: number): string {
-  const whole = Math.floor(timeMs);
-  const micros = Math.floor((timeMs - whole) * 1000);
-  const text = new Date(whole).toISOString();
-  return `${text.slice(0, -1)}${String(micros).padStart(3, "0")}Z`;
+  const second = Math.floor(timeMs / 1000);
+  if (second !== lastSecond.second) {
+    const text = new Date(second * 1000).toISOString().slice(0, -4);
+    lastSecond = { second, text };
+  }
+  const micros = Math.floor((timeMs - second * 1000) * 1000);
+  return `${lastSecond.text}${String(micros).padStart(6, "0")}Z`;
 }
 
 /** Reads lines, with one object for all that is said of a file or process. */

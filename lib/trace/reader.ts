@@ -11,25 +11,24 @@ import { readNext } from "../sys/file.ts";
 import { EAGAIN } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
 import { waitReadable } from "../sys/readable.ts";
-import type { TraceInstance } from "./instance.ts";
+import { EventMerge } from "./event_merge.ts";
+import type { CpuBuffer, TraceInstance } from "./instance.ts";
 
-/** Events of all CPUs up to a moment. */
+/** What was read of all CPUs, up to a moment. */
 export interface EventBatch {
-  /** The events, by time. */
-  events: TraceEvent[];
   /** Up to when, in nanoseconds since the reader was made. */
   untilNs: number;
-  /** How many were lost among them, of all kinds. */
+  /** How many events were lost until then, of all kinds. */
   lost: number;
   /** Whether there is more to be read at once. */
   isBehind: boolean;
 }
 
-/**
- * So much of each buffer makes one batch: a larger one would outlive the
- * garbage collector's nursery, which costs three times the time.
- */
-const BATCH_BYTES = 1024 * 1024;
+/** Gets the events of a batch, by time. */
+export type EventTaker = (event: TraceEvent) => void;
+
+/** More events than this are not made one batch. */
+const MOST_EVENTS = 4096;
 
 /** Where pages have the size of the machine's, as large as any has. */
 const LARGEST_PAGE = 64 * 1024;
@@ -41,15 +40,17 @@ export class TraceReader {
   readonly #instance: TraceInstance;
   readonly #decoder: EventDecoder;
   readonly #page = allocatePage(LARGEST_PAGE + 4096);
+  readonly #merge: EventMerge<TraceEvent>;
   #received = 0;
   #lost = 0;
-  /** Read already, but of a time for which other CPUs are not read yet. */
-  #early: TraceEvent[] = [];
 
   /** @param instance What it reads; it doesn't dispose of it. */
   constructor(instance: TraceInstance) {
     this.#instance = instance;
     this.#decoder = new EventDecoder(instance.formats);
+    this.#merge = new EventMerge(
+      instance.buffers.map((buffer) => () => this.#readPage(buffer)),
+    );
   }
 
   /** How many events were read. */
@@ -79,10 +80,11 @@ export class TraceReader {
    * their ends after the clock: what is older is then complete, and what is
    * younger waits for the next batch.
    *
+   * @param take Gets each event.
    * @throws {SyscallError} when a buffer can't be read.
    */
-  read(): EventBatch {
-    return this.#readUntil(Number(monotonicNs() - this.baseNs));
+  read(take: EventTaker): EventBatch {
+    return this.#readUntil(Number(monotonicNs() - this.baseNs), take);
   }
 
   /**
@@ -90,11 +92,12 @@ export class TraceReader {
    * the last one is that which isn't behind. From then on `lost` is the
    * kernel's own count.
    *
+   * @param take Gets each event.
    * @throws {SyscallError} when a buffer can't be read.
    */
-  finish(): EventBatch {
+  finish(take: EventTaker): EventBatch {
     this.#instance.stop();
-    const batch = this.#readUntil(Infinity);
+    const batch = this.#readUntil(Infinity, take);
     if (batch.isBehind) return batch;
     // A page that was full to the brim could not tell how many.
     const untold = Math.max(0, this.#instance.readLost() - this.#lost);
@@ -103,60 +106,38 @@ export class TraceReader {
     return { ...batch, untilNs, lost: batch.lost + untold };
   }
 
-  #readUntil(nowNs: number): EventBatch {
+  #readUntil(nowNs: number, take: EventTaker): EventBatch {
     const lostBefore = this.#lost;
-    const events = this.#early;
-    let untilNs = nowNs;
-    let isBehind = false;
-    for (const { cpu, fd } of this.#instance.buffers) {
-      const readUpToNs = this.#drain(cpu, fd, nowNs, events);
-      if (readUpToNs >= nowNs) continue;
-      isBehind = true;
-      untilNs = Math.min(untilNs, readUpToNs);
-    }
-    // Each buffer's events are in order: sorting merges runs.
-    events.sort((a, b) => a.timeNs - b.timeNs);
-    let end = events.length;
-    while (end > 0 && events[end - 1]!.timeNs > untilNs) end--;
-    this.#early = events.slice(end);
-    events.length = end;
-    this.#received += end;
-    return { events, untilNs, lost: this.#lost - lostBefore, isBehind };
+    const round = this.#merge.round(nowNs, MOST_EVENTS, (event) => {
+      this.#received++;
+      take(event);
+    });
+    return { ...round, lost: this.#lost - lostBefore };
   }
 
-  /** Up to when all is read of a buffer now. */
-  #drain(
-    cpu: number,
-    fd: number,
-    untilNs: number,
-    events: TraceEvent[],
-  ): number {
+  /** The events of the next page of a buffer, if there are any. */
+  #readPage({ cpu, fd }: CpuBuffer): TraceEvent[] | undefined {
     const page = this.#page;
-    const decoder = this.#decoder;
-    const { pageLayout } = this.#instance;
-    let lastNs = -Infinity;
-    const visit = (offset: number, _length: number, timeNs: number) => {
-      lastNs = timeNs;
-      const event = decoder.decode(page, offset, timeNs);
-      if (event !== undefined) events.push(event);
-    };
-    // A CPU may write faster than it is read: what it wrote by now is enough.
-    let left = BATCH_BYTES;
-    while (lastNs <= untilNs) {
-      if (left <= 0) return lastNs;
-      const length = readNext(fd, page.bytes);
-      if (length === -EAGAIN || length === 0) return untilNs;
-      if (length < 0) {
-        throw new SyscallError(`read the trace of CPU ${cpu}`, {
-          syscall: "read",
-          errno: -length,
-        });
-      }
-      const { baseNs } = this;
-      const { lost } = walkRingPage(page, length, pageLayout, baseNs, visit);
-      this.#lost += lost ?? 1;
-      left -= length;
+    const length = readNext(fd, page.bytes);
+    if (length === -EAGAIN || length === 0) return undefined;
+    if (length < 0) {
+      throw new SyscallError(`read the trace of CPU ${cpu}`, {
+        syscall: "read",
+        errno: -length,
+      });
     }
-    return untilNs;
+    const events: TraceEvent[] = [];
+    const { lost } = walkRingPage(
+      page,
+      length,
+      this.#instance.pageLayout,
+      this.baseNs,
+      (offset, _length, timeNs) => {
+        const event = this.#decoder.decode(page, offset, timeNs);
+        if (event !== undefined) events.push(event);
+      },
+    );
+    this.#lost += lost ?? 1;
+    return events;
   }
 }

@@ -5,7 +5,6 @@
  */
 
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
-import type { TraceEvent } from "../proc/trace/trace_event.ts";
 import { monotonicNs } from "../sys/boot_clock.ts";
 import { readText } from "../sys/file.ts";
 import type { LockActivity, TracedFile } from "./activity.ts";
@@ -21,7 +20,7 @@ export interface TraceOptions extends FileFilterOptions {
   signal?: AbortSignal | undefined;
   /**
    * Room for events that are not read yet, in KiB for each CPU. By default all
-   * CPUs share 256 MiB, of which each gets 1 to 16.
+   * CPUs share 256 MiB or a 32nd of the free memory, of which each gets 1 to 64.
    */
   bufferKb?: number | undefined;
   /** How long to wait for more before a batch is read, in milliseconds; 4. */
@@ -44,6 +43,12 @@ export interface TraceBatch {
 
 /** How long a wait for events goes on without a look at the signal, in ms. */
 const LONGEST_WAIT_MS = 50;
+
+/** After so long without an event the next is waited for, in ms. */
+const QUIET_MS = 100;
+
+/** Who is behind lets nothing else happen for so long, in ms. */
+const LONGEST_TURN_MS = 20;
 
 /** More files than this make the kernel's filter slower than none. */
 const MOST_FILTERED = 16;
@@ -93,13 +98,21 @@ export async function* traceLocks(
   });
   const session = new Session(instance, options);
   yield session.start();
+  let quietSinceMs = performance.now();
+  let pausedMs = quietSinceMs;
   while (!signal?.aborted) {
-    if (!session.isBehind) await session.reader.wait(LONGEST_WAIT_MS);
+    // While much happens a timer is enough: a wait needs another thread.
+    const isQuiet = performance.now() - quietSinceMs > QUIET_MS;
+    if (isQuiet) await session.reader.wait(LONGEST_WAIT_MS);
     if (signal?.aborted) break;
     const batch = session.next();
+    if (session.hasRead) quietSinceMs = performance.now();
     if (batch !== undefined) yield batch;
     // Timers and signals get their turn, however much there is to do.
-    await pause(session.isBehind ? 0 : batchMs);
+    if (!session.isBehind) await pause(batchMs);
+    else if (performance.now() - pausedMs < LONGEST_TURN_MS) continue;
+    else await pause(0);
+    pausedMs = performance.now();
   }
   do yield session.finish(); while (session.isBehind);
 }
@@ -131,6 +144,8 @@ class Session {
   #checkedNs = -Infinity;
   /** Whether there is more to be read at once. */
   isBehind = false;
+  /** Whether there was anything to be read. */
+  hasRead = false;
   /** Whether events were lost since /proc/locks was last compared. */
   #hasLost = false;
 
@@ -153,24 +168,17 @@ class Session {
 
   /** What is held at the beginning. */
   start(): TraceBatch {
-    const listing = this.#list();
-    const batch = this.#read();
-    this.#feed(batch.events, listing);
-    return this.#batch(batch);
+    return this.#batch(this.#read(this.#list()));
   }
 
   /** What has happened since; `undefined` for nothing. */
   next(): TraceBatch | undefined {
     const isDue = this.#tracker.needsCheck && !this.isBehind &&
       this.#nowNs() - this.#checkedNs > CHECK_INTERVAL_NS;
-    const listing = isDue ? this.#list() : undefined;
-    const batch = this.#read();
+    const batch = this.#read(isDue ? this.#list() : undefined);
     this.#hasLost ||= batch.lost > 0;
-    // What is listed may be ahead of what is read so far.
-    const canCompare = !this.isBehind;
-    const isWhole = canCompare && !this.#hasLost;
-    this.#feed(batch.events, isWhole ? listing : undefined);
-    if (canCompare && this.#hasLost) {
+    if (this.#hasLost && !this.isBehind) {
+      // What is listed may be ahead of what is read, which then comes twice.
       this.#compare({ ...this.#list(), atNs: batch.untilNs }, true);
       this.#hasLost = false;
     }
@@ -180,9 +188,8 @@ class Session {
 
   /** Stops, and tells what is left. */
   finish(): TraceBatch {
-    const batch = this.reader.finish();
+    const batch = this.reader.finish((event) => this.#tracker.feed(event));
     this.isBehind = batch.isBehind;
-    this.#feed(batch.events);
     if (!this.isBehind) this.#tracker.settle();
     return this.#batch(batch);
   }
@@ -192,22 +199,22 @@ class Session {
     return { atNs, locks: readLocks() };
   }
 
-  #read(): EventBatch {
-    const batch = this.reader.read();
-    this.isBehind = batch.isBehind;
-    return batch;
-  }
-
   /** Takes events, and in their midst the listing of that moment. */
-  #feed(events: readonly TraceEvent[], listing?: Listing): void {
-    let at = 0;
-    if (listing !== undefined) {
-      while (at < events.length && events[at]!.timeNs <= listing.atNs) {
-        this.#tracker.feed(events[at++]!);
+  #read(listing?: Listing): EventBatch {
+    const receivedBefore = this.reader.received;
+    let due = listing;
+    const batch = this.reader.read((event) => {
+      if (due !== undefined && event.timeNs > due.atNs) {
+        this.#compare(due, false);
+        due = undefined;
       }
-      this.#compare(listing, false);
-    }
-    while (at < events.length) this.#tracker.feed(events[at++]!);
+      this.#tracker.feed(event);
+    });
+    // If not all is read by then, it is too early.
+    if (due !== undefined && !batch.isBehind) this.#compare(due, false);
+    this.isBehind = batch.isBehind;
+    this.hasRead = this.reader.received > receivedBefore;
+    return batch;
   }
 
   #compare({ locks, atNs }: Listing, hasLost: boolean): void {

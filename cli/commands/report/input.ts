@@ -4,6 +4,7 @@
  * @module
  */
 
+import { runBeforeOthers } from "../../../lib/sys/process/priority.ts";
 import { LockError } from "../../../lib/sys/error.ts";
 import type { TracedFile } from "../../../lib/trace/activity.ts";
 import { TraceLineReader } from "../../../lib/trace/json.ts";
@@ -27,6 +28,8 @@ export async function addLive(
   using ending = new Ending(options.value("for"), false);
   const paths = options.all("path");
   const source = await openSource(options, paths, ending.signal);
+  // Without CPU it loses events.
+  if (source.kind === "tracefs") runBeforeOthers();
   for await (const { activities, lost, untilMs } of source.batches) {
     for (const activity of activities) builder.add(activity);
     builder.lost(lost);

@@ -5,6 +5,7 @@
  */
 
 import type { LockActivity } from "../../../lib/trace/activity.ts";
+import { runBeforeOthers } from "../../../lib/sys/process/priority.ts";
 import type { TraceBatch } from "../../../lib/trace/session.ts";
 import {
   type ParsedOptions,
@@ -30,6 +31,8 @@ export async function traceCommand(args: string[]): Promise<number> {
   const source = await openSource(options, options.operands, ending.signal);
   if (command !== undefined) source.pids.add(NOBODY);
   using printer = openPrinter(options, source.kind);
+  // Without CPU it loses events. A command must not inherit that.
+  if (source.kind === "tracefs" && command === undefined) runBeforeOthers();
   let running: Promise<number> | undefined;
   try {
     for await (const batch of source.batches) {
@@ -51,13 +54,16 @@ const NOBODY = 0;
 /** Runs the command to be traced; the trace ends with it. */
 async function run(
   command: readonly string[],
-  { pids }: ActivitySource,
+  { kind, pids }: ActivitySource,
   ending: Ending,
 ): Promise<number> {
   const { Supervisor } = await import("../run/supervise.ts");
   const supervisor = new Supervisor(command, {
     onDeath: "keep",
-    onStart: (pid) => pids.add(pid),
+    onStart(pid) {
+      pids.add(pid);
+      if (kind === "tracefs") runBeforeOthers();
+    },
   });
   try {
     return (await supervisor.run({})).exitCode;

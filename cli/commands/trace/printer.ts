@@ -11,7 +11,7 @@ import {
 } from "../../../lib/trace/json.ts";
 import type { TraceBatch } from "../../../lib/trace/session.ts";
 import type { ParsedOptions } from "../../args/parse.ts";
-import { writeError, writeOut } from "../../ui/output.ts";
+import { writeAll, writeError, writeOut } from "../../ui/output.ts";
 import { isTerminal, styles } from "../../ui/terminal.ts";
 import { formatActivity } from "./text.ts";
 
@@ -35,16 +35,19 @@ export function openPrinter(
       create: true,
       truncate: true,
     });
-    const encoder = new TextEncoder();
-    return new JsonPrinter(source, (text) => {
-      let bytes = encoder.encode(text);
-      while (bytes.length > 0) bytes = bytes.subarray(file.writeSync(bytes));
-    }, () => file.close());
+    return new JsonPrinter(
+      source,
+      (text) => writeAll(file, text),
+      () => file.close(),
+    );
   }
   const isJson = options.flag("json") ||
     !options.flag("text") && !isTerminal("stdout");
   return isJson ? new JsonPrinter(source, writeOut) : new TextPrinter();
 }
+
+/** Characters that are written at once. */
+const PIECE_LENGTH = 1 << 15;
 
 class JsonPrinter implements Printer {
   readonly #writer = new TraceLineWriter();
@@ -72,8 +75,15 @@ class JsonPrinter implements Printer {
     }
     this.#last = batch;
     if (lost > 0) this.#note({ event: "lost", timeMs: untilMs, count: lost });
-    if (activities.length === 0) return;
-    this.#write(activities.map((each) => this.#writer.activity(each)).join(""));
+    // In pieces: a long text would outlive the garbage collector's nursery.
+    let text = "";
+    for (const activity of activities) {
+      text += this.#writer.activity(activity);
+      if (text.length < PIECE_LENGTH) continue;
+      this.#write(text);
+      text = "";
+    }
+    if (text !== "") this.#write(text);
   }
 
   end(): void {

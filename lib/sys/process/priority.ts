@@ -1,0 +1,49 @@
+/**
+ * Who gets the CPU first.
+ *
+ * @module
+ */
+
+import { parsePidStat } from "../../proc/pid_stat.ts";
+import { callLibc } from "../call.ts";
+import { readTextIfAny } from "../file.ts";
+import { libc } from "../libc.ts";
+import { listDirectory } from "../list_directory.ts";
+
+const SCHED_OTHER = 0;
+const SCHED_RR = 2;
+const PRIO_PROCESS = 0;
+const HIGHEST_NICE = -20;
+
+/** struct sched_param: the lowest of the real-time priorities. */
+const LOWEST_REAL_TIME = new Int32Array([1]);
+
+/**
+ * Has the kernel prefer this process to others, all its threads and those that
+ * it will have. Commands that it starts from then on inherit that.
+ *
+ * It gets the lowest real-time priority: a nice value counts within a session
+ * only, where the kernel groups by session (autogroup), and is what is left
+ * where there is no real time to be had. A process that was given a policy or
+ * a nice value by somebody keeps it.
+ *
+ * Permissions: `--allow-ffi`; root. See sched_setscheduler(2), sched(7).
+ *
+ * @returns Whether it is preferred now.
+ */
+export function runBeforeOthers(): boolean {
+  const stat = readTextIfAny("/proc/self/stat");
+  if (stat === undefined || parsePidStat(stat).nice !== 0) return false;
+  if (callLibc(() => libc.sched_getscheduler(0)) !== SCHED_OTHER) return false;
+  const threads = listDirectory("/proc/self/task");
+  if (typeof threads === "number") return false;
+  // A thread may have ended meanwhile.
+  return threads.map(Number).filter((id) => id > 0).map(prefer).includes(true);
+}
+
+function prefer(thread: number): boolean {
+  const realTime = () =>
+    libc.sched_setscheduler(thread, SCHED_RR, LOWEST_REAL_TIME);
+  const nice = () => libc.setpriority(PRIO_PROCESS, thread, HIGHEST_NICE);
+  return callLibc(realTime) === 0 || callLibc(nice) === 0;
+}
