@@ -27,6 +27,19 @@ export async function startLeased(
   return { held, pid: Number(await held.nextLine()) };
 }
 
+/** A process that TERM doesn't end and that says its process id first. */
+const DEAF = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done'";
+
+/**
+ * Who does a command's work and says its process id first: shell texts for the
+ * command to begin with.
+ */
+export const WORKERS: Record<string, string> = {
+  "a command that ignores TERM": "trap '' TERM HUP INT",
+  "a child that ignores TERM": `${DEAF} & wait`,
+  "an orphan that ignores TERM": `(${DEAF} &)`,
+};
+
 /** Whether a process can do anything: a zombie can't. */
 export function isAlive(pid: number): boolean {
   try {

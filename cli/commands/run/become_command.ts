@@ -5,11 +5,7 @@
  */
 
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
-import {
-  dieWithParent,
-  execCommand,
-  prepareExec,
-} from "../../../lib/sys/process/exec.ts";
+import { dieWithParent, execCommand } from "../../../lib/sys/process/exec.ts";
 import { UsageError } from "../../args/parse.ts";
 
 /**
@@ -38,15 +34,11 @@ const KILLED = 128 + 9;
  * setting outlives exec; see PR_SET_PDEATHSIG(2const).
  *
  * @param parent The process id of the supervisor.
- * @param gate Called when all is ready; the command is when it returns.
  */
 export function becomeGuarded(
   parent: number,
   command: readonly string[],
-  gate?: () => void,
 ): never {
   if (!dieWithParent(parent)) Deno.exit(KILLED);
-  const become = prepareExec(command);
-  gate?.();
-  return become();
+  execCommand(command);
 }

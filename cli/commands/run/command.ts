@@ -22,15 +22,7 @@ export async function runCommand(args: string[]): Promise<number> {
   const guard = options.value("guard");
   if (guard !== undefined) {
     const { becomeGuarded } = await import("./become_command.ts");
-    const gate = options.value("gate");
-    const { passGate } = gate === undefined
-      ? { passGate: undefined }
-      : await import("./cluster/gate_process.ts");
-    return becomeGuarded(
-      Number(guard),
-      options.afterDashes ?? [],
-      passGate && (() => passGate(Number(gate))),
-    );
+    return becomeGuarded(Number(guard), options.afterDashes ?? []);
   }
   const leaseGuard = options.value("lease-guard");
   if (leaseGuard !== undefined) {
@@ -66,8 +58,7 @@ export async function runCommand(args: string[]): Promise<number> {
   using lock = taken.lock;
   log?.acquired();
   const variables = { ...taken.env, ...Object.fromEntries(command.variables) };
-  const start = taken.process?.start;
-  if (start === undefined) prepare(variables, command.directory);
+  prepare(variables, command.directory);
   if (command.exec) {
     const { becomeCommand } = await import("./become_command.ts");
     return becomeCommand(command.argv, lock);
@@ -80,13 +71,8 @@ export async function runCommand(args: string[]): Promise<number> {
   }
   supervisor ??= await makeSupervisor();
   waiting?.[Symbol.dispose]();
-  const ending = await supervisor.run(
-    lock,
-    taken.process && {
-      ...taken.process,
-      start: start && (() => start(variables, command.directory)),
-    },
-  ).finally(taken.finish);
+  const ending = await supervisor.run(lock, taken.process)
+    .finally(taken.finish);
   lock.release();
   log?.exited(ending);
   if (lock.lost?.aborted) throw lock.lost.reason;

@@ -133,7 +133,7 @@ export interface TakenLock {
   env: Record<string, string>;
   /** Set when there is nothing to do now: the command isn't run. */
   skip?: true;
-  /** What starts and ends the command where that isn't left to `run`. */
+  /** Told of the command where it must end before a lease does. */
   process?: LeasedProcess;
   /** Gives up what `lock.release` can't at once; the command is dead by then. */
   finish?: () => Promise<void>;
@@ -141,16 +141,6 @@ export interface TakenLock {
 
 /** A command that must end before a lease does. */
 export interface LeasedProcess {
-  /**
-   * Starts it with variables, in a directory, and gives its process id; absent
-   * where it is started as any other.
-   */
-  start?:
-    | ((
-      variables: Record<string, string>,
-      directory: string | undefined,
-    ) => number)
-    | undefined;
   /** It is there. */
   onStart(pid: number): void;
   /** It has been asked to end for the loss of the lock. */

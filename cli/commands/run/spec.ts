@@ -157,8 +157,9 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
         "which is the default, or kill the command too; kill doesn't reach " +
         "what the command has started, nor a command that is set-user-ID. " +
         "posix, link and URL locks can't be kept by a command: it is killed, " +
-        "and the next holder may start a moment before it is gone. ofd locks " +
-        "meet the same programs as posix locks, and are kept",
+        "and the next holder may start a moment before it is gone. With a URL " +
+        "what the command has started is killed too. ofd locks meet the same " +
+        "programs as posix locks, and are kept",
     },
     {
       long: "kill-after",
@@ -275,12 +276,6 @@ export const RUN_SPEC: CommandSpec = {
       value: "PID",
       hidden: true,
       help: "become the command, and be killed when the parent PID ends",
-    },
-    {
-      long: "gate",
-      value: "FD",
-      hidden: true,
-      help: "with --guard: become the command when a line arrives there",
     },
     {
       long: "lease-guard",

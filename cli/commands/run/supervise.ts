@@ -22,6 +22,7 @@ import {
   suspendHandlers,
 } from "../../../lib/sys/process/signals.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
+import type { LeasedProcess } from "./request.ts";
 
 /** How a command is watched over. */
 export interface SuperviseOptions {
@@ -34,18 +35,6 @@ export interface SuperviseOptions {
   killAfterMs?: number | undefined;
   /** Told of the command's process id. */
   onStart?: ((pid: number) => void) | undefined;
-}
-
-/** How a command is started and ended that must end before a lease does. */
-export interface LeasedStart {
-  /** Starts it where that isn't done as for any other; gives its process id. */
-  start: (() => number) | undefined;
-  /** Told of its process id. */
-  onStart(pid: number): void;
-  /** Told that it has got TERM for the loss of the lock. */
-  onTold(): void;
-  /** KILL follows so many milliseconds after that. */
-  lossGraceMs: number;
 }
 
 /** How a command ended. */
@@ -116,17 +105,15 @@ export class Supervisor {
    * inherited it.
    *
    * @param lock What protects it.
-   * @param leased How it is started and ended where the lock is a lease.
+   * @param leased Told of it where the lock is a lease.
    * @throws {SyscallError} when it can't be started.
    * @throws {LockCompromisedError} when the lock is lost already.
    */
-  async run(lock: Partial<HeldLock>, leased?: LeasedStart): Promise<Ending> {
+  async run(lock: Partial<HeldLock>, leased?: LeasedProcess): Promise<Ending> {
     const { onStart } = this.#options;
     const onDeath = this.#options.onDeath ??
       (lock.setInheritable ? "keep" : "kill");
-    const start = leased?.start !== undefined
-      ? leased.start
-      : onDeath === "keep" || leased !== undefined
+    const start = onDeath === "keep" || leased !== undefined
       ? this.#start ?? prepareCommand(this.#command)
       : prepareCommand(await guarded(this.#command));
     const signals = this.#signals;
@@ -158,6 +145,7 @@ export class Supervisor {
       }
     } finally {
       signals.end();
+      lock.lost?.removeEventListener("abort", terminate);
     }
   }
 }

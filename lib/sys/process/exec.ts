@@ -129,15 +129,6 @@ export function prepareCommand(command: readonly string[]): () => number {
  * @throws {SyscallError} when it can't be executed. Else it doesn't return.
  */
 export function execCommand(command: readonly string[]): never {
-  return prepareExec(command)();
-}
-
-/**
- * Does all of what {@linkcode execCommand} does but the last step.
- *
- * @returns Becomes the command.
- */
-export function prepareExec(command: readonly string[]): () => never {
   restoreDescriptorLimit();
   stopIgnoringChildren();
   restoreWakingSignal();
@@ -146,10 +137,8 @@ export function prepareExec(command: readonly string[]): () => never {
   const file = cString(command[0]!);
   const argv = argumentVector(command);
   const { execvp } = libc;
-  return () => {
-    const result = callLibc(() => execvp(file, argv));
-    throw execError(command[0], -result);
-  };
+  const result = callLibc(() => execvp(file, argv));
+  throw execError(command[0], -result);
 }
 
 const PR_SET_PDEATHSIG = 1;

@@ -12,6 +12,7 @@ import {
   nextHolder,
   startLeased,
   untilQueued,
+  WORKERS,
 } from "../../support/leased_command.ts";
 import {
   needsPostgres,
@@ -181,12 +182,11 @@ commandTest(
 );
 
 /** Starts a command that ignores TERM, and lets the next one queue up. */
-async function startDeaf(url: string, nextUrl = url) {
-  const { held, pid } = await startLeased(
-    [...LEASE, url],
-    PERMISSIONS,
-    "trap '' TERM",
-  );
+async function startDeaf(
+  url: string,
+  { nextUrl = url, setup = "trap '' TERM" } = {},
+) {
+  const { held, pid } = await startLeased([...LEASE, url], PERMISSIONS, setup);
   const next = nextHolder(nextUrl, pid, TTL);
   await untilQueued(nextUrl);
   assert(isAlive(pid));
@@ -200,7 +200,7 @@ commandTest(
     const url = server.url("cut");
     const { held, next } = await startDeaf(
       url.replace(`${server.port}`, `${proxy.port}`),
-      url,
+      { nextUrl: url },
     );
     await using _held = held;
     proxy.cut();
@@ -232,16 +232,18 @@ commandTest(
   },
 );
 
-commandTest(
-  "a supervisor killed with -9 takes the command along, and the next starts",
-  async (server) => {
-    const { held, pid, next } = await startDeaf(server.url("killed"));
-    await using _held = held;
-    held.kill("SIGKILL");
-    await next;
-    await until(() => !isAlive(pid));
-  },
-);
+for (const [who, setup] of Object.entries(WORKERS)) {
+  commandTest(
+    `a supervisor killed with -9: ${who} is killed, and the next starts`,
+    async (server) => {
+      const { held, pid, next } = await startDeaf(server.url(who), { setup });
+      await using _held = held;
+      held.kill("SIGKILL");
+      await next;
+      await until(() => !isAlive(pid));
+    },
+  );
+}
 
 commandTest(
   "the command of a session that is ended at the server is told so, and ends with 65",

@@ -12,13 +12,14 @@ import {
   nextHolder,
   startLeased,
   untilQueued,
+  WORKERS,
 } from "../../support/leased_command.ts";
+import type { HelperProcess } from "../../support/helper_process.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 const PERMISSIONS = ["--allow-ffi", "--allow-net"];
 const TTL_MS = 5000;
-const KILL = ["--on-supervisor-death", "kill"];
 
 function etcdTest(
   name: string,
@@ -62,19 +63,6 @@ etcdTest(
     assertEquals((await readClusterLock(url)).holders, []);
     const again = await run([url, "--", "sh", "-c", "echo $HOLDFAST_FENCE"]);
     assert(BigInt(again.stdout.trim()) > BigInt(fence!));
-  },
-);
-
-etcdTest(
-  "a command that the kernel is to kill is told the same",
-  async (server, directory) => {
-    const url = server.url("deploy");
-    const { code, stdout, stderr } = await run([
-      ...[...KILL, "--env", "EXTRA=a b", "--cwd", directory.path, url],
-      ...["--", "sh", "-c", 'echo "$HOLDFAST_LOCK $EXTRA"; pwd; exit 7'],
-    ]);
-    assertEquals([code, stderr], [7, ""]);
-    assertEquals(stdout, `${url} a b\n${directory.path}\n`);
   },
 );
 
@@ -163,62 +151,58 @@ etcdTest(
   },
 );
 
-etcdTest(
-  "cut off, a command that ignores TERM is dead before the next holder starts",
-  async (server) => {
-    using proxy = new TcpProxy(server.port);
-    const { held, pid } = await startHolding(
-      [`etcd://127.0.0.1:${proxy.port}/deploy`],
-      "trap '' TERM",
-    );
-    await using _held = held;
-    const next = nextHolder(server.url("deploy"), pid);
-    await untilQueued(server.url("deploy"));
-    assert(isAlive(pid));
-    proxy.cut();
-    assertEquals((await next).wasAlive, false);
-    assertEquals((await held.status).code, 65);
-  },
-);
+const FAULTS: [
+  string,
+  exitCode: number,
+  (held: HelperProcess, proxy: TcpProxy) => void,
+][] = [
+  ["cut", 65, (_held, proxy) => proxy.cut()],
+  ["frozen", 65, (held) => held.kill("SIGSTOP")],
+  ["killed", 128 + 9, (held) => held.kill("SIGKILL")],
+];
 
-etcdTest(
-  "a frozen supervisor: the command is dead before the next holder starts",
-  async (server) => {
-    const url = server.url("deploy");
-    const { held, pid } = await startHolding([url], "trap '' TERM");
-    await using _held = held;
-    const next = nextHolder(url, pid);
-    await untilQueued(url);
-    assert(isAlive(pid));
-    held.kill("SIGSTOP");
-    assertEquals((await next).wasAlive, false);
-    held.kill("SIGCONT");
-    assertEquals((await held.status).code, 65);
-  },
-);
-
-for (const [args, by] of [[[], "guard"], [KILL, "kernel"]] as const) {
+for (const [who, setup] of Object.entries(WORKERS)) {
   etcdTest(
-    `a supervisor killed with -9 takes the command along by its ${by}, and its lease ends`,
+    `a supervisor cut off, frozen or killed with -9: ${who} is dead before the next holder starts`,
     async (server) => {
-      const url = server.url("deploy");
-      const { held, pid } = await startHolding(
-        [...args, url],
-        "trap '' TERM HUP INT",
-      );
-      await using _held = held;
-      const next = nextHolder(url, pid);
-      await untilQueued(url);
-      const killedAt = performance.now();
-      held.kill("SIGKILL");
-      const { wasAlive, startedAt } = await next;
-      assertEquals(wasAlive, false);
-      // etcd looks for leases that have ended twice a second.
-      const waitedMs = startedAt - killedAt;
-      assert(waitedMs < TTL_MS + 1000, `${waitedMs} ms`);
+      await Promise.all(FAULTS.map(async ([fault, exitCode, inflict]) => {
+        using proxy = new TcpProxy(server.port);
+        const { held, pid } = await startHolding(
+          [`etcd://127.0.0.1:${proxy.port}/${fault}`],
+          setup,
+        );
+        await using _held = held;
+        const next = nextHolder(server.url(fault), pid);
+        await untilQueued(server.url(fault));
+        assert(isAlive(pid));
+        const faultAt = performance.now();
+        inflict(held, proxy);
+        const { wasAlive, startedAt } = await next;
+        assertEquals(wasAlive, false, fault);
+        // Within a second of the end of the lease, where the machine is idle.
+        const waitedMs = startedAt - faultAt;
+        assert(waitedMs < 2 * TTL_MS, `${fault}: ${waitedMs} ms`);
+        if (fault === "frozen") held.kill("SIGCONT");
+        assertEquals((await held.status).code, exitCode, fault);
+      }));
     },
   );
 }
+
+etcdTest(
+  "what a command leaves behind when it ends by itself goes on",
+  async (server) => {
+    const url = server.url("deploy");
+    const { held, pid } = await startHolding(
+      ["--quiet", url],
+      "(sh -c 'trap \"\" TERM; echo $$; exec sleep 100' >&3 3>&- &) 3>&1; exit",
+    );
+    await using _held = held;
+    assertEquals((await held.status).code, 0);
+    assert(isAlive(pid));
+    Deno.kill(pid, "SIGKILL");
+  },
+);
 
 etcdTest(
   "a group of files and URLs: files first, and one order for everybody",

@@ -6,7 +6,7 @@
  */
 
 import { bootTimeMs } from "../../../../lib/sys/boot_clock.ts";
-import { Pidfd } from "../../../../lib/sys/process/pidfd.ts";
+import { ProcessFamily } from "../../../../lib/sys/process/family.ts";
 import { LineReader } from "../../../../lib/sys/pipe.ts";
 import {
   ignoreSignal,
@@ -36,26 +36,34 @@ interface Deadlines {
 }
 
 /**
- * Obeys the lines that arrive: `pid N`, the command; `lease TERM KILL`, when
- * it is to end; `told`, it has been told to; `end`, it has ended. The end of
- * the lines without that is the end of the supervisor, and of the command.
+ * Obeys the lines that arrive: `variables JSON`, those that only the command
+ * has; `pid N`, the command; `lease LOCK TERM KILL`, when it is to end; `told`,
+ * it has been told to; `end`, it has ended. The end of the lines without that
+ * is the end of the supervisor, and of the command.
  */
 export function runLeaseGuard(fd: number): number {
   for (const name of IGNORED) ignoreSignal(name);
   const reader = new LineReader(fd);
   const deadlines = new Map<string, Deadlines>();
-  let command: Pidfd | undefined;
+  let variables: string[] = [];
+  let command = new ProcessFamily(undefined, variables);
+  let isStarted = false;
   let isTold = false;
   for (;;) {
     const line = reader.next(sleepTime(deadlines, isTold));
     if (line === null) {
-      command?.signal("SIGKILL");
+      killAll(command);
       return EXIT.OK;
     }
     const [word, ...values] = line?.split(" ") ?? [];
     switch (word) {
+      case "variables":
+        variables = JSON.parse(values.join(" "));
+        command = new ProcessFamily(undefined, variables);
+        break;
       case "pid":
-        command = Pidfd.open(Number(values[0]));
+        command = new ProcessFamily(Number(values[0]), variables);
+        isStarted = true;
         break;
       case "lease": {
         const [lock = "", termAt, killAt] = values;
@@ -74,12 +82,36 @@ export function runLeaseGuard(fd: number): number {
     const now = bootTimeMs();
     const all = [...deadlines.values()];
     if (all.some(({ killAt }) => now >= killAt)) {
-      command?.signal("SIGKILL");
+      command.signal("SIGKILL");
+      command.look();
+      command.signal("SIGKILL");
     } else if (!isTold && all.some(({ termAt }) => now >= termAt)) {
+      command.look();
+      command.signal("SIGTERM");
       // A command that isn't there yet is told when it is.
-      isTold = command?.signal("SIGTERM") ?? false;
+      isTold = isStarted;
     }
   }
+}
+
+/** So often those that are being killed are looked for. */
+const LOOK_MS = 20;
+/** Nobody is there any more when nobody has been found for so long. */
+const QUIET_MS = 500;
+
+/** Kills the command, which may just be starting, and all it has started. */
+function killAll(command: ProcessFamily): void {
+  let lastSeen = bootTimeMs();
+  do {
+    command.signal("SIGKILL");
+    if (command.look() > 0) lastSeen = bootTimeMs();
+    command.signal("SIGKILL");
+    sleepThread(LOOK_MS);
+  } while (bootTimeMs() < lastSeen + QUIET_MS);
+}
+
+function sleepThread(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 function sleepTime(deadlines: Map<string, Deadlines>, isTold: boolean): number {

@@ -13,14 +13,15 @@ import {
 } from "../../../../lib/cluster/engine.ts";
 import { ClusterLockTimeoutError } from "../../../../lib/cluster/errors.ts";
 import { leaseTimes } from "../../../../lib/cluster/lease_rule.ts";
-import { inOneOrder, parseClusterUrl } from "../../../../lib/cluster/url.ts";
+import { inOneOrder } from "../../../../lib/cluster/url.ts";
 import type { HeldLock } from "../../../../lib/lock/held_lock.ts";
 import { printable, quotePath } from "../../../../lib/proc/printable.ts";
 import { formatDuration } from "../../../args/duration.ts";
 import { writeError } from "../../../ui/output.ts";
 import { StatusLine } from "../../../ui/terminal.ts";
 import type { RunRequest, TakenLock } from "../request.ts";
-import { CommandGate, LeaseGuard } from "./helpers.ts";
+import { LeaseGuard } from "./lease_guard.ts";
+import { Survivors } from "./survivors.ts";
 import type { ClusterTarget } from "./request.ts";
 
 /**
@@ -36,13 +37,7 @@ export async function takeCluster(
 ): Promise<TakenLock | undefined> {
   await using stack = new AsyncDisposableStack();
   const start = performance.now();
-  const { argv, onDeath } = request.command;
-  // What the command needs is there before the lock is: see helpers.ts.
   const guard = stack.use(new LeaseGuard());
-  const gate = onDeath === "kill" || !target.urls.every(outlivesHolder)
-    ? new CommandGate(argv)
-    : undefined;
-  if (gate !== undefined) stack.use(gate);
   const ready = request.beforeSleep?.();
   let files: TakenLock | undefined;
   if (target.files.length > 0) {
@@ -65,27 +60,35 @@ export async function takeCluster(
   }
   await ready;
   const owned = stack.move();
+  const env: Record<string, string> = {
+    ...files?.env,
+    ...describe(locks, files),
+  };
+  const marks = ["HOLDFAST_LOCK", "HOLDFAST_FENCE"]
+    .map((name) => `${name}=${env[name]}`);
+  guard.announce(marks);
+  const { graceMs } = leaseTimes(target.lease);
+  let command = 0;
+  let survivors: Survivors | undefined;
   return {
     lock: new LeasedLocks(target.urls.join(" "), locks),
-    env: { ...files?.env, ...describe(locks, files) },
+    env,
     process: {
-      start: gate &&
-        ((variables, directory) => gate.open({ variables, directory })),
-      // Not before: writing to another process takes time.
-      onStart: (pid) => guard.setCommand(pid, locks.map((l) => l.moments)),
-      onTold: () => guard.commandIsTold(),
-      lossGraceMs: leaseTimes(target.lease).graceMs,
+      onStart: (pid) => {
+        guard.setCommand(pid, locks.map(({ moments }) => moments));
+        command = pid;
+      },
+      onTold: () => {
+        guard.commandIsTold();
+        survivors = new Survivors(command, marks, graceMs);
+      },
+      lossGraceMs: graceMs,
     },
-    finish: () => owned.disposeAsync(),
+    finish: async () => {
+      await survivors?.end();
+      await owned.disposeAsync();
+    },
   };
-}
-
-/**
- * Whether a lock is held on for a while when its holder is killed: a lease of
- * etcd is, a session of PostgreSQL ends at once.
- */
-function outlivesHolder(url: string): boolean {
-  return parseClusterUrl(url).kind === "etcd";
 }
 
 async function takeFilesFirst(
