@@ -2,12 +2,12 @@ import { rejectRemoteFile } from "../fs/guard.ts";
 import { checkOptions } from "../lock/check.ts";
 import { FlockAttempt, type LockMode } from "../lock/flock/flock.ts";
 import type { LockPath, PathLike } from "../lock/lock_path.ts";
-import type { NamedFileOptions } from "../lock/named_file.ts";
+import type { LockAttemptOptions } from "../lock/lock_attempt.ts";
 
 /** Which flock is taken, and what is checked and created before. */
 export interface FlockAttemptOptions extends
   Pick<
-    NamedFileOptions,
+    LockAttemptOptions,
     "create" | "createParents" | "pinned" | "writing"
   > {
   /** Shared or exclusive; exclusive unless set. */

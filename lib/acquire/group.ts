@@ -19,7 +19,7 @@ import {
   type MixedLockGroup,
   releaseAll,
 } from "../lock/lock_set.ts";
-import { MAX_REPLACEMENTS, replacedTooOften } from "../lock/named_file.ts";
+import { MAX_REPLACEMENTS, replacedTooOften } from "../lock/lock_attempt.ts";
 import { isStillNamed, statFd } from "../sys/file.ts";
 import { type LockWaitOptions, WaitBudget } from "./budget.ts";
 import {

@@ -13,7 +13,7 @@ import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { BothLockAttempt, type BothLockHandle } from "../lock/both_lock.ts";
 import type { LockMode } from "../lock/flock/flock.ts";
 import type { OpenedLockFile } from "../lock/lock_file.ts";
-import type { NamedFileOptions } from "../lock/named_file.ts";
+import type { LockAttemptOptions } from "../lock/lock_attempt.ts";
 import type { ByteSpan } from "../lock/record/byte_span.ts";
 import {
   RecordLockAttempt,
@@ -46,7 +46,7 @@ export interface AcquireBothOptions extends TryBothOptions, LockWaitOptions {}
 
 type RecordAttemptOptions =
   & CheckedRecordLockOptions
-  & Pick<NamedFileOptions, "pinned">;
+  & Pick<LockAttemptOptions, "pinned">;
 
 /** An attempt at a record lock, where such locks can be relied on. */
 export function recordLockAttempt(
@@ -105,7 +105,7 @@ export function waitableRecordLock(
 /** An attempt at both locks, where they are two. */
 export function bothLockAttempt(
   path: PathLike | LockPath,
-  options: TryBothOptions & Pick<NamedFileOptions, "pinned">,
+  options: TryBothOptions & Pick<LockAttemptOptions, "pinned">,
 ): BothLockAttempt {
   checkOptions(options);
   const { mode = "exclusive", createParents, allowRemote = false, pinned } =

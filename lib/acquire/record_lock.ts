@@ -66,7 +66,7 @@ export {
   RecordDeadlockError,
 } from "./record_deadlock_error.ts";
 export type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
-export type { LockFileOptions } from "../lock/named_file.ts";
+export type { LockFileOptions } from "../lock/lock_attempt.ts";
 export type { HeldLock } from "../lock/held_lock.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";
 export type { HolderInfo } from "../inspect/holder.ts";

@@ -13,17 +13,14 @@ import type { HeldLock } from "./held_lock.ts";
 import {
   blockFlockFd,
   type BlockOptions,
-  checkMode,
   type FlockHandle,
   HeldFlock,
   type LockMode,
   unlockFlockFd,
 } from "./flock/flock.ts";
 import { flockIfFree } from "./flock/flock_fd.ts";
-import type { OpenedLockFile } from "./lock_file.ts";
 import { ownFlocks, type OwnLock, ownRanges } from "./own_locks.ts";
-import { NamedFile, type NamedFileOptions } from "./named_file.ts";
-import { type LockPath, type PathLike, toLockPath } from "./lock_path.ts";
+import { LockAttempt } from "./lock_attempt.ts";
 import { fOfdSetlk, fOfdSetlkw } from "./record/record_lock.ts";
 import { rangeToSpan, recordLockRequest } from "./record/byte_span.ts";
 
@@ -89,45 +86,20 @@ class HeldBothLocks implements BothLockHandle {
  * One file on its way to both locks: always the flock first, and never one
  * held while the other is waited for.
  */
-export class BothLockAttempt implements Disposable {
+export class BothLockAttempt extends LockAttempt {
   /** Other programs unlock a range and keep the file open. */
   readonly isReleasedSilently = true;
-  readonly #path: LockPath;
-  readonly #mode: LockMode;
-  readonly #named: NamedFile;
-
-  /** Opens nothing yet. */
-  constructor(
-    path: PathLike | LockPath,
-    mode: LockMode,
-    options: NamedFileOptions,
-  ) {
-    this.#path = toLockPath(path);
-    checkMode(mode);
-    this.#mode = mode;
-    this.#named = new NamedFile(this.#path, options);
-  }
-
-  /** The open file; opens it if need be. */
-  get file(): OpenedLockFile {
-    return this.#named.open();
-  }
-
-  /** The open descriptor; opens the file if need be. */
-  get fd(): number {
-    return this.file.fd;
-  }
 
   /** What is in its way: locks of every kind. */
   get conflict(): { types: readonly string[]; mode: LockMode } {
-    return { types: ["FLOCK", "POSIX", "OFDLCK"], mode: this.#mode };
+    return { types: ["FLOCK", "POSIX", "OFDLCK"], mode: this.mode };
   }
 
   /** Takes both locks if both are free, else neither. */
   try(): BothLockHandle | undefined {
-    return this.#named.lock(({ fd }) =>
-      flockIfFree(fd, this.#mode, this.#path.given) && this.#complete(fd)
-        ? new HeldBothLocks(new HeldFlock(this.#path, fd, this.#mode))
+    return this.lock(({ fd }) =>
+      flockIfFree(fd, this.mode, this.path.given) && this.#complete(fd)
+        ? new HeldBothLocks(new HeldFlock(this.path, fd, this.mode))
         : undefined
     );
   }
@@ -144,41 +116,36 @@ export class BothLockAttempt implements Disposable {
     const left = () => ({
       ...options,
       timeoutMs: Math.max(0, deadline - performance.now()),
-      path: this.#path.given,
+      path: this.path.given,
     });
     const { file, fd } = this;
-    const wanted = { mode: this.#mode };
+    const wanted = { mode: this.mode };
     // Not asleep yet, it may have both; and it doesn't sleep behind itself.
-    if (flockIfFree(fd, this.#mode, this.#path.given)) {
+    if (flockIfFree(fd, this.mode, this.path.given)) {
       if (this.#complete(fd)) return true;
-      ownRanges.rejectSleep(file, this.#path.given, wanted, left());
-    } else ownFlocks.rejectSleep(file, this.#path.given, wanted, left());
-    while (blockFlockFd(fd, { ...left(), mode: this.#mode })) {
+      ownRanges.rejectSleep(file, this.path.given, wanted, left());
+    } else ownFlocks.rejectSleep(file, this.path.given, wanted, left());
+    while (blockFlockFd(fd, { ...left(), mode: this.mode })) {
       if (this.#complete(fd)) return true;
       // Waits with neither lock, and gives this one back for the flock.
       if (!fOfdSetlkw(fd, this.#request, left())) return false;
-      fOfdSetlk(fd, { type: "unlock" }, this.#path.given);
+      fOfdSetlk(fd, { type: "unlock" }, this.path.given);
     }
     return false;
   }
 
   get #request(): ReturnType<typeof recordLockRequest> {
-    return recordLockRequest(rangeToSpan(), this.#mode);
+    return recordLockRequest(rangeToSpan(), this.mode);
   }
 
   /** Adds the OFD lock to the flock, which is given up where it can't be. */
   #complete(fd: number): boolean {
     let isFree = false;
     try {
-      isFree = fOfdSetlk(fd, this.#request, this.#path.given);
+      isFree = fOfdSetlk(fd, this.#request, this.path.given);
     } finally {
-      if (!isFree) unlockFlockFd(fd, { path: this.#path.given });
+      if (!isFree) unlockFlockFd(fd, { path: this.path.given });
     }
     return isFree;
-  }
-
-  /** Closes the descriptor, if no handle has taken it over. */
-  [Symbol.dispose](): void {
-    this.#named[Symbol.dispose]();
   }
 }

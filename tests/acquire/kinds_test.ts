@@ -11,7 +11,7 @@ import {
   type HolderInfo,
   type LockKind,
   LockTimeoutError,
-  parseProcLocks,
+  readHolders,
   tryAcquire,
   type WaitInfo,
   withLock,
@@ -25,14 +25,10 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const KINDS = ["flock", "ofd", "posix", "both", "link"] as const;
 
-/** Which locks the kernel has on a file, by their kinds. */
+/** Which locks this process has on a file, as the kernel says. */
 function kernelLocks(path: string): string[] {
-  const { ino } = Deno.statSync(path);
-  return parseProcLocks(Deno.readTextFileSync("/proc/locks"))
-    .filter(({ inode, pid }) =>
-      inode === BigInt(ino!) && (pid === Deno.pid || pid === -1)
-    )
-    .map(({ type, access }) => `${type} ${access}`).sort();
+  const own = readHolders(path).filter(({ pid }) => pid === Deno.pid);
+  return [...new Set(own.map(({ type, mode }) => `${type} ${mode}`))].sort();
 }
 
 /** Each process once, however many locks it has. */

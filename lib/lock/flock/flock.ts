@@ -12,16 +12,11 @@ import { ownFlocks } from "../own_locks.ts";
 import { checkNumber, checkOptions } from "../check.ts";
 import type { HeldLock } from "../held_lock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
-import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
-import {
-  type LockFileOptions,
-  NamedFile,
-  type NamedFileOptions,
-} from "../named_file.ts";
+import type { LockPath, PathLike } from "../lock_path.ts";
+import { LockAttempt, type LockFileOptions } from "../lock_attempt.ts";
 import {
   blockFlockFd,
   type BlockOptions,
-  checkMode,
   flockIfFree,
   type LockMode,
   tryFlockFd,
@@ -140,43 +135,16 @@ export class HeldFlock implements FlockHandle {
  * One lock file on its way to being locked. It stays open between attempts,
  * and is opened anew when the name has come to mean another file.
  */
-export class FlockAttempt implements Disposable {
-  readonly #path: LockPath;
-  readonly #mode: LockMode;
-  readonly #named: NamedFile;
-
-  /** Opens nothing yet. */
-  constructor(
-    path: PathLike | LockPath,
-    mode: LockMode,
-    options: NamedFileOptions,
-  ) {
-    this.#path = toLockPath(path);
-    checkMode(mode);
-    checkOptions(options);
-    this.#mode = mode;
-    this.#named = new NamedFile(this.#path, options);
-  }
-
-  /** The open file; opens it if need be. */
-  get file(): OpenedLockFile {
-    return this.#named.open();
-  }
-
-  /** The open descriptor; opens the file if need be. */
-  get fd(): number {
-    return this.file.fd;
-  }
-
+export class FlockAttempt extends LockAttempt {
   /** What is in its way: other programs' locks of the same kind. */
   get conflict(): { types: readonly string[]; mode: LockMode } {
-    return { types: ["FLOCK"], mode: this.#mode };
+    return { types: ["FLOCK"], mode: this.mode };
   }
 
   /** Takes the lock if it is free; the handle then owns the descriptor. */
   try(): FlockHandle | undefined {
-    return this.#named.lock(({ fd }) =>
-      this.#handleIf(flockIfFree(fd, this.#mode, this.#path.given), fd)
+    return this.lock(({ fd }) =>
+      this.#handleIf(flockIfFree(fd, this.mode, this.path.given), fd)
     );
   }
 
@@ -189,9 +157,9 @@ export class FlockAttempt implements Disposable {
    */
   park(): ParkedCall | undefined {
     const { fd } = this;
-    const call = parkFlock(fd, this.#mode);
+    const call = parkFlock(fd, this.mode);
     if (call !== undefined) {
-      ownFlocks.addWait({ fd, mode: this.#mode }, call.ended);
+      ownFlocks.addWait({ fd, mode: this.mode }, call.ended);
     }
     return call;
   }
@@ -208,7 +176,7 @@ export class FlockAttempt implements Disposable {
   }
 
   #sleepOn(file: OpenedLockFile, options: BlockOptions): boolean {
-    const [mode, path] = [this.#mode, this.#path.given];
+    const [mode, path] = [this.mode, this.path.given];
     if (flockIfFree(file.fd, mode, path)) return true;
     ownFlocks.rejectSleep(file, path, { mode }, options);
     return blockFlockFd(file.fd, { ...options, mode, path });
@@ -223,7 +191,7 @@ export class FlockAttempt implements Disposable {
     const { timeoutMs = Infinity } = options;
     checkNumber(timeoutMs, "timeoutMs");
     const deadline = performance.now() + timeoutMs;
-    return this.#named.lock((file) => {
+    return this.lock((file) => {
       const isHeld = this.#sleepOn(file, {
         ...options,
         timeoutMs: Math.max(0, deadline - performance.now()),
@@ -233,12 +201,7 @@ export class FlockAttempt implements Disposable {
   }
 
   #handleIf(isHeld: boolean, fd: number): FlockHandle | undefined {
-    return isHeld ? new HeldFlock(this.#path, fd, this.#mode) : undefined;
-  }
-
-  /** Closes the descriptor, if no handle has taken it over. */
-  [Symbol.dispose](): void {
-    this.#named[Symbol.dispose]();
+    return isHeld ? new HeldFlock(this.path, fd, this.mode) : undefined;
   }
 }
 

@@ -35,7 +35,7 @@ export {
   type OpenLockFileOptions,
   probeLockFile,
 } from "../lock_file.ts";
-export type { LockFileOptions } from "../named_file.ts";
+export type { LockFileOptions } from "../lock_attempt.ts";
 export { type OwnHolder, SelfDeadlockError } from "../self_deadlock_error.ts";
 export type { FileStat, FileType } from "../../sys/file.ts";
 export {

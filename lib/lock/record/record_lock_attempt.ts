@@ -6,14 +6,14 @@
 
 import type { ParkedCall } from "../../sys/thread/parked_call.ts";
 import { checkNumber, checkOptions, checkWord } from "../check.ts";
-import { type BlockOptions, checkMode, type LockMode } from "../flock/flock.ts";
+import type { BlockOptions, LockMode } from "../flock/flock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
-import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
+import type { LockPath, PathLike } from "../lock_path.ts";
 import {
+  LockAttempt,
+  type LockAttemptOptions,
   type LockFileOptions,
-  NamedFile,
-  type NamedFileOptions,
-} from "../named_file.ts";
+} from "../lock_attempt.ts";
 import { isEndless, ownRanges } from "../own_locks.ts";
 import { SelfDeadlockError } from "../self_deadlock_error.ts";
 import { type ByteSpan, rangeToSpan, recordLockRequest } from "./byte_span.ts";
@@ -44,15 +44,12 @@ export interface RecordLockOptions extends RecordLockTarget, LockFileOptions {}
  * One file on its way to having a range of it locked. It stays open between
  * attempts, and is opened anew when the name has come to mean another file.
  */
-export class RecordLockAttempt implements Disposable {
+export class RecordLockAttempt extends LockAttempt {
   /** The bytes that are asked for. */
   readonly span: ByteSpan;
   /** Other programs unlock a range and keep the file open. */
   readonly isReleasedSilently = true;
-  readonly #path: LockPath;
   readonly #kind: RecordLockKind;
-  readonly #mode: LockMode;
-  readonly #named: NamedFile;
   #granted: RecordLockHandle | undefined;
 
   /**
@@ -62,26 +59,13 @@ export class RecordLockAttempt implements Disposable {
    */
   constructor(
     path: PathLike | LockPath,
-    options: RecordLockTarget & NamedFileOptions,
+    options: RecordLockTarget & LockAttemptOptions,
   ) {
-    this.#path = toLockPath(path);
     checkOptions(options);
+    super(path, options.mode ?? "exclusive", options);
     this.#kind = options.kind ?? "ofd";
-    this.#mode = options.mode ?? "exclusive";
     checkWord(this.#kind, Object.keys(RECORD_LOCK_COMMANDS), "kind");
-    checkMode(this.#mode);
-    this.#named = new NamedFile(this.#path, options);
     this.span = rangeToSpan(options.range);
-  }
-
-  /** The open file; opens it if need be. */
-  get file(): OpenedLockFile {
-    return this.#named.open();
-  }
-
-  /** The open descriptor; opens the file if need be. */
-  get fd(): number {
-    return this.file.fd;
   }
 
   /** Takes the lock if it is free; the handle then owns the descriptor. */
@@ -91,7 +75,7 @@ export class RecordLockAttempt implements Disposable {
     return granted ??
       this.#lock((file, request) =>
         !this.#isOwn(file, request) &&
-        RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.#path.given)
+        RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.path.given)
       );
   }
 
@@ -107,9 +91,9 @@ export class RecordLockAttempt implements Disposable {
     // A POSIX lock would go to the whole process, which may hold others.
     if (this.#kind === "posix") return undefined;
     const { fd, span } = this;
-    const call = parkOfdSetlkw(fd, recordLockRequest(span, this.#mode));
+    const call = parkOfdSetlkw(fd, recordLockRequest(span, this.mode));
     if (call !== undefined) {
-      ownRanges.addWait({ fd, mode: this.#mode, span }, call.ended);
+      ownRanges.addWait({ fd, mode: this.mode, span }, call.ended);
     }
     return call;
   }
@@ -150,15 +134,15 @@ export class RecordLockAttempt implements Disposable {
     request: RecordLockRequest,
     options: BlockOptions,
   ): boolean {
-    const path = this.#path.given;
+    const path = this.path.given;
     const { set, setWait } = RECORD_LOCK_COMMANDS[this.#kind];
-    const wanted = { mode: this.#mode, span: this.span };
+    const wanted = { mode: this.mode, span: this.span };
     if (this.#isOwn(file, request)) throw ownPosixLock(path);
     if (set(file.fd, request, path)) return true;
     ownRanges.rejectSleep(file, path, wanted, options);
     if (
       isEndless(options) &&
-      findOwnConflict(file.stat, { ...this.span, mode: this.#mode })
+      findOwnConflict(file.stat, { ...this.span, mode: this.mode })
     ) throw ownPosixLock(path);
     return setWait(file.fd, request, { ...options, path });
   }
@@ -170,7 +154,7 @@ export class RecordLockAttempt implements Disposable {
    */
   #isOwn(file: OpenedLockFile, request: RecordLockRequest): boolean {
     if (this.#kind === "ofd") return false;
-    if (findOwnConflict(file.stat, { ...this.span, mode: this.#mode })) {
+    if (findOwnConflict(file.stat, { ...this.span, mode: this.mode })) {
       return true;
     }
     const { get } = RECORD_LOCK_COMMANDS.ofd;
@@ -180,21 +164,21 @@ export class RecordLockAttempt implements Disposable {
   #lock(
     lockFile: (file: OpenedLockFile, request: RecordLockRequest) => boolean,
   ): RecordLockHandle | undefined {
-    const request = recordLockRequest(this.span, this.#mode);
-    return this.#named.lock((file) =>
+    const request = recordLockRequest(this.span, this.mode);
+    return this.lock((file) =>
       lockFile(file, request)
-        ? new HeldRecordLock(this.#path.given, file, this.#kind, {
+        ? new HeldRecordLock(this.path.given, file, this.#kind, {
           ...this.span,
-          mode: this.#mode,
+          mode: this.mode,
         })
         : undefined
     );
   }
 
   /** Gives up what no handle has been given for, and closes the descriptor. */
-  [Symbol.dispose](): void {
+  override [Symbol.dispose](): void {
     this.#granted?.release();
-    this.#named[Symbol.dispose]();
+    super[Symbol.dispose]();
   }
 }
 
