@@ -8,9 +8,9 @@ import { allOptions } from "./parse.ts";
 import type { CommandSpec, OptionSpec } from "./spec.ts";
 
 /** Columns for the left one of two, beyond which the right starts below. */
-const LEFT_LIMIT = 26;
+const MAX_LEFT = 26;
 /** Lines longer than this are hard to read, however wide the terminal. */
-const WIDTH_LIMIT = 100;
+const MAX_WIDTH = 100;
 
 /**
  * The text that `holdfast COMMAND --help` prints.
@@ -19,7 +19,7 @@ const WIDTH_LIMIT = 100;
  * @param width The columns there are.
  */
 export function formatHelp(spec: CommandSpec, width = 80): string {
-  const room = Math.min(width, WIDTH_LIMIT);
+  const room = Math.min(width, MAX_WIDTH);
   const usage = spec.usage.map((form, index) =>
     wrap(form, room, index === 0 ? "Usage: " : "       ", " ".repeat(11))
   );
@@ -48,7 +48,7 @@ export function formatCommandList(
   specs: readonly CommandSpec[],
   width = 80,
 ): string {
-  const room = Math.min(width, WIDTH_LIMIT);
+  const room = Math.min(width, MAX_WIDTH);
   return [
     wrap("holdfast COMMAND [OPTION…] [OPERAND…]", room, "Usage: ", "         "),
     wrap("File locks that a script can trust and explain.", room),
@@ -120,7 +120,7 @@ function section(
   { room, longest = longestLeft(rows) }: { room: number; longest?: number },
 ): string {
   if (rows.length === 0) return "";
-  const leftColumns = Math.min(longest, LEFT_LIMIT) + 4;
+  const leftColumns = Math.min(longest, MAX_LEFT) + 4;
   const lines = rows.map(([left, right]) => {
     const indent = " ".repeat(leftColumns);
     const start = `  ${left}`;

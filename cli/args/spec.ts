@@ -11,9 +11,7 @@ export type Completion =
   | "file"
   | "dir"
   | "command"
-  | "user"
   | "pid"
-  | "signal"
   | "none";
 
 /** One option of a command. */

@@ -8,7 +8,7 @@
  */
 import { ProcParseError } from "./error.ts";
 
-/** The first 24 fields of /proc/PID/stat, see proc_pid_stat(5). */
+/** What /proc/PID/stat says of a process, see proc_pid_stat(5). */
 export interface PidStat {
   /** Process id. */
   pid: number;
@@ -22,30 +22,6 @@ export interface PidStat {
   pgrp: number;
   /** Session. */
   session: number;
-  /** Device number of the controlling terminal, 0 for none. */
-  ttyNr: number;
-  /** Foreground process group of that terminal, -1 for none. */
-  tpgid: number;
-  /** The kernel's PF_… flags. */
-  flags: number;
-  /** Minor page faults. */
-  minorFaults: bigint;
-  /** Minor page faults of reaped children. */
-  childrenMinorFaults: bigint;
-  /** Major page faults. */
-  majorFaults: bigint;
-  /** Major page faults of reaped children. */
-  childrenMajorFaults: bigint;
-  /** Time in user mode, in clock ticks. */
-  userTicks: bigint;
-  /** Time in kernel mode, in clock ticks. */
-  systemTicks: bigint;
-  /** Time of reaped children in user mode, in clock ticks. */
-  childrenUserTicks: bigint;
-  /** Time of reaped children in kernel mode, in clock ticks. */
-  childrenSystemTicks: bigint;
-  /** Priority as the scheduler sees it. */
-  priority: number;
   /** Nice value, from 19 to -20. */
   nice: number;
   /** Number of threads. */
@@ -55,25 +31,21 @@ export interface PidStat {
    * and the boot id this names one process for ever.
    */
   startTimeTicks: bigint;
-  /** Virtual memory in bytes. */
-  virtualBytes: bigint;
-  /** Resident memory in pages. */
-  residentPages: bigint;
 }
 
-/** Fields after comm that are needed: from state (3) to rss (24). */
-const STAT_FIELDS = 22;
+/** Fields after comm, from state (3) to starttime (22). */
+const STAT_FIELDS = 20;
 
 /**
  * Parses the text of /proc/PID/stat.
  *
  * ```text
  * 4711 (a) b) S 1 4711 4711 34816 4711 4194304 105 0 0 0 0 0 0 0 20 0 1 0 88 …
- * (1)  (2)   (3)(4)(5) (6)  (7)   (8)  (9)     (10)              (18) (20) (22)
+ * (1)  (2)   (3)(4)(5) (6)  (7)   (8)  (9)     (10)         (18)(19)(20)  (22)
  * ```
  *
  * The name may hold blanks, parentheses and even line ends, so it reaches to
- * the last `)`. Fields after `rss` are left alone. Needs no permission. See
+ * the last `)`. Fields that nothing here asks for are left alone. Needs no permission. See
  * proc_pid_stat(5).
  *
  * @param text The text of the file.
@@ -84,8 +56,7 @@ const STAT_FIELDS = 22;
  * @example
  * ```ts
  * import { parsePidStat } from "./pid_stat.ts";
- * const text = "7 (my (sh)) S 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 88 " +
- *   "2658304 256";
+ * const text = "7 (my (sh)) S 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 88";
  * console.log(parsePidStat(text).startTimeTicks); // 88n
  * ```
  */
@@ -102,7 +73,7 @@ export function parsePidStat(
     return fail("a program name in parentheses");
   }
   const fields = text.slice(close + 1).trim().split(" ");
-  if (fields.length < STAT_FIELDS) return fail("24 fields or more");
+  if (fields.length < STAT_FIELDS) return fail("22 fields or more");
   const big = (index: number): bigint =>
     /^-?\d{1,20}$/.test(fields[index] ?? "")
       ? BigInt(fields[index]!)
@@ -123,24 +94,9 @@ export function parsePidStat(
     ppid: number(1),
     pgrp: number(2),
     session: number(3),
-    ttyNr: number(4),
-    tpgid: number(5),
-    flags: number(6),
-    minorFaults: big(7),
-    childrenMinorFaults: big(8),
-    majorFaults: big(9),
-    childrenMajorFaults: big(10),
-    userTicks: big(11),
-    systemTicks: big(12),
-    childrenUserTicks: big(13),
-    childrenSystemTicks: big(14),
-    priority: number(15),
     nice: number(16),
     threads: number(17),
-    // Field 21, itrealvalue, is 0 since Linux 2.6.17.
     startTimeTicks: big(19),
-    virtualBytes: big(20),
-    residentPages: big(21),
   };
 }
 

@@ -2,9 +2,9 @@ import { LockError } from "./error.ts";
 import { libc } from "./libc.ts";
 
 /** The most averages there are: over 1, 5 and 15 minutes. */
-const MOST_SAMPLES = 3;
+const MAX_SAMPLES = 3;
 
-const samples = new Float64Array(MOST_SAMPLES);
+const samples = new Float64Array(MAX_SAMPLES);
 
 /**
  * The system's load averages by getloadavg(3): the number of tasks that run,
@@ -26,8 +26,8 @@ const samples = new Float64Array(MOST_SAMPLES);
  * console.log(oneMinute);
  * ```
  */
-export function getLoadAverages(count: number = MOST_SAMPLES): number[] {
-  if (!Number.isInteger(count) || count < 1 || count > MOST_SAMPLES) {
+export function getLoadAverages(count: number = MAX_SAMPLES): number[] {
+  if (!Number.isInteger(count) || count < 1 || count > MAX_SAMPLES) {
     throw new RangeError(`count must be 1, 2 or 3 averages, got ${count}`);
   }
   const given = libc.getloadavg(samples, count);

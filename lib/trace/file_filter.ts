@@ -22,7 +22,7 @@ export interface FileFilterOptions {
 }
 
 /** Files whose names may wait for a later batch. */
-const MOST_UNDECIDED = 4096;
+const MAX_UNDECIDED = 4096;
 
 /** Tells which files are asked for, and finds their names for it. */
 export class FileFilter {
@@ -72,7 +72,7 @@ export class FileFilter {
       return file.isWanted ?? true;
     }
     if (!this.#names.find(file, process)) {
-      if (this.#undecided.size >= MOST_UNDECIDED) return false;
+      if (this.#undecided.size >= MAX_UNDECIDED) return false;
       this.#undecided.set(file, process);
       file.untold ??= [];
       return true;

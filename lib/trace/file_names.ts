@@ -24,7 +24,7 @@ import { Neighbours } from "./neighbours.ts";
  * Batches in which a file's name is looked for before it is given up, each
  * after twice as many as the last.
  */
-const MOST_ATTEMPTS = 12;
+const MAX_ATTEMPTS = 12;
 
 /** What all look-ups of one batch may take together, in milliseconds. */
 const NAMING_BUDGET_MS = 10;
@@ -33,10 +33,10 @@ const NAMING_BUDGET_MS = 10;
 const FIRST_BUDGET_MS = 1000;
 
 /** Directories in which a lock file's neighbours were found. */
-const MOST_DIRECTORIES = 64;
+const MAX_DIRECTORIES = 64;
 
 /** Of a command line, so many words may be paths. */
-const MOST_WORDS = 64;
+const MAX_WORDS = 64;
 
 /** A process that knows a file. */
 export interface NamingProcess {
@@ -101,7 +101,7 @@ export class FileNames {
     file.lastAttempt = this.#batch;
     file.lookedBy = process.pid;
     if (
-      this.#look(file, process) && this.#directories.size < MOST_DIRECTORIES
+      this.#look(file, process) && this.#directories.size < MAX_DIRECTORIES
     ) {
       this.#directories.add(dirname(file.path!));
     }
@@ -114,7 +114,7 @@ export class FileNames {
     const { lastAttempt, attempts } = file;
     // Where names matter, whoever is new may have it open.
     if (this.#asksByName && pid !== file.lookedBy) return true;
-    if (attempts >= MOST_ATTEMPTS) return false;
+    if (attempts >= MAX_ATTEMPTS) return false;
     const pause = attempts === 0 ? 0 : 2 ** attempts / 2;
     return this.#batch - lastAttempt >= pause;
   }
@@ -137,7 +137,7 @@ export class FileNames {
   /** `flock FILE`, `--lock=FILE`. */
   #nameByWords(file: KnownFile, pid: number): boolean {
     const words = readTextIfAny(`/proc/${pid}/cmdline`)?.split("\0") ?? [];
-    return words.slice(1, MOST_WORDS).some((word) => {
+    return words.slice(1, MAX_WORDS).some((word) => {
       const path = word.slice(word.startsWith("-") ? word.indexOf("=") + 1 : 0);
       if (path === "") return false;
       if (path.startsWith("/")) return nameIfSame(file, path);

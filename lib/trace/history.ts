@@ -24,7 +24,7 @@ import { statIfAny } from "../sys/stat_if_any.ts";
 const FILE_IN_DIRECTORY = "holdfast.jsonl";
 
 /** A file that has grown to this gives way to a new one. */
-const MOST_BYTES = 16n * 1024n * 1024n;
+const MAX_BYTES = 16n * 1024n * 1024n;
 
 /** How many older parts are kept: `.1` is the youngest. */
 const OLDER_PARTS = 4;
@@ -46,7 +46,7 @@ const OLDER_PARTS = 4;
  */
 export function openHistory(
   history: string,
-  mostBytes: bigint = MOST_BYTES,
+  mostBytes: bigint = MAX_BYTES,
 ): number {
   const path = historyPath(history);
   for (;;) {

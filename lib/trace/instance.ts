@@ -142,9 +142,9 @@ export class TraceInstance implements Disposable {
 
 /** What the buffers of all CPUs share unless told otherwise, in KiB. */
 const ALL_BUFFERS_KB = 256 * 1024;
-const LEAST_BUFFER_KB = 1024;
+const MIN_BUFFER_KB = 1024;
 /** At half a million events a second, this is more than a second's. */
-const LARGEST_BUFFER_KB = 64 * 1024;
+const MAX_BUFFER_KB = 64 * 1024;
 /** So much of the memory that is free may be taken. */
 const PART_OF_MEMORY = 32;
 
@@ -154,8 +154,8 @@ function defaultBufferKb(directory: string): number {
   const allKb = Math.min(ALL_BUFFERS_KB, freeKb / PART_OF_MEMORY);
   const names = listDirectory(`${directory}/per_cpu`);
   const cpus = typeof names === "number" ? 1 : names.length;
-  const share = Math.max(LEAST_BUFFER_KB, Math.floor(allKb / cpus));
-  return Math.min(LARGEST_BUFFER_KB, share);
+  const share = Math.max(MIN_BUFFER_KB, Math.floor(allKb / cpus));
+  return Math.min(MAX_BUFFER_KB, share);
 }
 
 function configure(

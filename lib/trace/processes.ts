@@ -35,7 +35,7 @@ const KEEP_ENDED_NS = 1e9;
 const EAGER_READS = 32;
 
 /** More ancestors than this can only be a loop. */
-const MOST_ANCESTORS = 1000;
+const MAX_ANCESTORS = 1000;
 
 /** Remembers processes by pid; those that ended a while ago are forgotten. */
 export class ProcessBook {
@@ -83,7 +83,7 @@ export class ProcessBook {
   /** The ids of its parent, that one's parent, and so on. */
   *#ancestorsOf(id: number): Generator<number> {
     let current = this.parentOf(id);
-    for (let n = 0; current !== undefined && n < MOST_ANCESTORS; n++) {
+    for (let n = 0; current !== undefined && n < MAX_ANCESTORS; n++) {
       yield current;
       current = this.parentOf(current);
     }

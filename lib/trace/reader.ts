@@ -28,10 +28,10 @@ export interface EventBatch {
 export type EventTaker = (event: TraceEvent) => void;
 
 /** More events than this are not made one batch. */
-const MOST_EVENTS = 4096;
+const MAX_EVENTS = 4096;
 
 /** Where pages have the size of the machine's, as large as any has. */
-const LARGEST_PAGE = 64 * 1024;
+const MAX_PAGE = 64 * 1024;
 
 /** Reads the buffers of all CPUs. */
 export class TraceReader {
@@ -39,7 +39,7 @@ export class TraceReader {
   readonly baseNs: bigint = monotonicNs();
   readonly #instance: TraceInstance;
   readonly #decoder: EventDecoder;
-  readonly #page = allocatePage(LARGEST_PAGE + 4096);
+  readonly #page = allocatePage(MAX_PAGE + 4096);
   readonly #merge: EventMerge<TraceEvent>;
   #received = 0;
   #lost = 0;
@@ -108,7 +108,7 @@ export class TraceReader {
 
   #readUntil(nowNs: number, take: EventTaker): EventBatch {
     const lostBefore = this.#lost;
-    const round = this.#merge.round(nowNs, MOST_EVENTS, (event) => {
+    const round = this.#merge.round(nowNs, MAX_EVENTS, (event) => {
       this.#received++;
       take(event);
     });

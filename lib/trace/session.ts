@@ -42,16 +42,16 @@ export interface TraceBatch {
 }
 
 /** How long a wait for events goes on without a look at the signal, in ms. */
-const LONGEST_WAIT_MS = 50;
+const MAX_WAIT_MS = 50;
 
 /** After so long without an event the next is waited for, in ms. */
 const QUIET_MS = 100;
 
 /** Who is behind lets nothing else happen for so long, in ms. */
-const LONGEST_TURN_MS = 20;
+const MAX_TURN_MS = 20;
 
 /** More files than this make the kernel's filter slower than none. */
-const MOST_FILTERED = 16;
+const MAX_FILTERED = 16;
 
 /** /proc/locks isn't read more often than this, in ns. */
 const CHECK_INTERVAL_NS = 50e6;
@@ -103,14 +103,14 @@ export async function* traceLocks(
   while (!signal?.aborted) {
     // While much happens a timer is enough: a wait needs another thread.
     const isQuiet = performance.now() - quietSinceMs > QUIET_MS;
-    if (isQuiet) await session.reader.wait(LONGEST_WAIT_MS);
+    if (isQuiet) await session.reader.wait(MAX_WAIT_MS);
     if (signal?.aborted) break;
     const batch = session.next();
     if (session.hasRead) quietSinceMs = performance.now();
     if (batch !== undefined) yield batch;
     // Timers and signals get their turn, however much there is to do.
     if (!session.isBehind) await pause(batchMs);
-    else if (performance.now() - pausedMs < LONGEST_TURN_MS) continue;
+    else if (performance.now() - pausedMs < MAX_TURN_MS) continue;
     else await pause(0);
     pausedMs = performance.now();
   }
@@ -122,7 +122,7 @@ function inodeFilter(
   files: readonly TracedFile[] | undefined,
 ): string | undefined {
   if (files === undefined || files.length === 0) return undefined;
-  if (files.length > MOST_FILTERED) return undefined;
+  if (files.length > MAX_FILTERED) return undefined;
   return files.map(({ inode }) => `i_ino == ${inode}`).join(" || ");
 }
 

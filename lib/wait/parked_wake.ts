@@ -11,7 +11,7 @@ import type { WakeSource } from "./wake.ts";
 
 /* A call may end without the lock: its file has been replaced. One that does
  * so this often in a row is refused, and will go on to be. */
-const MOST_FRUITLESS = 3;
+const MAX_FRUITLESS = 3;
 
 /**
  * Wakes when the kernel has granted the lock, which a following attempt by the
@@ -30,7 +30,7 @@ export function parkedWake(
   let instead: WakeSource | undefined;
   return {
     async wait(maxMs, signal) {
-      const call = instead === undefined && fruitless < MOST_FRUITLESS
+      const call = instead === undefined && fruitless < MAX_FRUITLESS
         ? park()
         : undefined;
       if (call !== undefined) {

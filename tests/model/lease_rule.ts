@@ -111,7 +111,7 @@ function timeSteps(
   });
 }
 
-const MOST_REQUESTS = 2;
+const MAX_REQUESTS = 2;
 
 function sendSteps(
   state: LeaseState,
@@ -120,7 +120,7 @@ function sendSteps(
   const sentAt = holderClock(state);
   const isDue = ruleOf(state, variant).state(sentAt * SECOND) === "renew";
   const isSent = state.requests.some((request) => request.sentAt === sentAt);
-  if (!isDue || isSent || state.requests.length === MOST_REQUESTS) return [];
+  if (!isDue || isSent || state.requests.length === MAX_REQUESTS) return [];
   const request: Request = { sentAt, behind: state.behind, answer: "none" };
   return [{
     state: { ...state, requests: [...state.requests, request] },

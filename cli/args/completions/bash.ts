@@ -102,9 +102,7 @@ _holdfast_style() {
     file) compopt -o default 2>/dev/null ;;
     dir) compopt -o dirnames 2>/dev/null ;;
     command) mapfile -t COMPREPLY < <(compgen -c -- "$current") ;;
-    user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
     pid) _holdfast_words "$(cd /proc && printf '%s\\n' [0-9]*)" ;;
-    signal) mapfile -t COMPREPLY < <(compgen -A signal -- "$current") ;;
     words) _holdfast_words "$values" ;;
   esac
 }

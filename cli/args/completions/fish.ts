@@ -18,9 +18,7 @@ const STYLES: Readonly<Record<Completion, string>> = {
   file: "-F",
   dir: "-x -a '(__fish_complete_directories)'",
   command: "-x -a '(__fish_complete_command)'",
-  user: "-x -a '(__fish_complete_users)'",
   pid: "-x -a '(__fish_complete_pids)'",
-  signal: "-x -a '(kill -l | string split \" \")'",
   none: "-x",
 };
 

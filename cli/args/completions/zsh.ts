@@ -17,9 +17,7 @@ const ACTIONS: Readonly<Record<Completion, string>> = {
   file: "_files",
   dir: "_directories",
   command: "_command_names -e",
-  user: "_users",
   pid: "_pids",
-  signal: "_signals -a",
   none: " ",
 };
 

@@ -196,14 +196,14 @@ async function readNumbers(options: ParsedOptions): Promise<Numbers> {
   };
 }
 
-const MOST_DESCRIPTORS = 2 ** 31;
+const MAX_DESCRIPTORS = 2 ** 31;
 
 function readDescriptor(text: string): number {
   const fd = Number(text);
   if (!/^\s*[-+]?\d+$/.test(text)) {
     throw usageFailure(`${NOT_A.descriptor}: '${text}'`);
   }
-  if (Math.abs(fd) < MOST_DESCRIPTORS) return fd;
+  if (Math.abs(fd) < MAX_DESCRIPTORS) return fd;
   const ERANGE = "Numerical result out of range";
   throw usageFailure(`${NOT_A.descriptor}: '${text}': ${ERANGE}`);
 }

@@ -48,7 +48,7 @@ const DEADLOCKED = 3;
 const VIEWS = ["watch", "graph", "deadlocks", "html", "openmetrics"];
 
 const DEFAULT_INTERVAL = "1s";
-const LEAST_INTERVAL_MS = 20;
+const MIN_INTERVAL_MS = 20;
 
 /** Runs the subcommand and gives the exit code. */
 export async function locksCommand(args: string[]): Promise<number> {
@@ -236,9 +236,9 @@ function readInterval(options: ParsedOptions): number | undefined {
       hint: "Write seconds, or a number with a unit: 2, 0.5, 500ms, 1m",
     });
   }
-  if (intervalMs < LEAST_INTERVAL_MS) {
+  if (intervalMs < MIN_INTERVAL_MS) {
     throw new UsageError(
-      `interval too short: '${text}' (at least ${LEAST_INTERVAL_MS}ms)`,
+      `interval too short: '${text}' (at least ${MIN_INTERVAL_MS}ms)`,
     );
   }
   return intervalMs;

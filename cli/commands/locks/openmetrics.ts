@@ -16,7 +16,7 @@ import { describePath } from "./column.ts";
 import type { TimeSource } from "./row.ts";
 
 /** Files that are told apart; the others count as one. */
-const MOST_FILES = 100;
+const MAX_FILES = 100;
 const OTHERS = "(others)";
 
 interface Group {
@@ -105,8 +105,8 @@ function groupByFile({ locks, waiters }: LockTable): Map<string, Group> {
   const sorted = [...all].sort(([, a], [, b]) =>
     b.waiters.length - a.waiters.length || b.locks.length - a.locks.length
   );
-  const kept = new Map(sorted.slice(0, MOST_FILES));
-  for (const [key, { locks, waiters }] of sorted.slice(MOST_FILES)) {
+  const kept = new Map(sorted.slice(0, MAX_FILES));
+  for (const [key, { locks, waiters }] of sorted.slice(MAX_FILES)) {
     const [, type] = JSON.parse(key) as [string, string];
     const other = JSON.stringify([OTHERS, type]);
     const group = kept.get(other) ?? { locks: [], waiters: [] };

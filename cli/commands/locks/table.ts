@@ -88,7 +88,7 @@ const BACKSLASH = 0x5c;
 const DELETE = 0x7f;
 
 /** Narrow columns stay readable; what is cut is cut from the widest. */
-const LEAST_WIDTH = 8;
+const MIN_WIDTH = 8;
 
 function fit(
   widths: number[],
@@ -99,10 +99,10 @@ function fit(
   let excess = widths.reduce((sum, width) => sum + width, gaps) - available;
   while (excess > 0) {
     const widest = Math.max(...widths);
-    if (widest <= LEAST_WIDTH) return;
+    if (widest <= MIN_WIDTH) return;
     const index = widths.lastIndexOf(widest);
     const second = Math.max(
-      LEAST_WIDTH,
+      MIN_WIDTH,
       ...widths.filter((width) => width < widest),
     );
     const cut = Math.min(excess, Math.max(1, widest - second));

@@ -27,11 +27,11 @@ export interface PageTimeline {
 }
 
 /** Locks that have a lane of their own; the others are in the table. */
-const MOST_LANES = 500;
+const MAX_LANES = 500;
 /** Rows of the table. */
-const MOST_ROWS = 1000;
+const MAX_ROWS = 1000;
 /** Locks whose culprits and convoys are listed. */
-const MOST_DETAILS = 20;
+const MAX_DETAILS = 20;
 
 /** Writes the page to a file, or to stdout for `-`. */
 export function writeReportPage(
@@ -73,7 +73,7 @@ ${renderFigures(report)}
 ${renderInversions(report.inversions)}
 ${renderTimeline(timeline)}
 ${renderTable(locks)}
-${renderLists(locks.slice(0, MOST_DETAILS))}
+${renderLists(locks.slice(0, MAX_DETAILS))}
 </main>
 <script type="application/json" id="data">${
     embedJson(pageData(report, timeline))
@@ -181,7 +181,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 function renderTable(locks: readonly LockReport[]): string {
-  const rows = locks.slice(0, MOST_ROWS).map((lock) =>
+  const rows = locks.slice(0, MAX_ROWS).map((lock) =>
     `<tr>${
       COLUMNS.map(({ cell, style = "number" }) => {
         const [text, key] = cell(lock);
@@ -254,7 +254,7 @@ function pageData(report: TraceReport, { bars }: PageTimeline) {
   const places = new Map<string, number>();
   const numbers: number[] = [];
   for (const { lane, kind, startMs, endMs, shared, process } of bars) {
-    if (lane >= MOST_LANES) continue;
+    if (lane >= MAX_LANES) continue;
     const { pid, command } = process;
     const key = `${pid} ${command}`;
     let place = places.get(key);
@@ -271,7 +271,7 @@ function pageData(report: TraceReport, { bars }: PageTimeline) {
     fromMs,
     lengthUs: Math.max(1, Math.round((untilMs - fromMs) * 1000)),
     allLanes: locks.length,
-    lanes: locks.slice(0, MOST_LANES)
+    lanes: locks.slice(0, MAX_LANES)
       .map(({ file, type }) => ({ name: fileName(file), type })),
     processes,
     bars: numbers,

@@ -14,14 +14,14 @@ import {
 import { fileName } from "./text.ts";
 
 /** Files that are told apart; the others count as one. */
-const MOST_FILES = 50;
+const MAX_FILES = 50;
 const OTHERS = "(others)";
 
 /** The whole text. */
 export function reportMetrics(report: TraceReport): string {
   const groups = new Map<string, LockReport[]>();
   report.locks.forEach((lock, place) => {
-    const file = place < MOST_FILES ? fileName(lock.file) : OTHERS;
+    const file = place < MAX_FILES ? fileName(lock.file) : OTHERS;
     const key = JSON.stringify([file, lock.type]);
     groups.set(key, [...groups.get(key) ?? [], lock]);
   });

@@ -11,7 +11,7 @@ const view = $("view"), canvas = $("canvas"), spacer = $("spacer");
 const detail = $("detail"), search = $("search"), count = $("count");
 const pen = canvas.getContext("2d");
 const HOLD = 0, WAIT = 1, VAIN = 2, FIELDS = 6;
-const AXIS = 22, HOLD_HEIGHT = 13, WAIT_HEIGHT = 6, GAP = 9, MOST_ROWS = 8;
+const AXIS = 22, HOLD_HEIGHT = 13, WAIT_HEIGHT = 6, GAP = 9, MAX_ROWS = 8;
 const { lanes, processes, bars } = data;
 const total = bars.length / FIELDS;
 const lane = (i) => bars[i * FIELDS], kind = (i) => bars[i * FIELDS + 1];
@@ -31,7 +31,7 @@ for (const each of lanes) Object.assign(each, { bars: [], waitRows: 0, longest: 
     own.longest = Math.max(own.longest, length(i));
     if (kind(i) === HOLD) continue;
     let row = ends.findIndex((until) => until <= start(i));
-    if (row < 0) row = Math.min(ends.length, MOST_ROWS - 1);
+    if (row < 0) row = Math.min(ends.length, MAX_ROWS - 1);
     ends[row] = Math.max(ends[row] ?? 0, end(i));
     rows[i] = row + 1;
     own.waitRows = Math.max(own.waitRows, row + 1);
@@ -132,7 +132,7 @@ const paints = () => [colors.hold, colors["wait-bar"], colors.vain];
 
 function drawBars(each) {
   const paint = paints();
-  const right = new Float64Array((MOST_ROWS + 1) * 3).fill(-1);
+  const right = new Float64Array((MAX_ROWS + 1) * 3).fill(-1);
   for (let at = firstOf(each, from); at < each.bars.length; at++) {
     const i = each.bars[at];
     if (start(i) > until) break;

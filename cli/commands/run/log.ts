@@ -169,12 +169,12 @@ function round(ms: number): number {
 const O_ACCMODE = 3;
 
 /** What the kernel takes for a descriptor: an int. */
-const MOST_DESCRIPTORS = 2 ** 31 - 1;
+const MAX_DESCRIPTORS = 2 ** 31 - 1;
 
 function openEvents(target: string): number {
   if (/^\d+$/.test(target)) {
     const fd = Number(target);
-    const flags = fd > MOST_DESCRIPTORS ? -EBADF : openFlags(fd);
+    const flags = fd > MAX_DESCRIPTORS ? -EBADF : openFlags(fd);
     const isWritable = flags >= 0 && (flags & O_ACCMODE) !== 0;
     if (isWritable && isInheritable(fd)) return fd;
     throw new SyscallError(`write events to descriptor ${target}`, {

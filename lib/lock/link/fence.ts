@@ -19,7 +19,7 @@ import { explain, readStoredOwner } from "./stored_owner.ts";
 /* What this process has seen of the counters of locks, by path: a directory
  * may be restored from a copy that knows less. */
 const seen = new Map<string, number>();
-const MOST_SEEN = 10_000;
+const MAX_SEEN = 10_000;
 
 /** A counter that somebody has got. */
 export function noteFence(names: LinkNames, fence: number): void {
@@ -27,7 +27,7 @@ export function noteFence(names: LinkNames, fence: number): void {
   // What was noted last is forgotten last.
   seen.delete(names.path);
   seen.set(names.path, Math.max(known, fence));
-  if (seen.size > MOST_SEEN) seen.delete(seen.keys().next().value!);
+  if (seen.size > MAX_SEEN) seen.delete(seen.keys().next().value!);
 }
 
 /**

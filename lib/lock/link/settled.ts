@@ -11,7 +11,7 @@
 const STRAY = ["ESTALE", "EINVAL"];
 
 /** How often a question is put that gets such an answer. */
-const MOST_LOOKS = 10;
+const MAX_LOOKS = 10;
 
 /** Whether an error says nothing about the file. */
 export function isStray(error: unknown): boolean {
@@ -25,7 +25,7 @@ export function settled<T>(call: () => T): T {
     try {
       return call();
     } catch (error) {
-      if (looks === MOST_LOOKS || !isStray(error)) throw error;
+      if (looks === MAX_LOOKS || !isStray(error)) throw error;
     }
   }
 }

@@ -52,7 +52,7 @@ export function readStoredOwner(
   path: string,
   given = path,
 ): StoredOwner | undefined {
-  for (let looks = 0; looks < MOST_LOOKS; looks++) {
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const info = lstat(path);
     if (info === undefined) return undefined;
     const wrong = wrongType(info);
@@ -70,7 +70,7 @@ export function readStoredOwner(
 }
 
 /** How often a name that is replaced again and again is looked at. */
-const MOST_LOOKS = 10;
+const MAX_LOOKS = 10;
 
 /** Deno's lstat, with `undefined` for a name that leads nowhere. */
 export function lstat(path: string): Deno.FileInfo | undefined {

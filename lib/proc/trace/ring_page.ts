@@ -40,7 +40,7 @@ export interface PageSummary {
 }
 
 /* include/linux/ring_buffer.h, enum ring_buffer_type. */
-const LARGEST_SMALL_EVENT = 28;
+const MAX_SMALL_EVENT = 28;
 const PADDING = 29;
 const TIME_EXTEND = 30;
 const TIME_STAMP = 31;
@@ -111,7 +111,7 @@ export function walkRingPage(
     const head = words[at >>> 2]!;
     const kind = head & 31;
     const delta = head >>> 5;
-    if (kind <= LARGEST_SMALL_EVENT) {
+    if (kind <= MAX_SMALL_EVENT) {
       timeNs += delta;
       const isLarge = kind === 0;
       // The length of a large event counts its own four bytes.

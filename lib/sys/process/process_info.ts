@@ -22,7 +22,7 @@ export interface ProcessInfo {
 }
 
 /** More ancestors than this can only be a loop of a torn reading. */
-const MOST_ANCESTORS = 1000;
+const MAX_ANCESTORS = 1000;
 
 /**
  * The parent of a process, its parent, and so on up to the first.
@@ -33,7 +33,7 @@ const MOST_ANCESTORS = 1000;
 export function readAncestors(pid: number): number[] {
   const ancestors: number[] = [];
   let current = pid;
-  while (ancestors.length < MOST_ANCESTORS) {
+  while (ancestors.length < MAX_ANCESTORS) {
     const status = readTextIfAny(`/proc/${current}/status`);
     const parent = Number(/^PPid:\t(\d+)/m.exec(status ?? "")?.[1] ?? 0);
     if (parent === 0) break;

@@ -30,7 +30,7 @@ const SI_KERNEL = 0x80;
 /** kill(2), sigqueue(3), tgkill(2). */
 const FROM_PROCESS: readonly number[] = [0, -1, -6];
 /** The largest process id that Linux gives; see proc_sys_kernel(5). */
-const PID_MAX = 2 ** 22;
+const MAX_PID = 2 ** 22;
 
 /** With room for every register there is: AMX alone has 8 KiB. */
 const STACK_SIZE = 128 * 1024;
@@ -79,7 +79,7 @@ export class SignalOrigins {
       if (stack[at] !== number || stack[at + SI_ERRNO] !== 0) continue;
       const [code, pid] = [stack[at + SI_CODE]!, stack[at + SI_PID]!];
       if (code === SI_KERNEL) origin = "kernel";
-      else if (FROM_PROCESS.includes(code) && pid > 0 && pid <= PID_MAX) {
+      else if (FROM_PROCESS.includes(code) && pid > 0 && pid <= MAX_PID) {
         origin ??= "process";
       } else continue;
       stack[at] = 0;

@@ -76,7 +76,7 @@ const STACK_STEP = 256;
 const ATTRIBUTES_SIZE = 128;
 
 /** Unused memory that is kept for the next thread. */
-const MOST_IDLE = 16;
+const MAX_IDLE = 16;
 
 const idle: CallThread[] = [];
 const ending = new Set<CallThread>();
@@ -221,7 +221,7 @@ export class CallThread {
   /** Has the memory used for another thread, while none uses it. */
   putBack(): void {
     this.scratch.bytes.fill(0);
-    if (idle.length < MOST_IDLE) idle.push(this);
+    if (idle.length < MAX_IDLE) idle.push(this);
     else {threads.munmap(
         this.#memory.address,
         BigInt(this.#memory.bytes.length),

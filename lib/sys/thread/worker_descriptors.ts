@@ -35,7 +35,7 @@ const PTHREAD_MUTEX_ROBUST = 1;
 const ATTRIBUTES_SIZE = 64;
 
 /** A Worker that has more open keeps the rest until the process ends. */
-const MOST_DESCRIPTORS = 100;
+const MAX_DESCRIPTORS = 100;
 
 let isStarted = false;
 
@@ -43,7 +43,7 @@ let isStarted = false;
 export function closeWithWorker(): void {
   if (isStarted) return;
   isStarted = true;
-  const thread = makeThread(1 + MOST_DESCRIPTORS);
+  const thread = makeThread(1 + MAX_DESCRIPTORS);
   if (thread !== undefined && start(thread)) {
     watchDescriptors(new OpenDescriptors(thread));
   }
@@ -58,7 +58,7 @@ function start(thread: CallThread): boolean {
   mutexes.pthread_mutex_lock(address);
   return thread.start([
     { name: "pthread_mutex_lock", args: [address] },
-    ...Array.from({ length: MOST_DESCRIPTORS }, () => closing(NONE)),
+    ...Array.from({ length: MAX_DESCRIPTORS }, () => closing(NONE)),
   ]);
 }
 
@@ -71,7 +71,7 @@ const closing = (fd: number) => ({ name: "close", args: [fd] });
 class OpenDescriptors {
   readonly #thread: CallThread;
   readonly #calls = new Map<number, number>();
-  readonly #free = Array.from({ length: MOST_DESCRIPTORS }, (_, i) => 1 + i);
+  readonly #free = Array.from({ length: MAX_DESCRIPTORS }, (_, i) => 1 + i);
 
   constructor(thread: CallThread) {
     this.#thread = thread;

@@ -18,10 +18,10 @@ export interface Convoy {
 }
 
 /** Fewer turns than this are two who met. */
-const LEAST_TURNS = 3;
+const MIN_TURNS = 3;
 
 /** Convoys that are remembered. */
-const MOST_CONVOYS = 100;
+const MAX_CONVOYS = 100;
 
 /** Watches one lock for convoys. */
 export class ConvoyWatch {
@@ -51,17 +51,17 @@ export class ConvoyWatch {
     if (granted) current.turns++;
     if (waiting > 0) return;
     this.#current = undefined;
-    if (current.turns < LEAST_TURNS) return;
+    if (current.turns < MIN_TURNS) return;
     this.#convoys.push({ ...current, durationMs: timeMs - current.startMs });
-    if (this.#convoys.length > MOST_CONVOYS) {
-      this.#convoys = longestFirst(this.#convoys).slice(0, MOST_CONVOYS / 2);
+    if (this.#convoys.length > MAX_CONVOYS) {
+      this.#convoys = longestFirst(this.#convoys).slice(0, MAX_CONVOYS / 2);
     }
   }
 
   /** The convoys up to a moment, the longest first. */
   report(untilMs: number): Convoy[] {
     const current = this.#current;
-    const last = current !== undefined && current.turns >= LEAST_TURNS
+    const last = current !== undefined && current.turns >= MIN_TURNS
       ? [{ ...current, durationMs: untilMs - current.startMs }]
       : [];
     return longestFirst([...this.#convoys, ...last]);

@@ -52,14 +52,14 @@ type Gates = ReadonlyMap<string, number | undefined>;
 type Edge = Map<string, Example>;
 
 /** Of one pair of locks, so many ways to take it are remembered. */
-const MOST_EXAMPLES = 16;
+const MAX_EXAMPLES = 16;
 /** Pairs of locks that are remembered. */
-const MOST_EDGES = 100_000;
+const MAX_EDGES = 100_000;
 /** Rings of more locks are not looked for. */
-const LONGEST_RING = 6;
-const MOST_INVERSIONS = 50;
+const MAX_RING = 6;
+const MAX_INVERSIONS = 50;
 /** Situations that are told from new ones. */
-const MOST_KNOWN = 100_000;
+const MAX_KNOWN = 100_000;
 
 /** A hash of numbers, of 53 bits: no two situations share one by chance. */
 class Hash {
@@ -121,7 +121,7 @@ export class LockOrder {
     for (const held of alsoHeld) this.#mix(hash, held);
     const { value } = hash;
     if (this.#known.has(value)) return true;
-    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.add(value);
     return false;
   }
@@ -142,11 +142,11 @@ export class LockOrder {
     if (targets === undefined) this.#edges.set(from, targets = new Map());
     let edge = targets.get(to);
     if (edge === undefined) {
-      if (this.#edgeCount >= MOST_EDGES) return;
+      if (this.#edgeCount >= MAX_EDGES) return;
       this.#edgeCount++;
       targets.set(to, edge = new Map());
     }
-    if (edge.size >= MOST_EXAMPLES) return;
+    if (edge.size >= MAX_EXAMPLES) return;
     const { process, held, wanted, gates } = example;
     const others = [...gates].map(([gate, holderPid]) =>
       holderPid === process.pid ? gate : `${gate}@${holderPid}`
@@ -164,7 +164,7 @@ export class LockOrder {
   inversions(): LockInversion[] {
     const found = new Map<string, LockInversion>();
     for (const start of this.#edges.keys()) {
-      if (found.size >= MOST_INVERSIONS) break;
+      if (found.size >= MAX_INVERSIONS) break;
       for (const ring of this.#ringsFrom(start)) {
         const key = [...ring].sort().join(" ");
         if (found.has(key)) continue;
@@ -183,7 +183,7 @@ export class LockOrder {
     const rings: string[][] = [];
     const seen = new Set([start]);
     let paths = [[start]];
-    for (let length = 1; length < LONGEST_RING && paths.length > 0; length++) {
+    for (let length = 1; length < MAX_RING && paths.length > 0; length++) {
       const longer: string[][] = [];
       for (const path of paths) {
         for (const next of this.#edges.get(path.at(-1)!)?.keys() ?? []) {

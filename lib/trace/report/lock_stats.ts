@@ -83,7 +83,7 @@ interface OpenWait {
 }
 
 /** Programs that are told apart; the others count as one. */
-const MOST_USERS = 100;
+const MAX_USERS = 100;
 const OTHERS = "(others)";
 /** Of these, a report names so many. */
 const SHOWN_USERS = 5;
@@ -196,7 +196,7 @@ export class LockStats {
   #user({ command, pid }: TracedProcess): LockUser {
     let user = this.#users.get(command);
     if (user === undefined) {
-      const isOther = this.#users.size >= MOST_USERS && command !== OTHERS;
+      const isOther = this.#users.size >= MAX_USERS && command !== OTHERS;
       if (isOther) return this.#user({ command: OTHERS, pid });
       user = {
         command,

@@ -29,7 +29,7 @@ interface OpenBar extends Omit<TimelineBar, "endMs"> {
 }
 
 /** More bars than this no page can show at once: the shortest holds go. */
-const MOST_BARS = 100_000;
+const MAX_BARS = 100_000;
 
 /** Collects the bars of many locks. */
 export class Timeline {
@@ -40,7 +40,7 @@ export class Timeline {
   #dropped = 0;
 
   /** @param mostBars How many bars are kept. */
-  constructor(mostBars: number = MOST_BARS) {
+  constructor(mostBars: number = MAX_BARS) {
     this.#mostBars = mostBars;
   }
 

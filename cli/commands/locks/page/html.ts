@@ -45,7 +45,7 @@ export function writePage(
 }
 
 /** More boxes than this can't be taken in; the table has them all. */
-const MOST_DRAWN = 200;
+const MAX_DRAWN = 200;
 
 /** The whole page. */
 export function renderPage(
@@ -159,7 +159,7 @@ function renderGraph(
   deadlocks: readonly Deadlock[],
 ): string {
   if (graph.edges.length === 0) return "";
-  if (graph.nodes.length > MOST_DRAWN) {
+  if (graph.nodes.length > MAX_DRAWN) {
     return `<section><h2>Who waits for whom</h2><p class="empty">${graph.nodes.length} processes are too many to draw; see the table.</p></section>`;
   }
   const stuck = new Set(

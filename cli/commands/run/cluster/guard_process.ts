@@ -24,7 +24,7 @@ const IGNORED: readonly SignalName[] = [
 ];
 
 /** poll(2) doesn't count time in suspend, leases do. */
-const MOST_SLEEP_MS = 1000;
+const MAX_SLEEP_MS = 1000;
 
 /** A supervisor that runs does it itself; so long after it, it is frozen. */
 const TERM_DELAY_MS = 200;
@@ -121,5 +121,5 @@ function sleepTime(deadlines: Map<string, Deadlines>, isTold: boolean): number {
     killAt - now,
     ...(isTold ? [] : [termAt - now]),
   ]).filter((ms) => ms > 0);
-  return Math.min(MOST_SLEEP_MS, ...left);
+  return Math.min(MAX_SLEEP_MS, ...left);
 }
