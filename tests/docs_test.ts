@@ -2,11 +2,11 @@ import { ensureDirSync } from "@std/fs/ensure-dir";
 import { expandGlobSync } from "@std/fs/expand-glob";
 import { assert, assertEquals } from "@std/assert";
 import { REPOSITORY, ROOT } from "../tools/project.ts";
-import { type DocStep, docSteps, runSteps } from "./support/doc_commands.ts";
+import { type DocStep, readDocPage, runSteps } from "./support/doc_commands.ts";
 import { needs } from "./support/programs.ts";
 import { TempDir } from "./support/temp_dir.ts";
 
-Deno.test("docSteps: blocks, setups, and what is not run", () => {
+Deno.test("readDocPage: blocks, setups, and what is not run", () => {
   const page = [
     "```sh",
     "a",
@@ -26,20 +26,43 @@ Deno.test("docSteps: blocks, setups, and what is not run", () => {
     "put",
     "$ f",
     "```",
+    "```crontab",
+    "*/5 1-2 * * *  g -h",
+    "```",
     "```ts",
     "no",
     "```",
+    "```ts ignore",
+    "no",
+    "```",
+    "<!-- not run: it is a picture -->",
+    "```text",
+    "no",
+    "```",
+    "```text",
+    "no",
+    "```",
   ].join("\n");
-  assertEquals(docSteps(page), [
+  const { steps, unexplained } = readDocPage(page);
+  assertEquals(steps, [
     { line: 1, kind: "run", command: "a\n", output: "" },
     { line: 4, kind: "setup", command: "b\nc", output: "" },
     { line: 11, kind: "show", command: "d \\\n  e", output: "out\n\nput" },
     { line: 11, kind: "show", command: "f", output: "" },
+    { line: 19, kind: "run", command: "g -h\n", output: "" },
   ]);
+  assertEquals(unexplained, [25, 32]);
 });
 
 /** Directories of the pages that a test puts into one of its own. */
-const PLACES = ["/var/lock", "/run/lock", "/srv", "/nfs"];
+const PLACES = [
+  "/var/lock",
+  "/run/lock",
+  "/srv",
+  "/nfs",
+  "/mnt/shared",
+  "/usr/local/bin",
+];
 
 /** What differs from one machine and run to another. */
 function neutral(text: string): string {
@@ -53,8 +76,6 @@ function neutral(text: string): string {
 }
 
 /** Programs that a page may use, and that a bare machine lacks. */
-const PAGES = [...expandGlobSync(`${ROOT}/docs/*.md`)];
-
 const FOREIGN = ["flock", "grep", "sed", "awk", "jq", "python3", "pgrep", "ps"];
 
 function programsOf(steps: readonly DocStep[]): string[] {
@@ -65,10 +86,18 @@ function programsOf(steps: readonly DocStep[]): string[] {
   );
 }
 
-for (const { name, path } of PAGES) {
-  const page = docSteps(Deno.readTextFileSync(path));
-  const guard = needs(...programsOf(page));
-  const title = `docs/${name}: its commands do what it says${guard.suffix}`;
+const PAGES = ["*.md", "docs/*.md"]
+  .flatMap((glob) => [...expandGlobSync(glob, { root: ROOT })])
+  .map(({ path }) => path.slice(ROOT.length + 1));
+
+for (const name of PAGES) {
+  const page = readDocPage(Deno.readTextFileSync(`${ROOT}/${name}`));
+  Deno.test(`${name}: every block is run, or says why not`, () => {
+    assertEquals(page.unexplained, []);
+  });
+  if (page.steps.length === 0) continue;
+  const guard = needs(...programsOf(page.steps));
+  const title = `${name}: its commands do what it says${guard.suffix}`;
   Deno.test(title, { ignore: guard.ignore }, async () => {
     using dir = new TempDir();
     const localized = (text: string) =>
@@ -83,7 +112,7 @@ for (const { name, path } of PAGES) {
     Deno.mkdirSync(dir.join("bin"));
     Deno.symlinkSync(`${ROOT}/bin/holdfast`, dir.join("bin/holdfast"));
     Deno.symlinkSync(Deno.execPath(), dir.join("bin/deno"));
-    const steps = page.map((step) => ({
+    const steps = page.steps.map((step) => ({
       ...step,
       command: localized(step.command),
       output: localized(step.output),
@@ -94,7 +123,7 @@ for (const { name, path } of PAGES) {
       `${dir.join("bin")}:${Deno.env.get("PATH")}`,
     );
     for (const { step, code, output } of results) {
-      const where = `docs/${name}:${step.line}: ${step.command}`;
+      const where = `${name}:${step.line}: ${step.command}`;
       if (step.kind === "show") {
         assertEquals(neutral(output), neutral(step.output), where);
       }
@@ -104,14 +133,15 @@ for (const { name, path } of PAGES) {
 }
 
 Deno.test("docs: every page is in the index, and every link leads somewhere", () => {
-  for (const { name: page, path } of PAGES) {
-    const text = Deno.readTextFileSync(path);
+  const pages = PAGES.filter((page) => page.startsWith("docs/"));
+  for (const page of pages) {
+    const text = Deno.readTextFileSync(`${ROOT}/${page}`);
     for (const [, target] of text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
       Deno.statSync(`${ROOT}/docs/${target}`);
     }
-    if (page === "README.md") {
-      const missing = PAGES.filter(({ name }) =>
-        name !== page && !text.includes(`](${name})`)
+    if (page === "docs/README.md") {
+      const missing = pages.filter((name) =>
+        name !== page && !text.includes(`](${name.slice("docs/".length)})`)
       );
       assertEquals(missing, []);
     }

@@ -17,15 +17,24 @@ export interface DocStep {
   output: string;
 }
 
+/** The steps of a page, and what is neither run nor says why not. */
+export interface DocPage {
+  steps: DocStep[];
+  /** The lines at which blocks begin that no test runs, without a reason. */
+  unexplained: number[];
+}
+
 /**
  * Finds the shell in a page: `sh` blocks, `console` blocks with a `$ ` before
- * each command, and comments `<!-- setup: … -->`. A block is passed over right
- * after a comment `<!-- not run: … -->` that says why.
+ * each command, `crontab` blocks, and comments `<!-- setup: … -->`. A block is
+ * passed over right after a comment `<!-- not run: … -->` that says why. `ts`
+ * blocks are run by `deno task doc`, but for those marked `ignore`.
  */
-export function docSteps(markdown: string): DocStep[] {
+export function readDocPage(markdown: string): DocPage {
   const steps: DocStep[] = [];
+  const unexplained: number[] = [];
   const pattern =
-    /^<!-- (setup|not run):\s*([\s\S]*?)\s*-->$|^```(\w*)[^\n]*\n([\s\S]*?)^```$/gm;
+    /^<!-- (setup|not run):\s*([\s\S]*?)\s*-->$|^```([^\n]*)\n([\s\S]*?)^```$/gm;
   let skip = false;
   for (const match of markdown.matchAll(pattern)) {
     const [, comment, text, language, body] = match;
@@ -38,14 +47,21 @@ export function docSteps(markdown: string): DocStep[] {
       steps.push({ line, kind: "setup", command: text!, output: "" });
       continue;
     }
-    if (!skip && language === "sh") {
+    if (skip) skip = false;
+    else if (language === "sh") {
       steps.push({ line, kind: "run", command: body!, output: "" });
-    } else if (!skip && language === "console") {
+    } else if (language === "crontab") {
+      steps.push({ line, kind: "run", command: jobs(body!), output: "" });
+    } else if (language === "console") {
       steps.push(...shownSteps(body!, line));
-    }
-    skip = false;
+    } else if (language !== "ts") unexplained.push(line);
   }
-  return steps;
+  return { steps, unexplained };
+}
+
+/** The commands of a crontab; see crontab(5). */
+function jobs(crontab: string): string {
+  return crontab.replace(/^(?:\S+\s+){5}/gm, "");
 }
 
 function shownSteps(body: string, line: number): DocStep[] {
