@@ -97,6 +97,34 @@ Deno.test("run refuses ranges and --exec where they can't be", async () => {
   assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
 });
 
+Deno.test("that a posix lock ends before its command, when run is killed, is said by help, doctor and docs", async () => {
+  using directory = new TempDir();
+  const path = directory.join("lock");
+  const flat = (text: string) => text.replace(/\s+/g, " ");
+  const help = flat((await runCli(["run", "--help"])).stdout);
+  assertStringIncludes(help, "posix, link and URL locks can't be kept");
+  assertStringIncludes(
+    help,
+    "it is killed, and the next holder may start a moment before it is gone",
+  );
+  const doctor = flat((await runCli(["doctor", "-k", "posix", path])).stdout);
+  assertStringIncludes(
+    doctor,
+    "if holdfast run is killed, it kills the command, but the next holder " +
+      "may start a moment before that is gone",
+  );
+  const page = flat(
+    Deno.readTextFileSync(
+      new URL("../../../docs/which-kind-of-lock.md", import.meta.url),
+    ),
+  );
+  assertStringIncludes(
+    page,
+    "the kernel releases the lock before it kills the command, and the next " +
+      "holder may start a moment before that is gone",
+  );
+});
+
 Deno.test("a load limit is a number, and minutes that there is an average over", () => {
   assertEquals(parseLoadLimit("2"), { maxLoad: 2, minutes: 1 });
   assertEquals(parseLoadLimit(".5,15m"), { maxLoad: 0.5, minutes: 15 });
