@@ -7,6 +7,8 @@
 import { quotePath } from "../proc/printable.ts";
 import { decodePath } from "../proc/path_text.ts";
 import { rejectArgument } from "./check.ts";
+import { ENOENT } from "../sys/errno.ts";
+import { SyscallError } from "../sys/error.ts";
 import { absolutePath } from "../sys/path_parts.ts";
 
 /**
@@ -56,6 +58,8 @@ export function isLockUrl(text: unknown): text is LockUrl {
  * @param value A path, or a `file:` URL.
  * @param name What the argument is called, for the error.
  * @throws {TypeError} when it is neither.
+ * @throws {SyscallError} when it is empty: with a name put behind it, it would
+ * mean another file.
  */
 export function toLockPath(
   value: PathLike | LockPath,
@@ -63,6 +67,17 @@ export function toLockPath(
 ): LockPath {
   if (value instanceof LockPath) return value;
   const given = toPath(value, name);
+  if (given === "") {
+    throw new SyscallError(
+      name === "directory" ? "use directory" : "open lock file",
+      {
+        syscall: "open",
+        errno: ENOENT,
+        path: "",
+        advice: "the path is empty",
+      },
+    );
+  }
   return new LockPath(given, absolutePath(given));
 }
 

@@ -23,6 +23,7 @@ import { EXIT } from "../../ui/exit_codes.ts";
 import type { ProbeMatrix } from "./probe.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
 import { checkUtf8 } from "../../args/utf8.ts";
+import { pathOperands } from "../../args/paths.ts";
 import { writeOut } from "../../ui/output.ts";
 
 /** Exit code when the kind asked for is not safe somewhere. */
@@ -44,7 +45,7 @@ export async function doctorCommand(args: string[]): Promise<number> {
     writeOut(JSON.stringify(tryAllKinds(probeFile)));
     return EXIT.OK;
   }
-  const paths = [...options.operands, ...options.afterDashes ?? []];
+  const paths = pathOperands(options);
   if (paths.length === 0) throw new UsageError("missing path");
   if (paths.some(isLockUrl)) {
     return await (await import("./engines.ts")).examineEngines(paths, options);

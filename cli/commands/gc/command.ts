@@ -17,6 +17,7 @@ import {
   parseOptions,
   UsageError,
 } from "../../args/parse.ts";
+import { pathOperands } from "../../args/paths.ts";
 import { writeError, writeOut } from "../../ui/output.ts";
 
 /** Exit code when some file could not be removed. */
@@ -25,7 +26,7 @@ const INCOMPLETE = 1;
 /** Runs the subcommand and gives the exit code. */
 export function gcCommand(args: string[]): Promise<number> {
   const options = parseOptions(GC_SPEC, args);
-  const directories = [...options.operands, ...options.afterDashes ?? []];
+  const directories = pathOperands(options);
   if (directories.length === 0) throw new UsageError("missing directory");
   const collectOptions = {
     dryRun: options.flag("dry-run"),

@@ -23,6 +23,7 @@ import {
   parseOptions,
   UsageError,
 } from "../../args/parse.ts";
+import { pathOperands } from "../../args/paths.ts";
 import { writeError, writeOut } from "../../ui/output.ts";
 import { isTerminal } from "../../ui/terminal.ts";
 
@@ -47,10 +48,7 @@ const ACTION_OF_OPTION: Readonly<Record<string, string>> = {
 /** Runs the subcommand and gives the exit code. */
 export function linkCommand(args: string[]): Promise<number> {
   const options = parseOptions(LINK_SPEC, args);
-  const [action, path, ...more] = [
-    ...options.operands,
-    ...options.afterDashes ?? [],
-  ];
+  const [action, path, ...more] = pathOperands(options);
   const names = Object.keys(ACTIONS);
   if (action === undefined) {
     throw new UsageError("missing action", {

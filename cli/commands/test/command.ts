@@ -36,6 +36,7 @@ import { closeFile, statPath } from "../../../lib/sys/file.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
+import { pathOperands } from "../../args/paths.ts";
 import { writeOut } from "../../ui/output.ts";
 import { TEST_SPEC } from "./spec.ts";
 import { areKnown, describeGap } from "../../ui/gaps.ts";
@@ -75,7 +76,7 @@ interface Answer {
 /** Runs the subcommand and gives the exit code. */
 export async function testCommand(args: string[]): Promise<number> {
   const options = parseOptions(TEST_SPEC, args);
-  const [path, ...more] = [...options.operands, ...options.afterDashes ?? []];
+  const [path, ...more] = pathOperands(options);
   if (path === undefined) throw new UsageError("missing lock file");
   if (more.length > 0) throw new UsageError(`unexpected operand '${more[0]}'`);
   if (isLockUrl(path)) {
@@ -190,7 +191,7 @@ function remoteReason(asked: TestKind | undefined): string | undefined {
 /** A lock file that isn't there could be created; in no directory, it can't. */
 function requireParent(path: string): void {
   const parent = dirname(path);
-  if (path !== "" && statPath(parent)?.type === "directory") {
+  if (statPath(parent)?.type === "directory") {
     const errno = -checkAccess(parent, "write and enter");
     if (errno === 0) return;
     throw new SyscallError("open lock file", {
@@ -204,9 +205,7 @@ function requireParent(path: string): void {
     syscall: "open",
     errno: ENOENT,
     path,
-    advice: path === ""
-      ? "the path is empty"
-      : `there is no directory ${quotePath(parent)}`,
+    advice: `there is no directory ${quotePath(parent)}`,
   });
 }
 

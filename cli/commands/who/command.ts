@@ -26,6 +26,7 @@ import { quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
 import { areKnown, describeGap } from "../../ui/gaps.ts";
+import { pathOperands } from "../../args/paths.ts";
 import { writeOut } from "../../ui/output.ts";
 import { WHO_SPEC } from "./spec.ts";
 
@@ -57,7 +58,7 @@ interface FileReport extends LockParties {
 /** Runs the subcommand and gives the exit code. */
 export async function whoCommand(args: string[]): Promise<number> {
   const options = parseOptions(WHO_SPEC, args);
-  const paths = [...options.operands, ...options.afterDashes ?? []];
+  const paths = pathOperands(options);
   if (paths.length === 0) throw new UsageError("missing lock file");
   if (paths.some(isLockUrl)) {
     const { whoInEngines } = await import("./engines.ts");

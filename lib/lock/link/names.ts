@@ -6,7 +6,7 @@
 
 import { quotePath } from "../../proc/printable.ts";
 import { dirname } from "../../sys/path_parts.ts";
-import { type LockPath, type PathLike, toLockPath } from "../lock_path.ts";
+import { LockPath, type PathLike, toLockPath, toPath } from "../lock_path.ts";
 import { checkLinkPath } from "./owner.ts";
 
 /** The names that belong to one lock, all in its directory. */
@@ -27,10 +27,11 @@ export class LinkNames {
    * @throws {ForeignLinkLockError} when its name is not UTF-8.
    */
   constructor(value: PathLike | LockPath) {
-    const { given, absolute: path } = toLockPath(value);
-    if (given === "" || given.endsWith("/")) {
-      throw new TypeError(`A link lock must be named: ${quotePath(given)}`);
+    const text = value instanceof LockPath ? value.given : toPath(value);
+    if (text === "" || text.endsWith("/")) {
+      throw new TypeError(`A link lock must be named: ${quotePath(text)}`);
     }
+    const { given, absolute: path } = toLockPath(value);
     checkLinkPath(path, given);
     this.given = given;
     this.path = path;
