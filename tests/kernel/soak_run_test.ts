@@ -45,6 +45,7 @@ until echo $$ >"$inside"; do
     sleep 0.005
     [ -s "$inside" ] || rm -f "$inside"
   else
+    [ -e "$ledger" ] || exit 4
     tell overlap "somebody has just left"
   fi
 done
@@ -206,16 +207,15 @@ class KindSoak {
     if (over.aborted) return;
     if (chance < 0.15) {
       // With --exec it is the command, or its predecessor.
-      child.kill("SIGKILL");
+      if (!sent(child, "SIGKILL")) return;
       this.#killed++;
       this.#count("KILL of the supervisor");
     } else if (chance < 0.25) {
-      child.kill("SIGTERM");
-      this.#count("TERM of the supervisor");
+      if (sent(child, "SIGTERM")) this.#count("TERM of the supervisor");
     } else if (chance < 0.4) {
-      child.kill("SIGSTOP");
+      if (!sent(child, "SIGSTOP")) return;
       await pause(below(100));
-      if (!over.aborted) child.kill("SIGCONT");
+      sent(child, "SIGCONT");
       this.#count("STOP and CONT of the supervisor");
     } else if (chance < 0.6) {
       const signal = chance < 0.5 ? "SIGKILL" : "SIGTERM";
@@ -236,6 +236,7 @@ class KindSoak {
         Deno.kill(pid, signal);
         return true;
       } catch (error) {
+        // Nobody is inside, or it has just left or ended.
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
     }
@@ -254,6 +255,17 @@ class KindSoak {
     this.counts.overlaps = overlaps.length;
     const most = this.#kind.mayOverlap ? this.#killed : 0;
     if (overlaps.length > most) this.faults.push(...overlaps);
+  }
+}
+
+/** Sends a signal, unless the process has ended. */
+function sent(child: Deno.ChildProcess, signal: Deno.Signal): boolean {
+  try {
+    child.kill(signal);
+    return true;
+  } catch (error) {
+    if (error instanceof TypeError) return false;
+    throw error;
   }
 }
 
@@ -277,6 +289,17 @@ function processesWith(mark: string): number[] {
     }
   }
   return found;
+}
+
+/** Kills those that a soak which has failed would leave behind. */
+function killAll(mark: string): void {
+  for (const pid of processesWith(mark)) {
+    try {
+      Deno.kill(pid, "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
 }
 
 /** What is left in a directory after all has been collected that may be. */
@@ -303,7 +326,11 @@ for (const kind of KINDS) {
       using directory = new TempDir();
       Deno.writeTextFileSync(directory.join("ledger"), "");
       const soak = new KindSoak(kind, directory);
-      await soak.run(BASE_ROUNDS * STRESS);
+      try {
+        await soak.run(BASE_ROUNDS * STRESS);
+      } finally {
+        killAll(directory.path);
+      }
       const { counts, faults } = soak;
       const report = Deno.env.get("HOLDFAST_SOAK_REPORT");
       if (report !== undefined) {
