@@ -22,7 +22,7 @@ import { checkCallbacks, optionsAndFunction } from "../lock/check.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { hasFfi } from "../sys/process/environment.ts";
 import { dirname } from "../sys/path_parts.ts";
-import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
+import { heldFor, LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { pollingWake, type WakeSource } from "../wait/wake.ts";
 import type { WaitInfo } from "./budget.ts";
 import { mayBeNested, type NestedOptions, rejectWaitFor } from "./nested.ts";
@@ -53,11 +53,8 @@ export class LinkLockTimeoutError extends LockTimeoutError {
     waitedMs: number,
     owner: LinkLockOwner | undefined,
   ) {
-    const waited = waitedMs === 0
-      ? "is held by somebody else"
-      : `was still held after ${Math.ceil(waitedMs)} ms`;
     super(
-      `Cannot take link lock ${quotePath(path)}: it ${waited}; ` +
+      `Cannot take link lock ${quotePath(path)}: it ${heldFor(waitedMs)}; ` +
         (owner === undefined
           ? "it has just been released"
           : `held by ${formatLinkOwnerLine(owner)}`),

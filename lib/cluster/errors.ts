@@ -1,7 +1,7 @@
 import { printable, quotePath } from "../proc/printable.ts";
 import { LockCompromisedError } from "../lock/lock_compromised_error.ts";
 import { LockError } from "../sys/error.ts";
-import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
+import { heldFor, LockTimeoutError } from "../wait/lock_timeout_error.ts";
 import { type ClusterParty, describeParty } from "./engine.ts";
 
 /** An engine can't be reached, or can't do what is asked of it. */
@@ -72,12 +72,9 @@ export class ClusterLockTimeoutError extends LockTimeoutError {
     ahead: readonly ClusterParty[],
     note = "it has just been released",
   ) {
-    const waited = waitedMs === 0
-      ? "is held by somebody else"
-      : `was still held after ${Math.ceil(waitedMs)} ms`;
     const list = ahead.map((party) => `  ${describeParty(party)}`);
     super(
-      `Cannot lock ${quotePath(path)}: it ${waited}; ` +
+      `Cannot lock ${quotePath(path)}: it ${heldFor(waitedMs)}; ` +
         (list.length === 0 ? note : `first in its queue:\n${list.join("\n")}`),
       { path, waitedMs },
     );

@@ -5,9 +5,8 @@
  */
 
 import type { MountInfo } from "../proc/mountinfo.ts";
-import type { FileStat } from "../sys/file.ts";
-import { readLink } from "../sys/storage/names.ts";
-import { statIfAny } from "../sys/stat_if_any.ts";
+import { type FileStat, isSameFile } from "../sys/file.ts";
+import { readLink, statIfAny } from "../sys/storage/names.ts";
 import type { DescriptorRef } from "./lock_join.ts";
 
 /**
@@ -86,13 +85,15 @@ export class FileNamer {
     if (!target.startsWith("/")) {
       return { path: target, pathStatus: "unreachable", sizeBytes };
     }
-    if (file !== undefined && isSameFile(named, file)) {
+    if (named && file && isSameFile(named, file)) {
       return { path: target, pathStatus: "here", sizeBytes };
     }
     const isElsewhere = this.#isElsewhere(pid);
     if (target.endsWith(DELETED)) {
-      const isReallyNamedSo = isElsewhere && file !== undefined &&
-        isSameFile(statIfAny(`/proc/${pid}/root${target}`), file);
+      const there = isElsewhere
+        ? statIfAny(`/proc/${pid}/root${target}`)
+        : undefined;
+      const isReallyNamedSo = there && file && isSameFile(there, file);
       if (!isReallyNamedSo) {
         const path = target.slice(0, -DELETED.length);
         return { path, pathStatus: "deleted", sizeBytes };
@@ -117,11 +118,6 @@ export class FileNamer {
 function isKeyOf(stat: FileStat, key: FileKey): boolean {
   return stat.inode === key.inode && stat.deviceMajor === key.major &&
     stat.deviceMinor === key.minor;
-}
-
-function isSameFile(a: FileStat | undefined, b: FileStat): boolean {
-  return a !== undefined && a.inode === b.inode &&
-    a.deviceMajor === b.deviceMajor && a.deviceMinor === b.deviceMinor;
 }
 
 /** The mounts by device, the first of each: where most would look. */

@@ -35,7 +35,7 @@ import {
   statFd,
   statPath,
 } from "../sys/file.ts";
-import { makeDirectory } from "../sys/storage/names.ts";
+import { makeDirectory, statIfAny } from "../sys/storage/names.ts";
 import { quotePath } from "../proc/printable.ts";
 import { followLinks } from "./symlink.ts";
 
@@ -213,19 +213,6 @@ function openAdvice(path: LockPath, errno: number): string | undefined {
         "choose a regular file";
     default:
       return undefined;
-  }
-}
-
-/** What a path leads to, as far as that can be looked up. */
-function statIfAny(
-  path: string,
-  options?: { followSymlink?: boolean },
-): FileStat | undefined {
-  try {
-    return statPath(path, options);
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { SyscallError } from "../sys/error.ts";
-import { statFd } from "../sys/file.ts";
+import { isSameFile, statFd } from "../sys/file.ts";
 import type { OpenedLockFile } from "./lock_file.ts";
 import { type ByteSpan, spansOverlap } from "./record/byte_span.ts";
 import { SelfDeadlockError } from "./self_deadlock_error.ts";
@@ -77,7 +77,7 @@ export class OwnLocks {
     if (!isEndless(options)) return;
     const inTheWay = (lock: OwnLock) =>
       lock.fd !== file.fd && lock.held !== false && excludes(lock, wanted) &&
-      isSameFile(lock.fd, file);
+      isOpenAs(lock.fd, file);
     const isHeld = this.#held.values().some(inTheWay);
     if (!isHeld && !this.#awaited.values().some(inTheWay)) return;
     throw new SelfDeadlockError({
@@ -95,12 +95,9 @@ function excludes(a: Omit<OwnLock, "fd">, b: Omit<OwnLock, "fd">): boolean {
     spansOverlap(a.span, b.span));
 }
 
-function isSameFile(fd: number, { stat }: OpenedLockFile): boolean {
+function isOpenAs(fd: number, { stat }: OpenedLockFile): boolean {
   try {
-    const other = statFd(fd);
-    return other.inode === stat.inode &&
-      other.deviceMajor === stat.deviceMajor &&
-      other.deviceMinor === stat.deviceMinor;
+    return isSameFile(statFd(fd), stat);
   } catch (error) {
     // Somebody has closed it.
     if (error instanceof SyscallError) return false;

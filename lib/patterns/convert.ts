@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FlockHandle } from "../lock/flock/flock.ts";
+import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
 import { rejectArgument } from "../lock/check.ts";
 import { LockPath } from "../lock/lock_path.ts";
 import { quotePath } from "../proc/printable.ts";
@@ -62,12 +62,8 @@ export async function upgrade(
   checkFlock(lock);
   const budget = new WaitBudget(options);
   if (lock.tryConvert("exclusive")) return { uninterrupted: true };
-  const path = pathOf(lock);
-  const done = await budget.wait(
-    { path, fds: () => [lock.fd] },
-    () => lock.tryConvert("exclusive") || undefined,
-  );
-  if (done === undefined) lock.tryConvert("shared");
+  const isExclusive = await waitFor(lock, "exclusive", budget);
+  if (!isExclusive) lock.tryConvert("shared");
   if (!isStillNamed(lock.absolutePath, statFd(lock.fd))) {
     lock.release();
     throw new LockError(
@@ -75,8 +71,19 @@ export async function upgrade(
         "or replaced while the lock was converted; take it anew",
     );
   }
-  if (done === undefined) throw await budget.timeoutError(path);
+  if (!isExclusive) throw await budget.timeoutError(pathOf(lock));
   return { uninterrupted: false };
+}
+
+function waitFor(
+  lock: FlockHandle,
+  mode: LockMode,
+  budget: WaitBudget,
+): Promise<true | undefined> {
+  return budget.wait(
+    { path: pathOf(lock), fds: () => [lock.fd] },
+    () => lock.tryConvert(mode) || undefined,
+  );
 }
 
 function checkFlock(lock: FlockHandle): void {
@@ -109,11 +116,8 @@ export async function downgrade(
   checkFlock(lock);
   const budget = new WaitBudget(options);
   if (lock.tryConvert("shared")) return { uninterrupted: true };
-  const path = pathOf(lock);
-  const done = await budget.wait(
-    { path, fds: () => [lock.fd] },
-    () => lock.tryConvert("shared") || undefined,
-  );
-  if (done === undefined) throw await budget.timeoutError(path);
+  if (!await waitFor(lock, "shared", budget)) {
+    throw await budget.timeoutError(pathOf(lock));
+  }
   return { uninterrupted: false };
 }

@@ -14,7 +14,7 @@ import { checkOptions } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
 import { getAffinity } from "../sys/process/affinity.ts";
-import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
+import { LockTimeoutError, whenGivenUp } from "../wait/lock_timeout_error.ts";
 import {
   type Choice,
   findChoices,
@@ -98,7 +98,7 @@ export class CpuTimeoutError extends LockTimeoutError {
     busy: readonly BusyResource[],
     lines: readonly string[],
   ) {
-    const when = waitedMs === 0 ? "now" : `after ${Math.ceil(waitedMs)} ms`;
+    const when = whenGivenUp(waitedMs);
     super(`Cannot reserve CPUs: not enough free ${when}\n${lines.join("\n")}`, {
       path: directory,
       waitedMs,

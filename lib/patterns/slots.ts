@@ -18,7 +18,7 @@ import { rejectForeignDirectory } from "../lock/symlink.ts";
 import { quotePath } from "../proc/printable.ts";
 import { ENOENT } from "../sys/errno.ts";
 import { LockError, SyscallError } from "../sys/error.ts";
-import { LockTimeoutError } from "../wait/lock_timeout_error.ts";
+import { LockTimeoutError, whenGivenUp } from "../wait/lock_timeout_error.ts";
 import { listDirectory } from "../sys/list_directory.ts";
 import { namedPath } from "./lock_directory.ts";
 import { HeldGroup, type LockGroup, releaseAll } from "../lock/lock_set.ts";
@@ -98,7 +98,7 @@ export class SlotTimeoutError extends LockTimeoutError {
     list: string,
   ) {
     const wanted = want === 1 ? "a slot" : `${want} slots`;
-    const when = waitedMs === 0 ? "now" : `after ${Math.ceil(waitedMs)} ms`;
+    const when = whenGivenUp(waitedMs);
     const free = slots.filter(({ holders }) => holders.length === 0).length;
     const count = slots.length === 0 ? "too few" : `${free} of ${slots.length}`;
     super(

@@ -22,10 +22,38 @@ import { libc } from "./libc.ts";
  * `-ENOENT` when the process is gone and `-EACCES` when it is someone else's.
  */
 export function listDirectory(path: string): string[] | number {
+  const names: string[] = [];
+  const result = visitDirectory(path, (name) => {
+    names.push(name);
+  });
+  return result < 0 ? result : names;
+}
+
+/**
+ * The names in a directory by inode number, as far as the filesystem tells
+ * numbers there: some tell others than stat(2).
+ *
+ * Permissions: `--allow-ffi`. See getdents(2).
+ *
+ * @param path The directory.
+ * @returns The names; none when it can't be read.
+ */
+export function listInodes(path: string): Map<bigint, string> {
+  const names = new Map<bigint, string>();
+  visitDirectory(path, (name, inode) => {
+    names.set(inode, name);
+  });
+  return names;
+}
+
+function visitDirectory(
+  path: string,
+  visit: (name: string, inode: bigint) => void,
+): number {
   const fd = openFile(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fd;
   try {
-    return listOpenDirectory(fd);
+    return visitOpenDirectory(fd, visit);
   } finally {
     closeFile(fd);
   }

@@ -8,10 +8,9 @@ import { FileNamer } from "../inspect/locked_path.ts";
 import { needleFromPath } from "../inspect/needle.ts";
 import { type MountInfo, parseMountinfo } from "../proc/mountinfo.ts";
 import { readText, readTextIfAny } from "../sys/file.ts";
-import { readLink } from "../sys/storage/names.ts";
+import { readLink, statIfAny } from "../sys/storage/names.ts";
 import { listDirectory } from "../sys/list_directory.ts";
 import { dirname } from "../sys/path_parts.ts";
-import { statIfAny } from "../sys/stat_if_any.ts";
 import {
   forgetName,
   isStillItsName,

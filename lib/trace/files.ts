@@ -6,7 +6,7 @@
 
 import type { PathStatus } from "../inspect/locked_path.ts";
 import { type FileStat, isStillNamed } from "../sys/file.ts";
-import { statIfAny } from "../sys/stat_if_any.ts";
+import { statIfAny } from "../sys/storage/names.ts";
 import type { LockActivity, TracedFile } from "./activity.ts";
 import type { Hold } from "./holds.ts";
 import type { KnownProcess } from "./processes.ts";

@@ -17,8 +17,7 @@ import {
   statFd,
 } from "../sys/file.ts";
 import { flockNow } from "../sys/lock/flock.ts";
-import { renamePath } from "../sys/storage/names.ts";
-import { statIfAny } from "../sys/stat_if_any.ts";
+import { renamePath, statIfAny } from "../sys/storage/names.ts";
 
 /** The file in a directory of histories. */
 const FILE_IN_DIRECTORY = "holdfast.jsonl";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { listInodes } from "../sys/list_inodes.ts";
-import { statIfAny } from "../sys/stat_if_any.ts";
+import { listInodes } from "../sys/list_directory.ts";
+import { statIfAny } from "../sys/storage/names.ts";
 
 /**
  * A change so soon before a listing was read may not show in the directory's

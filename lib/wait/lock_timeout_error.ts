@@ -11,6 +11,18 @@ export interface LockTimeout {
   holders?: readonly HolderInfo[];
 }
 
+/** That somebody else has it, now or still: for a sentence about a lock. */
+export function heldFor(waitedMs: number): string {
+  return waitedMs === 0
+    ? "is held by somebody else"
+    : `was still held ${whenGivenUp(waitedMs)}`;
+}
+
+/** When it was given up, for a sentence. */
+export function whenGivenUp(waitedMs: number): string {
+  return waitedMs === 0 ? "now" : `after ${Math.ceil(waitedMs)} ms`;
+}
+
 /**
  * What was waited for stayed busy until the deadline. The timeouts of link
  * locks, slots, CPUs, the load and of several machines are subclasses: `name`

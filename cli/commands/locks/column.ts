@@ -4,6 +4,7 @@
  * @module
  */
 
+import { PATH_NOTES } from "../../ui/path_notes.ts";
 import { printable } from "../../../lib/proc/printable.ts";
 import type { LockedFile } from "../../../lib/inspect/locked_path.ts";
 import type { TableHolder } from "../../../lib/inspect/lock_table.ts";
@@ -274,14 +275,6 @@ export function findColumn(name: string): Column {
     hint: "holdfast locks -H lists the columns",
   });
 }
-
-const PATH_NOTES = {
-  here: "",
-  deleted: " (deleted)",
-  "other-namespace": " (other namespace)",
-  unreachable: " (unreachable)",
-  unknown: "",
-} as const;
 
 /** A path for people: printable, with what is special about it. */
 export function describePath(file: LockedFile): string | undefined {

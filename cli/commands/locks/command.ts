@@ -116,8 +116,8 @@ export async function locksCommand(args: string[]): Promise<number> {
     const { drawGraph } = await import("./graph_text.ts");
     writeOut(drawGraph(waitGraph(table), report.deadlocks, graphFormat));
   } else if (htmlFile !== undefined) {
-    const { writePage } = await import("./page/html.ts");
-    writePage(htmlFile, table, report.deadlocks);
+    const { writeLocksPage } = await import("./page/html.ts");
+    writeLocksPage(htmlFile, table, report.deadlocks);
   } else if (options.flag("openmetrics")) {
     const { tableMetrics } = await import("./openmetrics.ts");
     writeOut(tableMetrics(table, timeOf));

@@ -5,15 +5,17 @@
  */
 
 import { printable } from "../../../lib/proc/printable.ts";
-import { readTextIfAny } from "../../../lib/sys/file.ts";
 import type { LockInversion } from "../../../lib/trace/report/lock_order.ts";
 import type { LockReport } from "../../../lib/trace/report/lock_stats.ts";
 import type { TraceReport } from "../../../lib/trace/report/report.ts";
 import type { TimelineBar } from "../../../lib/trace/report/timeline.ts";
 import { formatDuration } from "../../args/duration.ts";
-import { checkUtf8 } from "../../args/utf8.ts";
-import { embedJson, escapeHtml } from "../../ui/markup.ts";
-import { writeOut } from "../../ui/output.ts";
+import {
+  embedJson,
+  escapeHtml,
+  pageStart,
+  writePage,
+} from "../../ui/markup.ts";
 import { PAGE_SCRIPT } from "./page_script.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 import { fileName, localTime } from "./text.ts";
@@ -39,13 +41,7 @@ export function writeReportPage(
   report: TraceReport,
   timeline: PageTimeline,
 ): void {
-  const host = readTextIfAny("/proc/sys/kernel/hostname")?.trim() ?? "";
-  const page = renderReportPage(report, timeline, host);
-  if (file === "-") writeOut(page);
-  else {
-    checkUtf8([file], "the file of a page");
-    Deno.writeTextFileSync(file, page);
-  }
+  writePage(file, (host) => renderReportPage(report, timeline, host));
 }
 
 /** The whole page. */
@@ -55,18 +51,9 @@ export function renderReportPage(
   host: string,
 ): string {
   const { fromMs = 0, untilMs = 0, locks } = report;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Locks on ${escapeHtml(host)} in time</title>
-<style>${PAGE_STYLE}</style>
-</head>
-<body>
-<main>
-<header><h1>File locks on ${escapeHtml(host)} in time</h1><p>${
+  return `${
+    pageStart(`Locks on ${host} in time`, PAGE_STYLE)
+  }<header><h1>File locks on ${escapeHtml(host)} in time</h1><p>${
     localTime(fromMs)
   } to ${localTime(untilMs)}, ${formatDuration(untilMs - fromMs)}</p></header>
 ${renderFigures(report)}

@@ -11,7 +11,7 @@ import { TraceLineReader } from "../../../lib/trace/json.ts";
 import type { ReportBuilder } from "../../../lib/trace/report/report.ts";
 import { RunEventReader } from "../../../lib/trace/report/run_events.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
-import { statIfAny } from "../../../lib/sys/stat_if_any.ts";
+import { statIfAny } from "../../../lib/sys/storage/names.ts";
 import type { ParsedOptions } from "../../args/parse.ts";
 import { Ending } from "../trace/ending.ts";
 import { openSource } from "../trace/source.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { PATH_NOTES } from "../../ui/path_notes.ts";
 import { formatDuration } from "../../args/duration.ts";
 import { printable } from "../../../lib/proc/printable.ts";
 import { fileKey, type LockActivity } from "../../../lib/trace/activity.ts";
@@ -22,15 +23,6 @@ const COLORS = {
   breaking: "yellow",
   broken: "green",
 } as const satisfies Record<LockActivity["event"], keyof Styles>;
-
-/** What the path of a file is worth, as in `holdfast locks`. */
-const PATH_NOTES = {
-  here: "",
-  deleted: " (deleted)",
-  "other-namespace": " (other namespace)",
-  unreachable: " (unreachable)",
-  unknown: "",
-} as const;
 
 /** One line, without its line end. */
 export function formatActivity(activity: LockActivity, styles: Styles): string {

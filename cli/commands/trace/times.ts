@@ -10,7 +10,7 @@ import type {
 } from "../../../lib/inspect/lock_table.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { LockError } from "../../../lib/sys/error.ts";
-import { statIfAny } from "../../../lib/sys/stat_if_any.ts";
+import { statIfAny } from "../../../lib/sys/storage/names.ts";
 import { fileKey, type LockActivity } from "../../../lib/trace/activity.ts";
 import { TraceLineReader, type TraceNote } from "../../../lib/trace/json.ts";
 import { OpenHolds } from "../../../lib/trace/report/open_holds.ts";

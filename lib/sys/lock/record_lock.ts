@@ -132,18 +132,10 @@ function setLock(
   command: number,
   fd: number,
   request: RecordLockRequest,
+  call: typeof callLibc = callLibc,
 ): number {
   encode(request);
-  return callLibc(() => libc.fcntl(fd, command, struct));
-}
-
-function setLockAsleep(
-  command: number,
-  fd: number,
-  request: RecordLockRequest,
-): number {
-  encode(request);
-  return callLibcOnce(() => libc.fcntl(fd, command, struct));
+  return call(() => libc.fcntl(fd, command, struct));
 }
 
 /** F_GETLK: what is in the way of a lock of this process. */
@@ -158,7 +150,7 @@ export function posixSetlk(fd: number, request: RecordLockRequest): number {
 
 /** F_SETLKW: this thread sleeps until it is done; EINTR after a signal. */
 export function posixSetlkw(fd: number, request: RecordLockRequest): number {
-  return setLockAsleep(F_SETLKW, fd, request);
+  return setLock(F_SETLKW, fd, request, callLibcOnce);
 }
 
 /** F_OFD_GETLK: what is in the way of a lock of the open file description. */
@@ -173,7 +165,7 @@ export function ofdSetlk(fd: number, request: RecordLockRequest): number {
 
 /** F_OFD_SETLKW: this thread sleeps until it is done; EINTR after a signal. */
 export function ofdSetlkw(fd: number, request: RecordLockRequest): number {
-  return setLockAsleep(F_OFD_SETLKW, fd, request);
+  return setLock(F_OFD_SETLKW, fd, request, callLibcOnce);
 }
 
 /** F_OFD_SETLKW on a thread of its own; see {@linkcode parkCall}. */

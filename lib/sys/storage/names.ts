@@ -9,7 +9,7 @@
 
 import { decodePath } from "../../proc/path_text.ts";
 import { callLibc, cString } from "../call.ts";
-import { noteOpened } from "../file.ts";
+import { type FileStat, noteOpened, statPath } from "../file.ts";
 import { libc } from "../libc.ts";
 
 /** Stands for the working directory in place of an open one. */
@@ -28,6 +28,25 @@ export function openAt(
 ): number {
   const bytes = cString(name);
   return noteOpened(callLibc(() => libc.openat(dirFd, bytes, flags, mode)));
+}
+
+/**
+ * What a path refers to, asking no server and mounting nothing.
+ *
+ * @param options `followSymlink: false` examines a final symbolic link itself.
+ * @returns The facts, or `undefined` when nothing has that name or it can't be
+ * looked up.
+ */
+export function statIfAny(
+  path: string,
+  options: { followSymlink?: boolean } = {},
+): FileStat | undefined {
+  try {
+    return statPath(path, { ...options, cached: true });
+  } catch {
+    // A path with a NUL, or through what this user may not enter.
+    return undefined;
+  }
 }
 
 const encoder = new TextEncoder();

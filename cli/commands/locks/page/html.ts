@@ -11,10 +11,13 @@ import {
   waitGraph,
 } from "../../../../lib/inspect/wait_graph.ts";
 import { printable } from "../../../../lib/proc/printable.ts";
-import { readTextIfAny } from "../../../../lib/sys/file.ts";
 import { formatDuration } from "../../../args/duration.ts";
-import { embedJson, escapeHtml } from "../../../ui/markup.ts";
-import { writeOut } from "../../../ui/output.ts";
+import {
+  embedJson,
+  escapeHtml,
+  pageStart,
+  writePage,
+} from "../../../ui/markup.ts";
 import { truncate } from "../../../ui/terminal.ts";
 import { describePath } from "../column.ts";
 import {
@@ -23,25 +26,18 @@ import {
   NODE_WIDTH,
   type PlacedEdge,
 } from "./graph_layout.ts";
-import { checkUtf8 } from "../../../args/utf8.ts";
 import { PAGE_SCRIPT } from "./script.ts";
 import { PAGE_STYLE } from "./style.ts";
 import { isWaiting, type Row, toRows } from "../row.ts";
 import { describeEdge, describeNode } from "../wait_text.ts";
 
 /** Writes the page to a file, or to stdout for `-`. */
-export function writePage(
+export function writeLocksPage(
   file: string,
   table: LockTable,
   deadlocks: readonly Deadlock[],
 ): void {
-  const host = readTextIfAny("/proc/sys/kernel/hostname")?.trim() ?? "";
-  const page = renderPage(table, deadlocks, host);
-  if (file === "-") writeOut(page);
-  else {
-    checkUtf8([file], "the file of a page");
-    Deno.writeTextFileSync(file, page);
-  }
+  writePage(file, (host) => renderPage(table, deadlocks, host));
 }
 
 /** More boxes than this can't be taken in; the table has them all. */
@@ -56,18 +52,9 @@ export function renderPage(
   const graph = waitGraph(table);
   const readAt = new Date(table.readAtMs).toISOString().replace("T", " ")
     .replace(/\.\d+Z$/, " UTC");
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Locks on ${escapeHtml(host)}</title>
-<style>${PAGE_STYLE}</style>
-</head>
-<body>
-<main>
-<header><h1>File locks on ${
+  return `${
+    pageStart(`Locks on ${host}`, PAGE_STYLE)
+  }<header><h1>File locks on ${
     escapeHtml(host)
   }</h1><p>as of ${readAt}</p></header>
 ${renderFigures(table, deadlocks)}
