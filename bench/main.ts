@@ -28,6 +28,7 @@ import {
   type Report,
   repositoryPath,
 } from "./support.ts";
+import { measureTrace } from "./trace.ts";
 import { measureUncontended } from "./uncontended.ts";
 import { measureWaiting } from "./waiting_cost.ts";
 
@@ -41,6 +42,7 @@ const BENCHMARKS: Record<string, (peers: Peers) => Promise<Report>> = {
   waiting: measureWaiting,
   postgres: measurePostgres,
   etcd: measureEtcd,
+  trace: measureTrace,
 };
 
 const NPM_PEERS = ["fs-ext", "proper-lockfile"];
@@ -124,6 +126,8 @@ function replaceSections(sections: readonly string[]): void {
   for (const section of sections) {
     const at = parts.findIndex((part) => heading(part) === heading(section));
     if (at >= 0) parts[at] = section;
+    // A new one comes before the notes, which are the last.
+    else parts.splice(-1, 0, section);
   }
   Deno.writeTextFileSync(RESULTS, parts.join(""));
 }
@@ -155,7 +159,7 @@ async function main(args: readonly string[]): Promise<void> {
       try {
         const report = await measure(peers);
         sections.push(formatReport(report));
-        if (!quick) {
+        if (!quick && report.chart !== undefined) {
           Deno.writeTextFileSync(
             repositoryPath(`bench/charts/${report.chart}.svg`),
             drawChart(report),

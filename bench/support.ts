@@ -72,8 +72,11 @@ export interface Report {
   rows: Row[];
   /** The column drawn in the chart. */
   chartColumn: number;
-  /** The name of the chart's file, without extension. */
-  chart: string;
+  /**
+   * The name of the chart's file, without extension; `undefined` where the rows
+   * can't be compared.
+   */
+  chart: string | undefined;
 }
 
 /** A command and its arguments. */
@@ -262,8 +265,7 @@ export function formatReport(report: Report): string {
     "",
     method,
     "",
-    `![${title}](charts/${chart}.svg)`,
-    "",
+    ...(chart === undefined ? [] : [`![${title}](charts/${chart}.svg)`, ""]),
     `| | ${columns.join(" | ")} |`,
     `|---|${columns.map(() => "---:|").join("")}`,
     ...rows.map(({ name, values }) =>

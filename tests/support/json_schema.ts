@@ -1,3 +1,6 @@
+import { assertEquals } from "@std/assert";
+import { SCHEMAS } from "../../cli/commands/schema/all.ts";
+
 /**
  * A validator for as much of JSON Schema as `holdfast schema` uses. It is
  * stricter: an object may have no keys that its schema doesn't name.
@@ -97,5 +100,14 @@ function isOf(type: string, value: unknown): boolean {
       const name: string = typeof value;
       return name === type;
     }
+  }
+}
+
+/** Asserts that what was printed is of the form that is published. */
+export function assertForm(name: string, printed: string): void {
+  const { schema, lines } = SCHEMAS[name]!;
+  const texts = lines ? printed.trimEnd().split("\n") : [printed];
+  for (const text of texts) {
+    assertEquals(findFaults(schema, JSON.parse(text)), [], `${name}: ${text}`);
   }
 }

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { closeFile } from "../../lib/sys/file.ts";
+import type { LockActivity } from "../../lib/trace/activity.ts";
 import { listHistory, openHistory } from "../../lib/trace/history.ts";
 import { RunEventReader } from "../../lib/trace/report/run_events.ts";
 import { cliArgs, runCli } from "../support/cli.ts";
@@ -148,3 +149,62 @@ Deno.test("a run that was killed holds nothing any more", () => {
   reader.read(line("acquired", { waitMs: 0 }));
   assertEquals(reader.finish(() => true, 42), []);
 });
+
+Deno.test("runs under runs show locks that are taken in clashing orders", () => {
+  const reader = new RunEventReader();
+  const of = (run: string, path: string, ancestors: number[]) => {
+    const about = { run, holder: run.charCodeAt(0), mode: "exclusive" };
+    const told = (event: string, more = {}) =>
+      reader.read(line(event, { ...about, locks: [path], ...more }))!;
+    return {
+      acquired: () => told("acquired", { waitMs: 0, ancestors }),
+      waiting: () => told("waiting", { path, ancestors }),
+      started: (pid: number) => told("started", { pid }),
+      released: () => told("released", { waitMs: 0, holdMs: 1 }),
+    };
+  };
+  const held = ([activity]: LockActivity[]) =>
+    activity?.alsoHeld?.map(({ file, holderPid }) => [file.path, holderPid]);
+  const outer = of("A", "/a", [2, 1]);
+  assertEquals(held(outer.acquired()), undefined);
+  outer.started(50);
+  assertEquals(held(of("B", "/b", [51, 50, 1]).waiting()), [["/a", 65]]);
+  assertEquals(held(of("C", "/c", [50, 1]).acquired()), [["/a", 65]]);
+  // The same lock is no other; who isn't under it has nothing of it.
+  assertEquals(held(of("D", "/a", [50, 1]).waiting()), undefined);
+  assertEquals(held(of("E", "/e", [2, 1]).acquired()), undefined);
+  outer.released();
+  assertEquals(held(of("F", "/f", [50, 1]).acquired()), undefined);
+  // A run that was killed can't tell; the next holder of its lock does.
+  const killed = of("G", "/g", [2, 1]);
+  killed.acquired();
+  killed.started(60);
+  of("H", "/g", [2, 1]).acquired();
+  assertEquals(held(of("I", "/i", [60, 1]).acquired()), undefined);
+});
+
+Deno.test("report finds the clashing orders of runs in their history", async () => {
+  using dir = new TempDir();
+  const [a, b] = [dir.join("a"), dir.join("b")];
+  const env = { HOLDFAST_EVENTS: dir.join("events") };
+  for (const [outer, inner] of [[a, b], [b, a]] as const) {
+    const { code, stderr } = await runCli([
+      ...["run", outer, "--", Deno.execPath()],
+      ...cliArgs(["run", inner, "--", "true"]),
+    ], { env });
+    assertEquals(code, 0, stderr);
+  }
+  const { stdout } = await runCli(["report", "--json", env.HOLDFAST_EVENTS]);
+  const { inversions } = JSON.parse(stdout);
+  assertEquals(
+    inversions.map(({ steps }: { steps: Step[] }) =>
+      steps.map(({ held, wanted }) => [held.file.path, wanted.file.path])
+    ),
+    [[[a, b], [b, a]]],
+  );
+});
+
+interface Step {
+  held: { file: { path: string } };
+  wanted: { file: { path: string } };
+}

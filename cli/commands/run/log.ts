@@ -12,6 +12,7 @@ import {
   isInheritable,
   openFlags,
 } from "../../../lib/sys/process/descriptors.ts";
+import { readAncestors } from "../../../lib/sys/process/process_info.ts";
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
 import { printable, quotePath } from "../../../lib/proc/printable.ts";
 import { openEventFile, openHistory } from "../../../lib/trace/history.ts";
@@ -45,6 +46,8 @@ export class RunLog {
   readonly #options: RunLogOptions;
   readonly #lockPaths: readonly string[];
   readonly #start = performance.now();
+  /** A run under one of them has its locks as well. */
+  readonly #ancestors: readonly number[];
   #waitMs = 0;
 
   /**
@@ -61,11 +64,12 @@ export class RunLog {
     if (eventsTo !== undefined) fds.push(openEvents(eventsTo));
     if (history !== undefined) fds.push(...openHistoryIfAny(history));
     this.#fds = fds;
+    this.#ancestors = fds.length > 0 ? readAncestors(Deno.pid) : [];
   }
 
   /** A lock is busy and the wait for it begins. */
   waiting(path: string): void {
-    this.#write("waiting", { path });
+    this.#write("waiting", { path, ancestors: this.#ancestors });
   }
 
   /** Something has happened to the lease of a lock in an engine. */
@@ -92,7 +96,8 @@ export class RunLog {
   /** All locks are held. */
   acquired(): void {
     this.#waitMs = this.#sinceStart();
-    this.#write("acquired", { waitMs: this.#waitMs });
+    const ancestors = this.#ancestors;
+    this.#write("acquired", { waitMs: this.#waitMs, ancestors });
     if (!this.#options.verbose) return;
     const names = this.#lockPaths.map(quotePath).join(", ");
     writeError(

@@ -182,11 +182,26 @@ const RUN = {
 
 const WAIT_MS = ms("how long the lock was waited for");
 const LOCK = text("the lock that it is about");
+const ANCESTORS = list(
+  whole("a process id"),
+  "the parent of holdfast, that one's parent, and so on",
+);
 
 /** A line of `run --json-events`. */
 export const RUN_SCHEMA: Schema = either(
-  object({ ...RUN, event: always("waiting"), path: LOCK }),
-  object({ ...RUN, event: word("timeout", "acquired"), waitMs: WAIT_MS }),
+  object({
+    ...RUN,
+    event: always("waiting"),
+    path: LOCK,
+    ancestors: ANCESTORS,
+  }),
+  object({
+    ...RUN,
+    event: always("acquired"),
+    waitMs: WAIT_MS,
+    ancestors: ANCESTORS,
+  }),
+  object({ ...RUN, event: always("timeout"), waitMs: WAIT_MS }),
   object({
     ...RUN,
     event: always("started"),

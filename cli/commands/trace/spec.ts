@@ -25,10 +25,11 @@ export const TRACE_SPEC: CommandSpec = {
     "A program that does nothing but open, lock and close a file takes about " +
     "a fifth longer while it is traced, and one that doesn't lock no longer. If " +
     "more happens than can be read, the kernel drops the oldest events; how " +
-    "many is said. So that this is rare, the tracer gets the lowest real-time " +
-    "priority; start it with nice(1), and it keeps what you gave it. Nothing of tracefs stays behind: it is not even mounted " +
-    "where others see it, and what a tracer that was killed had to leave the " +
-    "next one removes.\n\n" +
+    "many is said. So that this is rare, the tracer gets the lowest " +
+    "real-time priority; start it with nice(1), and it keeps what you gave " +
+    "it. Nothing of tracefs stays behind: it is not even mounted where others " +
+    "see it, and what a tracer that was killed had to leave the next one " +
+    "removes.\n\n" +
     "With --poll it looks at /proc/locks again and again instead. That needs " +
     "no root, but what comes and goes between two looks is missed, and " +
     "refusals always are.",

@@ -5,6 +5,7 @@
  */
 
 import type {
+  AlsoHeldLock,
   LockActivity,
   LockEventName,
   TracedFile,
@@ -25,6 +26,7 @@ interface RunLine {
   holder?: unknown;
   waitMs?: unknown;
   holdMs?: unknown;
+  ancestors?: unknown;
 }
 
 /** One run that has not ended yet. */
@@ -34,6 +36,8 @@ interface OpenRun {
   waited: Set<string>;
   /** Its locks, once it has them. */
   held: LockActivity[];
+  /** The process id of its command, once that runs. */
+  commandPid: number | undefined;
 }
 
 /** What the kinds of `run` are called in a report. */
@@ -43,6 +47,10 @@ const TYPES: Readonly<Record<string, string>> = { ofd: "OFDLCK" };
 export class RunEventReader {
   readonly #runs = new Map<string, OpenRun>();
   readonly #files = new Map<string, TracedFile>();
+  /** Those that hold their locks, by the process id of their command. */
+  readonly #byCommand = new Map<number, OpenRun>();
+  /** The same by a lock that nobody else can hold. */
+  readonly #byLock = new Map<string, OpenRun>();
 
   /**
    * Reads a parsed line.
@@ -62,18 +70,28 @@ export class RunEventReader {
         const path = typeof line.path === "string" ? line.path : line.locks[0]!;
         if (run.waited.has(path)) return [];
         run.waited.add(path);
-        return [this.#activity("waiting", path, line, run, timeMs, {})];
+        const more = { alsoHeld: this.#heldBy(line, path) };
+        return [this.#activity("waiting", path, line, run, timeMs, more)];
       }
       case "acquired":
         run.held = line.locks.map((path) =>
           this.#activity("acquired", path, line, run, timeMs, {
             waitedMs: run.waited.has(path) ? waitedMs : undefined,
+            alsoHeld: this.#heldBy(line, path),
           })
         );
         run.waited.clear();
+        this.#expel(run);
         return run.held;
+      case "started": {
+        const pid = toNumber(line.pid);
+        if (pid === undefined) return [];
+        run.commandPid = pid;
+        this.#byCommand.set(pid, run);
+        return [];
+      }
       case "timeout": {
-        this.#runs.delete(key);
+        this.#end(key, run);
         const gaveUp = [...run.waited].map((path) =>
           this.#activity("gave-up", path, line, run, timeMs, {
             waitedMs,
@@ -88,13 +106,14 @@ export class RunEventReader {
         );
       }
       case "released": {
-        this.#runs.delete(key);
+        this.#end(key, run);
         const heldMs = toNumber(line.holdMs);
         return run.held.map((held) => ({
           ...held,
           event: "released",
           timeMs,
           waitedMs: undefined,
+          alsoHeld: undefined,
           heldMs,
         }));
       }
@@ -118,9 +137,57 @@ export class RunEventReader {
         event: "released" as const,
         timeMs,
         waitedMs: undefined,
+        alsoHeld: undefined,
         reason: "unseen",
       }))
     );
+  }
+
+  /** What the runs hold besides under which this one is. */
+  #heldBy(
+    { holder, ancestors }: RunLine,
+    wanted: string,
+  ): AlsoHeldLock[] | undefined {
+    if (!Array.isArray(ancestors)) return undefined;
+    const held: AlsoHeldLock[] = [];
+    // A run may be the command of another.
+    for (const pid of [holder, ...ancestors]) {
+      const run = this.#byCommand.get(pid);
+      for (const lock of run?.held ?? []) {
+        if (lock.file.path === wanted) continue;
+        const { file, type, mode, startByte, endByte, process } = lock;
+        const holderPid = process.pid;
+        held.push({ file, type, mode, startByte, endByte, holderPid });
+      }
+    }
+    return held.length > 0 ? held : undefined;
+  }
+
+  /** Who was killed could not tell that it has its locks no longer. */
+  #expel(run: OpenRun): void {
+    for (const { file, type, mode } of run.held) {
+      if (mode === "READ" || type === "SLOTS") continue;
+      const lock = `${type} ${file.path}`;
+      const before = this.#byLock.get(lock);
+      if (before !== undefined && before !== run) this.#forget(before);
+      this.#byLock.set(lock, run);
+    }
+  }
+
+  #end(key: string, run: OpenRun): void {
+    this.#runs.delete(key);
+    this.#forget(run);
+    for (const { file, type } of run.held) {
+      const lock = `${type} ${file.path}`;
+      if (this.#byLock.get(lock) === run) this.#byLock.delete(lock);
+    }
+  }
+
+  #forget(run: OpenRun): void {
+    const { commandPid } = run;
+    if (commandPid === undefined) return;
+    if (this.#byCommand.get(commandPid) !== run) return;
+    this.#byCommand.delete(commandPid);
   }
 
   #run(key: string, { holder, command }: RunLine): OpenRun {
@@ -131,7 +198,7 @@ export class RunEventReader {
         pid: typeof holder === "number" ? holder : 0,
         command: words.join(" "),
       };
-      run = { process, waited: new Set(), held: [] };
+      run = { process, waited: new Set(), held: [], commandPid: undefined };
       this.#runs.set(key, run);
     }
     return run;

@@ -15,6 +15,7 @@ import {
   WORKERS,
 } from "../../support/leased_command.ts";
 import type { HelperProcess } from "../../support/helper_process.ts";
+import { assertForm } from "../../support/json_schema.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
@@ -143,11 +144,38 @@ etcdTest(
     await server.ctl("lease", "revoke", holder!.key.split("/").at(-1)!);
     assertEquals(await held.nextLine(), "told");
     assertEquals((await held.status).code, 65);
-    const seen = Deno.readTextFileSync(events).trim().split("\n")
-      .map((line) => JSON.parse(line));
+    const text = Deno.readTextFileSync(events);
+    assertForm("run-events", text);
+    const seen = text.trim().split("\n").map((line) => JSON.parse(line));
     const lost = seen.find(({ event }) => event === "lost");
     assertStringIncludes(lost.reason, "revoked");
     assertEquals(seen.at(-1).event, "released");
+  },
+);
+
+etcdTest(
+  "events tell of renewals, and of the next server when one is cut off",
+  async (server, directory) => {
+    using proxy = new TcpProxy(server.port);
+    const addresses = `127.0.0.1:${proxy.port},127.0.0.1:${server.port}`;
+    const events = directory.join("events");
+    const { held } = await startHolding(
+      ["--json-events", events, `etcd://${addresses}/deploy`],
+      "trap 'exit 0' TERM",
+    );
+    await using _held = held;
+    using changes = Deno.watchFs(events);
+    const isTold = (event: string) =>
+      Deno.readTextFileSync(events).includes(`"event":"${event}"`);
+    let isCut = false;
+    for await (const _change of changes) {
+      if (!isCut && isTold("renewed")) {
+        proxy.cut();
+        isCut = true;
+      }
+      if (isTold("failed-over")) break;
+    }
+    assertForm("run-events", Deno.readTextFileSync(events));
   },
 );
 

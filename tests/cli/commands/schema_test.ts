@@ -6,19 +6,10 @@ import { acquire } from "../../../lib/acquire/acquire.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { holdFlock } from "../../support/foreign_flock.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
-import { findFaults } from "../../support/json_schema.ts";
+import { assertForm, findFaults } from "../../support/json_schema.ts";
 import { runScript } from "../../support/run_script.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 import { needsTracing } from "../../trace/support/tracing.ts";
-
-/** Asserts that what was printed is of the form that is published. */
-function assertForm(name: string, printed: string): void {
-  const { schema, lines } = SCHEMAS[name]!;
-  const texts = lines ? printed.trimEnd().split("\n") : [printed];
-  for (const text of texts) {
-    assertEquals(findFaults(schema, JSON.parse(text)), [], `${name}: ${text}`);
-  }
-}
 
 async function print(...args: string[]): Promise<string> {
   const { stdout, stderr } = await runCli(args);
