@@ -42,6 +42,11 @@ const VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
     "HOLDFAST_LOCK_KEY",
     "set for the command: the key that a lock in an engine has there",
   ],
+  [
+    "HOLDFAST_RUN_ID",
+    "set for the command under a lock in an engine: by it, what the command " +
+    "has started is found when it must end",
+  ],
   ["HOLDFAST_SLOT", "set for the command by --slots: the place it has"],
   ["HOLDFAST_CPUS", "set for the command by --cpus: the processors it has"],
   [

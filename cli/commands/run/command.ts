@@ -27,7 +27,7 @@ export async function runCommand(args: string[]): Promise<number> {
   const leaseGuard = options.value("lease-guard");
   if (leaseGuard !== undefined) {
     const { runLeaseGuard } = await import("./cluster/guard_process.ts");
-    return runLeaseGuard(Number(leaseGuard));
+    return runLeaseGuard(Number(leaseGuard), options.operands[0] ?? "");
   }
   const request = await readRequest(options);
   const { command, log, maxLoad } = request;

@@ -143,8 +143,8 @@ export interface TakenLock {
 export interface LeasedProcess {
   /** It is there. */
   onStart(pid: number): void;
-  /** It has been asked to end for the loss of the lock. */
-  onTold(): void;
+  /** Asks it, and what it has started, to end for the loss of the lock. */
+  askToEnd(): void;
   /** KILL follows so many milliseconds after that. */
   lossGraceMs: number;
 }

@@ -126,10 +126,7 @@ export class Supervisor {
     leased?.onStart(pid);
     signals.forwardTo(pid);
     onStart?.(pid);
-    const terminate = () => {
-      signals.terminate(leased?.lossGraceMs);
-      leased?.onTold();
-    };
+    const terminate = () => signals.terminate(leased);
     if (lock.lost?.aborted) terminate();
     else lock.lost?.addEventListener("abort", terminate);
     const reapOrphans = isFirstProcess();
@@ -145,7 +142,6 @@ export class Supervisor {
       }
     } finally {
       signals.end();
-      lock.lost?.removeEventListener("abort", terminate);
     }
   }
 }
@@ -284,12 +280,13 @@ class SignalForwarder {
   /**
    * Asks the command to end, as a TERM that arrives here does.
    *
-   * @param killAfterMs KILL follows at the latest so many milliseconds later.
+   * @param leased How that is done where the lock was a lease.
    */
-  terminate(killAfterMs?: number): void {
+  terminate(leased?: LeasedProcess): void {
     if (this.#pid === undefined) return;
-    sendSignal(this.#pid, "SIGTERM");
-    this.#startKillTimer(this.#pid, killAfterMs);
+    if (leased === undefined) sendSignal(this.#pid, "SIGTERM");
+    else leased.askToEnd();
+    this.#startKillTimer(this.#pid, leased?.lossGraceMs);
   }
 
   #startKillTimer(pid: number, mostMs = Infinity): void {

@@ -1,78 +1,109 @@
-import { parsePidStat } from "../../proc/pid_stat.ts";
 import { decodePath } from "../../proc/path_text.ts";
+import { parsePidStat, type PidStat } from "../../proc/pid_stat.ts";
 import { readBytes, readTextIfAny } from "../file.ts";
 import { listDirectory } from "../list_directory.ts";
 import { Pidfd } from "./pidfd.ts";
-import { readStartTicks } from "./process.ts";
-import type { SignalName } from "./signals.ts";
+
+/** All children of kthreadd are kernel threads. */
+const KTHREADD = 2;
 
 /**
  * A command and what it has started, as far as it can be found: its children
  * and theirs, and, for those whose parent has ended, the processes that have its
- * variables in their environment.
+ * mark in their environment.
  *
- * Who has ended before the first look leads to nobody; who has another
- * environment and no parent any more isn't found, nor may another user's
- * environment be read.
+ * Who has another environment and no parent any more isn't found, nor may
+ * another user's environment be read.
  *
  * Permissions: `--allow-ffi`. See proc_pid_environ(5).
  */
 export class ProcessFamily implements Disposable {
-  readonly #variables: readonly string[];
+  readonly #mark: string;
+  /** In the order in which they were found: parents before children. */
   readonly #members = new Map<number, Pidfd>();
+  readonly #asked = new Set<number>();
 
   /**
    * @param pid The command, once it is there.
-   * @param variables `NAME=value`, which together only this command has.
+   * @param mark `NAME=value`, a variable that only this command has.
    */
-  constructor(pid: number | undefined, variables: readonly string[]) {
-    this.#variables = variables.map((each) => `\0${each}\0`);
-    if (pid !== undefined) this.#add(pid);
+  constructor(pid: number | undefined, mark: string) {
+    this.#mark = `\0${mark}\0`;
+    const command = pid === undefined ? undefined : Pidfd.open(pid);
+    if (command !== undefined) this.#members.set(pid!, command);
   }
 
-  /** Looks for new members, and gives how many there are, zombies left out. */
+  /**
+   * Looks for children of the members, and theirs: soon done, however many
+   * processes there are. See proc_tid_children(5).
+   */
+  follow(): void {
+    // Those that are added on the way are visited too.
+    for (const pid of this.#members.keys()) {
+      const threads = listDirectory(`/proc/${pid}/task`);
+      if (typeof threads === "number") continue;
+      for (const thread of threads) {
+        const path = `/proc/${pid}/task/${thread}/children`;
+        for (const child of readTextIfAny(path)?.match(/\d+/g) ?? []) {
+          const stat = readProcess(child);
+          if (stat?.ppid === pid) this.#add(stat);
+        }
+      }
+    }
+  }
+
+  /**
+   * Looks for members among all processes there are.
+   *
+   * @returns How many members can still do something.
+   */
   look(): number {
     const processes = readProcesses();
-    for (const pid of [...this.#members.keys()]) {
+    for (const pid of this.#members.keys()) {
       if (!processes.has(pid)) this.#drop(pid);
     }
-    processes.delete(Deno.pid);
-    const marked = new Set(
-      [...processes.keys()].filter((pid) => this.#isMarked(pid)),
-    );
+    for (const stat of processes.values()) {
+      if (this.#isMarked(stat)) this.#add(stat);
+    }
     let before: number;
     do {
       before = this.#members.size;
-      for (const [pid, { parent, startTicks }] of processes) {
-        if (this.#members.has(pid)) continue;
-        if (marked.has(pid) || this.#members.has(parent)) {
-          this.#add(pid, startTicks);
-        }
+      for (const stat of processes.values()) {
+        if (this.#members.has(stat.ppid)) this.#add(stat);
       }
     } while (this.#members.size > before);
     return this.#members.size;
   }
 
-  /** Sends a signal to all; who can't be sent one isn't there any more. */
-  signal(name: SignalName, { except }: { except?: number } = {}): void {
-    for (const [pid, member] of [...this.#members]) {
-      if (pid !== except && !member.signal(name)) this.#drop(pid);
+  /** Sends TERM to each that hasn't been sent one yet. */
+  askToEnd(): void {
+    for (const [pid, member] of this.#members) {
+      if (this.#asked.has(pid)) continue;
+      this.#asked.add(pid);
+      member.signal("SIGTERM");
     }
   }
 
-  #isMarked(pid: number): boolean {
-    if (this.#variables.length === 0) return false;
-    const bytes = readBytes(`/proc/${pid}/environ`);
-    if (typeof bytes === "number") return false;
-    const text = `\0${decodePath(bytes)}`;
-    return this.#variables.every((variable) => text.includes(variable));
+  /** Sends KILL to all; who can't be sent one isn't there any more. */
+  kill(): void {
+    for (const [pid, member] of this.#members) {
+      if (!member.signal("SIGKILL")) this.#drop(pid);
+    }
   }
 
-  #add(pid: number, startTicks?: bigint): void {
+  #isMarked({ pid, ppid }: PidStat): boolean {
+    if (ppid === KTHREADD || this.#members.has(pid)) return false;
+    const bytes = readBytes(`/proc/${pid}/environ`);
+    return typeof bytes !== "number" &&
+      `\0${decodePath(bytes)}`.includes(this.#mark);
+  }
+
+  #add({ pid, startTimeTicks }: PidStat): void {
+    if (this.#members.has(pid)) return;
     const member = Pidfd.open(pid);
     if (member === undefined) return;
     // It may have ended since, and its number be another's.
-    if (startTicks === undefined || readStartTicks(pid) === startTicks) {
+    if (readProcess(`${pid}`)?.startTimeTicks === startTimeTicks) {
       this.#members.set(pid, member);
     } else {
       member[Symbol.dispose]();
@@ -82,32 +113,28 @@ export class ProcessFamily implements Disposable {
   #drop(pid: number): void {
     this.#members.get(pid)?.[Symbol.dispose]();
     this.#members.delete(pid);
+    this.#asked.delete(pid);
   }
 
   /** Lets go of all. */
   [Symbol.dispose](): void {
-    for (const pid of [...this.#members.keys()]) this.#drop(pid);
+    for (const pid of this.#members.keys()) this.#drop(pid);
   }
 }
 
-/** What a look at a process tells of it. */
-interface Sighting {
-  readonly parent: number;
-  readonly startTicks: bigint;
+/** A process other than this one, if it can still do something. */
+function readProcess(pid: string): PidStat | undefined {
+  const text = readTextIfAny(`/proc/${pid}/stat`);
+  if (text === undefined || text === "") return undefined;
+  const stat = parsePidStat(text);
+  return "ZX".includes(stat.state) || stat.pid === Deno.pid ? undefined : stat;
 }
 
-/** All processes that can still do something. */
-function readProcesses(): Map<number, Sighting> {
-  const processes = new Map<number, Sighting>();
+function readProcesses(): Map<number, PidStat> {
   const names = listDirectory("/proc");
-  if (typeof names === "number") return processes;
-  for (const name of names) {
-    if (!/^\d+$/.test(name)) continue;
-    const text = readTextIfAny(`/proc/${name}/stat`);
-    if (text === undefined || text === "") continue;
-    const { pid, ppid, state, startTimeTicks } = parsePidStat(text);
-    if ("ZX".includes(state)) continue;
-    processes.set(pid, { parent: ppid, startTicks: startTimeTicks });
-  }
-  return processes;
+  const stats = (typeof names === "number" ? [] : names)
+    .filter((name) => /^\d+$/.test(name))
+    .map(readProcess)
+    .filter((stat) => stat !== undefined);
+  return new Map(stats.map((stat) => [stat.pid, stat]));
 }

@@ -36,17 +36,17 @@ interface Deadlines {
 }
 
 /**
- * Obeys the lines that arrive: `variables JSON`, those that only the command
- * has; `pid N`, the command; `lease LOCK TERM KILL`, when it is to end; `told`,
- * it has been told to; `end`, it has ended. The end of the lines without that
- * is the end of the supervisor, and of the command.
+ * Obeys the lines that arrive: `pid N`, the command; `lease LOCK TERM KILL`,
+ * when it is to end; `told`, it has been told to; `end`, it has ended. The end
+ * of the lines without that is the end of the supervisor, and of the command.
+ *
+ * @param mark `NAME=value`, a variable that only the command has.
  */
-export function runLeaseGuard(fd: number): number {
+export function runLeaseGuard(fd: number, mark: string): number {
   for (const name of IGNORED) ignoreSignal(name);
   const reader = new LineReader(fd);
   const deadlines = new Map<string, Deadlines>();
-  let variables: string[] = [];
-  let command = new ProcessFamily(undefined, variables);
+  let command = new ProcessFamily(undefined, mark);
   let isStarted = false;
   let isTold = false;
   for (;;) {
@@ -57,12 +57,8 @@ export function runLeaseGuard(fd: number): number {
     }
     const [word, ...values] = line?.split(" ") ?? [];
     switch (word) {
-      case "variables":
-        variables = JSON.parse(values.join(" "));
-        command = new ProcessFamily(undefined, variables);
-        break;
       case "pid":
-        command = new ProcessFamily(Number(values[0]), variables);
+        command = new ProcessFamily(Number(values[0]), mark);
         isStarted = true;
         break;
       case "lease": {
@@ -82,16 +78,22 @@ export function runLeaseGuard(fd: number): number {
     const now = bootTimeMs();
     const all = [...deadlines.values()];
     if (all.some(({ killAt }) => now >= killAt)) {
-      command.signal("SIGKILL");
-      command.look();
-      command.signal("SIGKILL");
+      reach(command, () => command.kill());
     } else if (!isTold && all.some(({ termAt }) => now >= termAt)) {
-      command.look();
-      command.signal("SIGTERM");
+      reach(command, () => command.askToEnd());
       // A command that isn't there yet is told when it is.
       isTold = isStarted;
     }
   }
+}
+
+/** Does something to those who are found at once first: others take time. */
+function reach(command: ProcessFamily, act: () => void): number {
+  command.follow();
+  act();
+  const count = command.look();
+  act();
+  return count;
 }
 
 /** So often those that are being killed are looked for. */
@@ -103,9 +105,8 @@ const QUIET_MS = 500;
 function killAll(command: ProcessFamily): void {
   let lastSeen = bootTimeMs();
   do {
-    command.signal("SIGKILL");
-    if (command.look() > 0) lastSeen = bootTimeMs();
-    command.signal("SIGKILL");
+    const count = reach(command, () => command.kill());
+    if (count > 0) lastSeen = bootTimeMs();
     sleepThread(LOOK_MS);
   } while (bootTimeMs() < lastSeen + QUIET_MS);
 }

@@ -19,12 +19,12 @@ export class LeaseGuard implements Disposable {
   readonly #writeEnd: number;
   readonly #link: DeathLink;
 
-  /** Starts it. */
-  constructor() {
+  /** @param mark `NAME=value`, a variable that only the command will have. */
+  constructor(mark: string) {
     const { readEnd, writeEnd } = openPipe();
     this.#writeEnd = writeEnd;
     this.#link = new DeathLink();
-    const self = selfCommand(["run", "--lease-guard", String(readEnd)], [
+    const self = selfCommand(["run", "--lease-guard", String(readEnd), mark], [
       "--allow-ffi",
     ]);
     try {
@@ -40,11 +40,6 @@ export class LeaseGuard implements Disposable {
       closeFile(readEnd);
     }
     setDescriptorInheritable(this.#link.readEnd, false, "pipe");
-  }
-
-  /** By which variables the command will be known, before it starts. */
-  announce(variables: readonly string[]): void {
-    this.#tell(`variables ${JSON.stringify(variables)}`);
   }
 
   /** Which process the command is, and when it must end for each lock. */

@@ -37,7 +37,9 @@ export async function takeCluster(
 ): Promise<TakenLock | undefined> {
   await using stack = new AsyncDisposableStack();
   const start = performance.now();
-  const guard = stack.use(new LeaseGuard());
+  const runId = crypto.randomUUID();
+  const mark = `HOLDFAST_RUN_ID=${runId}`;
+  const guard = stack.use(new LeaseGuard(mark));
   const ready = request.beforeSleep?.();
   let files: TakenLock | undefined;
   if (target.files.length > 0) {
@@ -60,13 +62,11 @@ export async function takeCluster(
   }
   await ready;
   const owned = stack.move();
-  const env: Record<string, string> = {
+  const env = {
     ...files?.env,
     ...describe(locks, files),
+    HOLDFAST_RUN_ID: runId,
   };
-  const marks = ["HOLDFAST_LOCK", "HOLDFAST_FENCE"]
-    .map((name) => `${name}=${env[name]}`);
-  guard.announce(marks);
   const { graceMs } = leaseTimes(target.lease);
   let command = 0;
   let survivors: Survivors | undefined;
@@ -78,9 +78,9 @@ export async function takeCluster(
         guard.setCommand(pid, locks.map(({ moments }) => moments));
         command = pid;
       },
-      onTold: () => {
+      askToEnd: () => {
+        survivors = new Survivors(command, mark, graceMs);
         guard.commandIsTold();
-        survivors = new Survivors(command, marks, graceMs);
       },
       lossGraceMs: graceMs,
     },
