@@ -177,13 +177,13 @@ const CASES: [says: string, call: Call][] = [
   ]],
   ["lock must be a held flock", (path) => [patterns.upgrade, [path]]],
   ["lock must be a held flock", () => [patterns.downgrade, [{}]]],
-  ["options must be", () => [patterns.reserveCpus, [2]]],
+  ["options must be", () => [patterns.acquireCpus, [2]]],
   ["cpus must be a number or an array", () => [
-    patterns.reserveCpus,
+    patterns.acquireCpus,
     [{ cpus: "2" }],
   ]],
   ["directory must be", () => [
-    patterns.reserveCpus,
+    patterns.acquireCpus,
     [{ cpus: 1, directory: 5 }],
   ]],
   ["maxLoad must be a number", () => [patterns.waitForLoad, ["4"]]],

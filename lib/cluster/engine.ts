@@ -43,8 +43,8 @@ export interface ClusterLockStatus {
 
 /** Where a waiter stands. */
 export interface ClusterWaitInfo {
-  /** The lock's URL, without secrets. */
-  readonly url: string;
+  /** The lock's URL, without secrets: the `path` of the lock. */
+  readonly path: string;
   /** How many must let go before it is this one's turn. */
   readonly position: number;
   /** Those before this one, the holders first; for a long queue the nearest. */

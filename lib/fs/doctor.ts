@@ -38,7 +38,7 @@ import {
   type LockedDescriptor,
   scanLockedDescriptors,
 } from "../inspect/descriptor_scan.ts";
-import { judgeFilesystem, type LockKind, type TrustTable } from "./verdict.ts";
+import { judgeFilesystem, type TrustKind, type TrustTable } from "./verdict.ts";
 import { type ExportProtocol, findExport } from "./exported.ts";
 import { usableKinds } from "./usable.ts";
 import { type HolderInfo, readLockParties } from "../inspect/holder.ts";
@@ -70,9 +70,9 @@ export interface Diagnosis {
   /** What each kind of lock is worth. */
   trust: TrustTable;
   /** The kinds that exclude everyone who can reach the file. */
-  safeKinds: LockKind[];
+  safeKinds: TrustKind[];
   /** The kind to use. */
-  recommendedKind: LockKind | undefined;
+  recommendedKind: TrustKind | undefined;
   /** What endangers the lock file. */
   warnings: DoctorWarning[];
   /** Who holds a lock on it now. */
@@ -135,7 +135,7 @@ function diagnosePath(path: string): Diagnosis {
 }
 
 /** Whether a kind excludes between all parties that exist. */
-function isSafe(trust: TrustTable, kind: LockKind): boolean {
+function isSafe(trust: TrustTable, kind: TrustKind): boolean {
   return Object.values(trust[kind]).every((entry) => entry.trust === "yes");
 }
 

@@ -19,10 +19,10 @@ export { rejectRemoteFs, UnsupportedFilesystemError } from "./guard.ts";
 export {
   type JudgeContext,
   judgeFilesystem,
-  LOCK_KINDS,
-  type LockKind,
   type Trust,
+  TRUST_KINDS,
   type TrustEntry,
+  type TrustKind,
   type TrustScope,
   type TrustTable,
 } from "./verdict.ts";

@@ -20,12 +20,12 @@ import {
 } from "../sys/file.ts";
 import { dirname } from "../sys/path_parts.ts";
 import { tryCreateIn } from "../sys/storage/try_create.ts";
-import { LOCK_KINDS, type LockKind } from "./verdict.ts";
+import { TRUST_KINDS, type TrustKind } from "./verdict.ts";
 
 /** What a user can do at a path. */
 export interface Usable {
   /** The kinds of lock that can be taken there, exclusively. */
-  kinds: readonly LockKind[];
+  kinds: readonly TrustKind[];
   /** Why not all of them can, as a sentence without a full stop. */
   obstacle: string | undefined;
 }
@@ -44,7 +44,7 @@ export function usableKinds(
 ): Usable {
   if (stat === undefined) {
     const errno = tryCreateIn(dirname(path));
-    return errno === 0 ? { kinds: LOCK_KINDS, obstacle: undefined } : {
+    return errno === 0 ? { kinds: TRUST_KINDS, obstacle: undefined } : {
       kinds: [],
       obstacle:
         `this user can create no file in ${quotePath(dirname(path))}: ` +
@@ -62,7 +62,7 @@ export function usableKinds(
     ? writing === 0
     : reading === 0 || writing === 0;
   const linking = tryCreateIn(dirname(path));
-  const kinds = LOCK_KINDS.filter((kind) =>
+  const kinds = TRUST_KINDS.filter((kind) =>
     kind === "flock"
       ? flocks
       : kind === "link"

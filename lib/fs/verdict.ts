@@ -11,10 +11,10 @@ import { EXPORTED, type ExportProtocol } from "./exported.ts";
 import { filesystemOfType } from "./filesystem.ts";
 
 /** The kinds of lock that holdfast takes. */
-export type LockKind = "flock" | "posix" | "ofd" | "link";
+export type TrustKind = "flock" | "posix" | "ofd" | "link";
 
 /** Every kind, in the order of reports. */
-export const LOCK_KINDS: readonly LockKind[] = [
+export const TRUST_KINDS: readonly TrustKind[] = [
   "flock",
   "posix",
   "ofd",
@@ -43,7 +43,7 @@ export interface TrustEntry {
 
 /** By kind, then by the parties there are on this filesystem. */
 export type TrustTable = Record<
-  LockKind,
+  TrustKind,
   Partial<Record<TrustScope, TrustEntry>>
 >;
 

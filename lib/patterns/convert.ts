@@ -10,7 +10,14 @@ import { LockPath } from "../lock/lock_path.ts";
 import { quotePath } from "../proc/printable.ts";
 import { LockError } from "../sys/error.ts";
 import { isStillNamed, statFd } from "../sys/file.ts";
-import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
+import {
+  type LockFileChecks,
+  type LockWaitOptions,
+  WaitBudget,
+} from "../acquire/budget.ts";
+
+/** How a conversion is waited for. */
+export type ConversionOptions = Omit<LockWaitOptions, keyof LockFileChecks>;
 
 /** How a conversion went. */
 export interface Conversion {
@@ -57,7 +64,7 @@ export interface Conversion {
  */
 export async function upgrade(
   lock: FlockHandle,
-  options: LockWaitOptions = {},
+  options: ConversionOptions = {},
 ): Promise<Conversion> {
   checkFlock(lock);
   const budget = new WaitBudget(options);
@@ -111,7 +118,7 @@ function pathOf({ path, absolutePath }: FlockHandle): LockPath {
  */
 export async function downgrade(
   lock: FlockHandle,
-  options: LockWaitOptions = {},
+  options: ConversionOptions = {},
 ): Promise<Conversion> {
   checkFlock(lock);
   const budget = new WaitBudget(options);

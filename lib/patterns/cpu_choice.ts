@@ -8,9 +8,9 @@ import { rejectArgument } from "../lock/check.ts";
 import { releaseAll } from "../lock/lock_set.ts";
 import { formatCpuList } from "../proc/cpulist.ts";
 import type { CacheDomain } from "./cpu_topology.ts";
-import type { ReserveOptions } from "./cpu_reservation.ts";
+import type { AcquireCpusOptions } from "./cpu_reservation.ts";
 
-type Wish = Pick<ReserveOptions, "cpus" | "domains" | "sameDomain">;
+type Wish = Pick<AcquireCpusOptions, "cpus" | "domains" | "sameDomain">;
 
 /** Enough of some cache domains: the CPUs of each, and how many in all. */
 export interface Choice {

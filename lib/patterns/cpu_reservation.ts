@@ -29,8 +29,8 @@ import { type LockWaitOptions, WaitBudget } from "../acquire/budget.ts";
 import { findKeeper, mayBeNested, selfDeadlock } from "../acquire/nested.ts";
 import { flockAttempt } from "../acquire/flock_attempt.ts";
 
-/** What {@linkcode reserveCpus} is to reserve, and how. */
-export interface ReserveOptions extends LockWaitOptions {
+/** What {@linkcode acquireCpus} is to reserve, and how. */
+export interface AcquireCpusOptions extends LockWaitOptions {
   /** So many CPUs, or exactly these. */
   cpus?: number | readonly number[] | undefined;
   /** So many whole cache domains, or exactly these; instead of `cpus`. */
@@ -91,7 +91,7 @@ export class CpuTimeoutError extends LockTimeoutError {
   /** What was in the way just after the deadline. */
   readonly busy: readonly BusyResource[];
 
-  /** Made by {@linkcode reserveCpus}. */
+  /** Made by {@linkcode acquireCpus}. */
   constructor(
     directory: string,
     waitedMs: number,
@@ -135,14 +135,14 @@ export class CpuTimeoutError extends LockTimeoutError {
  *
  * @example
  * ```ts
- * import { reserveCpus } from "@holdfast/holdfast/patterns";
+ * import { acquireCpus } from "@holdfast/holdfast/patterns";
  *
- * using mine = await reserveCpus({ cpus: 1, timeoutMs: 5000 });
+ * using mine = await acquireCpus({ cpus: 1, timeoutMs: 5000 });
  * console.log(mine.cpus);
  * ```
  */
-export async function reserveCpus(
-  options: ReserveOptions,
+export async function acquireCpus(
+  options: AcquireCpusOptions,
 ): Promise<CpuReservation> {
   checkOptions(options);
   const directory = options.directory === undefined
@@ -187,11 +187,11 @@ const CPUS_VARIABLE = "HOLDFAST_CPUS";
 /** The lock files of CPUs and caches, kept open between attempts. */
 class ResourceLocks implements Disposable {
   readonly #directory: string;
-  readonly #options: ReserveOptions;
+  readonly #options: AcquireCpusOptions;
   readonly #attempts = new Map<string, FlockAttempt>();
   readonly #busy = new Set<string>();
 
-  constructor(directory: string, options: ReserveOptions) {
+  constructor(directory: string, options: AcquireCpusOptions) {
     this.#directory = directory;
     this.#options = options;
   }

@@ -34,7 +34,11 @@ export {
   LockTimeoutError,
 } from "../wait/lock_timeout_error.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";
-export type { LockWaitOptions, WaitInfo } from "../acquire/budget.ts";
+export type {
+  LockFileChecks,
+  LockWaitOptions,
+  WaitInfo,
+} from "../acquire/budget.ts";
 export {
   acquireAll,
   type AcquireAllOptions,
@@ -58,11 +62,11 @@ export {
 } from "./slots.ts";
 export { acquireFair, type AcquireFairOptions } from "./turnstile.ts";
 export {
+  acquireCpus,
+  type AcquireCpusOptions,
   type BusyResource,
   type CpuReservation,
   CpuTimeoutError,
-  reserveCpus,
-  type ReserveOptions,
 } from "./cpu_reservation.ts";
 export { type CacheDomain, readCacheDomains } from "./cpu_topology.ts";
 export { trySingleton } from "./singleton.ts";
@@ -93,7 +97,12 @@ export {
   type DebounceOptions,
   type DebounceResult,
 } from "./debounce.ts";
-export { type Conversion, downgrade, upgrade } from "./convert.ts";
+export {
+  type Conversion,
+  type ConversionOptions,
+  downgrade,
+  upgrade,
+} from "./convert.ts";
 export {
   type CollectedFile,
   collectLockFiles,

@@ -299,7 +299,8 @@ function bind(
 
 /* V8 compiles a direct call into C only where it has never seen another
  * function called. The callers have seen the pointer's: so each call of an
- * uncontended lock goes through a place of its own, 0.1 µs faster. */
+ * uncontended lock goes through a place of its own: without, `tryAcquire` and
+ * its release take 15 % longer. */
 const OWN_CALL_SITE: Readonly<
   Record<string, (f: LibcFunction) => LibcFunction>
 > = {

@@ -57,8 +57,8 @@ export function checkTimeout(timeoutMs: number): void {
 
 /**
  * Attempts something until it succeeds, the time is up or the signal aborts.
- * Who has come to the head of the queue makes a last attempt when the time is
- * up; who is still behind others makes none.
+ * One who sleeps at the head of the queue when the time is up attempts it once
+ * more; one who is still behind others doesn't.
  *
  * @param attempt Gives a value when it succeeds, and `undefined` when busy.
  * What it throws ends the loop.

@@ -7,7 +7,7 @@ import { acquire } from "../../lib/acquire/acquire.ts";
 import { acquireAll } from "../../lib/acquire/group.ts";
 import { appendToFile } from "../../lib/patterns/append.ts";
 import { getOrBuild } from "../../lib/patterns/cache.ts";
-import { reserveCpus } from "../../lib/patterns/cpu_reservation.ts";
+import { acquireCpus } from "../../lib/patterns/cpu_reservation.ts";
 import { acquireIfDue } from "../../lib/patterns/debounce.ts";
 import { acquireFenced } from "../../lib/patterns/fence.ts";
 import { collectLockFiles } from "../../lib/patterns/gc.ts";
@@ -63,7 +63,7 @@ Deno.test("an empty path is refused by the library, and nothing is made", async 
     appendToFile: () => appendToFile("", "x"),
     transformFile: () => transformFile("", (content) => content),
     getOrBuild: () => getOrBuild("key", () => {}, { directory: "" }),
-    reserveCpus: () => reserveCpus({ cpus: 1, directory: "" }),
+    acquireCpus: () => acquireCpus({ cpus: 1, directory: "" }),
   };
   for (const [name, call] of Object.entries(calls)) {
     const { code } = await assertRejects(call, SyscallError, "empty", name);

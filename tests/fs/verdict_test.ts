@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type JudgeContext,
   judgeFilesystem,
-  LOCK_KINDS,
+  TRUST_KINDS,
   type TrustTable,
 } from "../../lib/fs/mod.ts";
 import {
@@ -110,7 +110,9 @@ for (const [line, context, expected] of CASES) {
   Deno.test(name, () => {
     const [mount] = parseMountinfo(`36 1 0:9 / /m rw - ${line}\n`);
     const table = judgeFilesystem(mount!, context);
-    const summary = LOCK_KINDS.map((kind) => `${kind} ${letters(table[kind])}`);
+    const summary = TRUST_KINDS.map((kind) =>
+      `${kind} ${letters(table[kind])}`
+    );
     assertEquals(summary.join(", "), expected);
   });
 }

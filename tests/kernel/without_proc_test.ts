@@ -24,7 +24,7 @@ const NAMES = [
   "upgrade: LockTimeoutError",
   "transformFile: LockTimeoutError",
   "acquireSlots: SlotTimeoutError",
-  "reserveCpus: CpuTimeoutError",
+  "acquireCpus: CpuTimeoutError",
   "acquireLinkLock: LinkLockTimeoutError",
 ];
 

@@ -2,9 +2,9 @@ import { ensureDirSync } from "@std/fs/ensure-dir";
 import { dirname } from "@std/path/dirname";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  acquireCpus,
+  type AcquireCpusOptions,
   CpuTimeoutError,
-  reserveCpus,
-  type ReserveOptions,
 } from "../../lib/patterns/cpu_reservation.ts";
 import { readCacheDomains } from "../../lib/patterns/cpu_topology.ts";
 import { getAffinity, setAffinity } from "../../lib/sys/process/affinity.ts";
@@ -53,7 +53,7 @@ function epycTree(): Record<string, string> {
 
 const ALL = Array.from({ length: 16 }, (_, cpu) => cpu);
 
-function testSetup(): { dir: TempDir; base: ReserveOptions } & Disposable {
+function testSetup(): { dir: TempDir; base: AcquireCpusOptions } & Disposable {
   const dir = new TempDir();
   writeTree(dir.join("sys"), epycTree());
   return {
@@ -100,34 +100,34 @@ Deno.test("readCacheDomains: this host's CPUs, each once", () => {
   assert(getAffinity().every((cpu) => cpus.includes(cpu)));
 });
 
-Deno.test("reserveCpus: one cache domain first, then all of them", async () => {
+Deno.test("acquireCpus: one cache domain first, then all of them", async () => {
   using setup = testSetup();
   const { base } = setup;
-  using three = await reserveCpus({ ...base, cpus: 3 });
+  using three = await acquireCpus({ ...base, cpus: 3 });
   assertEquals([three.cpus, three.domains], [[0, 1, 8], [0]]);
-  using two = await reserveCpus({ ...base, cpus: 2 });
+  using two = await acquireCpus({ ...base, cpus: 2 });
   assertEquals([two.cpus, two.domains], [[2, 3], [1]]);
-  using six = await reserveCpus({ ...base, cpus: 6 });
+  using six = await acquireCpus({ ...base, cpus: 6 });
   assertEquals([six.cpus, six.domains], [[4, 5, 9, 10, 11, 12], [0, 1, 2]]);
   await assertRejects(
-    () => reserveCpus({ ...base, cpus: 6 }),
+    () => acquireCpus({ ...base, cpus: 6 }),
     CpuTimeoutError,
   );
   three.release();
   two.release();
-  using more = await reserveCpus({ ...base, cpus: 3, sameDomain: true });
+  using more = await acquireCpus({ ...base, cpus: 3, sameDomain: true });
   assertEquals(more.cpus, [0, 1, 8]);
 });
 
-Deno.test("reserveCpus: performance wants the cache for itself", async () => {
+Deno.test("acquireCpus: performance wants the cache for itself", async () => {
   using setup = testSetup();
   const { base } = setup;
-  using quiet = await reserveCpus({ ...base, cpus: 1, use: "performance" });
+  using quiet = await acquireCpus({ ...base, cpus: 1, use: "performance" });
   assertEquals(quiet.cpus, [0]);
-  using next = await reserveCpus({ ...base, cpus: 1 });
+  using next = await acquireCpus({ ...base, cpus: 1 });
   assertEquals(next.cpus, [2]);
   const error = await assertRejects(
-    () => reserveCpus({ ...base, cpus: [2], use: "performance" }),
+    () => acquireCpus({ ...base, cpus: [2], use: "performance" }),
     CpuTimeoutError,
   );
   assertEquals(error.busy.map(({ name }) => name), ["LLC 1"]);
@@ -135,49 +135,49 @@ Deno.test("reserveCpus: performance wants the cache for itself", async () => {
   assert(error.message.includes("\nLLC 1 busy\n  pid="), error.message);
 });
 
-Deno.test("reserveCpus: shared CPUs are shared with the sharing only", async () => {
+Deno.test("acquireCpus: shared CPUs are shared with the sharing only", async () => {
   using setup = testSetup();
   const { base } = setup;
-  using _one = await reserveCpus({ ...base, cpus: [5], use: "shared" });
-  using two = await reserveCpus({ ...base, cpus: [5], use: "shared" });
+  using _one = await acquireCpus({ ...base, cpus: [5], use: "shared" });
+  using two = await acquireCpus({ ...base, cpus: [5], use: "shared" });
   assertEquals(two.cpus, [5]);
   const error = await assertRejects(
-    () => reserveCpus({ ...base, cpus: [4, 5] }),
+    () => acquireCpus({ ...base, cpus: [4, 5] }),
     CpuTimeoutError,
   );
   assertEquals(error.busy.map(({ name }) => name), ["CPU 5"]);
   // All or none: CPU 4 was given back.
-  using four = await reserveCpus({ ...base, cpus: [4] });
+  using four = await acquireCpus({ ...base, cpus: [4] });
   assertEquals(four.cpus, [4]);
 });
 
-Deno.test("reserveCpus: whole cache domains", async () => {
+Deno.test("acquireCpus: whole cache domains", async () => {
   using setup = testSetup();
   const { base } = setup;
-  using _one = await reserveCpus({ ...base, cpus: [9] });
-  using two = await reserveCpus({ ...base, domains: 2 });
+  using _one = await acquireCpus({ ...base, cpus: [9] });
+  using two = await acquireCpus({ ...base, domains: 2 });
   assertEquals([two.cpus, two.domains], [
     [2, 3, 4, 5, 10, 11, 12, 13],
     [1, 2],
   ]);
   await assertRejects(
-    () => reserveCpus({ ...base, domains: [0] }),
+    () => acquireCpus({ ...base, domains: [0] }),
     CpuTimeoutError,
     "CPU 9 busy",
   );
-  using last = await reserveCpus({ ...base, domains: [3] });
+  using last = await acquireCpus({ ...base, domains: [3] });
   assertEquals(last.cpus, [6, 7, 14, 15]);
 });
 
-Deno.test("reserveCpus: waits, and leaves nothing behind", async () => {
+Deno.test("acquireCpus: waits, and leaves nothing behind", async () => {
   using setup = testSetup();
   const { base } = setup;
-  const all = await reserveCpus({ ...base, cpus: 16 });
-  await assertRejects(() => reserveCpus({ ...base, cpus: 1 }), CpuTimeoutError);
+  const all = await acquireCpus({ ...base, cpus: 16 });
+  await assertRejects(() => acquireCpus({ ...base, cpus: 1 }), CpuTimeoutError);
   const before = openDescriptors();
-  await assertRejects(() => reserveCpus({ ...base, cpus: 1 }), CpuTimeoutError);
+  await assertRejects(() => acquireCpus({ ...base, cpus: 1 }), CpuTimeoutError);
   assertEquals(openDescriptors(), before);
-  using one = await reserveCpus({
+  using one = await acquireCpus({
     ...base,
     cpus: 1,
     timeoutMs: 10_000,
@@ -186,7 +186,7 @@ Deno.test("reserveCpus: waits, and leaves nothing behind", async () => {
   assertEquals(one.cpus, [0]);
 });
 
-Deno.test("reserveCpus: what can't ever be", async () => {
+Deno.test("acquireCpus: what can't ever be", async () => {
   using setup = testSetup();
   const { base } = setup;
   const allowed = [0, 1, 2];
@@ -205,7 +205,7 @@ Deno.test("reserveCpus: what can't ever be", async () => {
       { cpus: 1, domains: 1 },
       {},
     ]
-  ) await assertRejects(() => reserveCpus({ ...base, ...options }), RangeError);
+  ) await assertRejects(() => acquireCpus({ ...base, ...options }), RangeError);
 });
 
 Deno.test("setAffinity: commands inherit it", () => {

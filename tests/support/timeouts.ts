@@ -60,10 +60,10 @@ const WAITS: Readonly<Record<string, () => Promise<unknown>>> = {
     using _busy = await patterns.acquireSlots(slots, { slots: 1 });
     await patterns.acquireSlots(slots, { ...soon, slots: 1 });
   },
-  reserveCpus: async () => {
+  acquireCpus: async () => {
     const cpus = { cpus: 1, allowed: [0], directory: `${directory}/cpus` };
-    using _busy = await patterns.reserveCpus(cpus);
-    await patterns.reserveCpus({ ...cpus, ...soon });
+    using _busy = await patterns.acquireCpus(cpus);
+    await patterns.acquireCpus({ ...cpus, ...soon });
   },
   acquireLinkLock: async () => {
     using _busy = tryLinkLock(`${directory}/link`);

@@ -10,9 +10,9 @@ import {
   type DoctorWarning,
 } from "../../../lib/fs/doctor.ts";
 import {
-  LOCK_KINDS,
-  type LockKind,
+  TRUST_KINDS,
   type TrustEntry,
+  type TrustKind,
   type TrustScope,
 } from "../../../lib/fs/verdict.ts";
 import { formatHolderList } from "../../../lib/inspect/holder.ts";
@@ -31,7 +31,7 @@ const UNSAFE = 1;
 
 interface Report {
   diagnosis: Diagnosis;
-  kind: LockKind;
+  kind: TrustKind;
   safe: boolean;
   probe: ProbeMatrix | undefined;
 }
@@ -51,7 +51,7 @@ export async function doctorCommand(args: string[]): Promise<number> {
     return await (await import("./engines.ts")).examineEngines(paths, options);
   }
   if (options.flag("probe")) checkUtf8(paths, "a path to --probe");
-  const kind = (options.value("kind") ?? "flock") as LockKind;
+  const kind = (options.value("kind") ?? "flock") as TrustKind;
   const reports: Report[] = [];
   for (const path of paths) {
     const diagnosis = diagnose(path);
@@ -90,7 +90,7 @@ function toJson(report: Report): Record<string, unknown> {
       exportedBy: diagnosis.exportedBy ?? null,
       exportedAs: diagnosis.exportedAs ?? null,
     },
-    trust: Object.fromEntries(LOCK_KINDS.map((kind) => [
+    trust: Object.fromEntries(TRUST_KINDS.map((kind) => [
       kind,
       Object.fromEntries(
         SCOPES.map((
@@ -147,7 +147,7 @@ function toText(report: Report): string {
     lines.push(`  no: ${diagnosis.obstacle}`);
   }
   for (const [scope, name] of SCOPES) {
-    const entries = LOCK_KINDS.flatMap((kind) => {
+    const entries = TRUST_KINDS.flatMap((kind) => {
       const entry = diagnosis.trust[kind][scope];
       return entry === undefined ? [] : [{ kind, entry }];
     });
@@ -193,7 +193,7 @@ const SAID: Readonly<Record<TrustEntry["trust"], string>> = {
   depends: "it depends",
 };
 
-function verdict(diagnosis: Diagnosis, kind: LockKind, safe: boolean): string {
+function verdict(diagnosis: Diagnosis, kind: TrustKind, safe: boolean): string {
   if (safe) return `safe for ${kind}`;
   const { recommendedKind } = diagnosis;
   return recommendedKind === undefined || recommendedKind === kind
@@ -203,9 +203,9 @@ function verdict(diagnosis: Diagnosis, kind: LockKind, safe: boolean): string {
 
 /** Kinds with one and the same entry are said once. */
 function groupEqual(
-  entries: { kind: LockKind; entry: TrustEntry }[],
-): { kinds: LockKind[]; entry: TrustEntry }[] {
-  const groups: { kinds: LockKind[]; entry: TrustEntry }[] = [];
+  entries: { kind: TrustKind; entry: TrustEntry }[],
+): { kinds: TrustKind[]; entry: TrustEntry }[] {
+  const groups: { kinds: TrustKind[]; entry: TrustEntry }[] = [];
   for (const { kind, entry } of entries) {
     const group = groups.find(({ entry: other }) =>
       other.trust === entry.trust && other.reason === entry.reason
@@ -219,7 +219,7 @@ function groupEqual(
 /** A command that works there: with the kind that was asked for, if it is safe. */
 function commandFor(
   diagnosis: Diagnosis,
-  asked: LockKind,
+  asked: TrustKind,
 ): string | undefined {
   const { safeKinds, recommendedKind, path, mount } = diagnosis;
   const kind = safeKinds.includes(asked) ? asked : recommendedKind;
@@ -244,11 +244,11 @@ function probeLines(probe: ProbeMatrix): string[] {
   const lines = [
     "  probed: one process holds (rows), another tries (columns):",
     `    ${"".padEnd(width)}${
-      LOCK_KINDS.map((kind) => kind.padEnd(width)).join("")
+      TRUST_KINDS.map((kind) => kind.padEnd(width)).join("")
     }`.trimEnd(),
   ];
-  for (const held of LOCK_KINDS) {
-    const cells = LOCK_KINDS.map((tried) => {
+  for (const held of TRUST_KINDS) {
+    const cells = TRUST_KINDS.map((tried) => {
       const { excluded, error } = probe[held][tried];
       if (excluded === null) return (error ?? "failed").padEnd(width);
       return (excluded ? "excluded" : "got it").padEnd(width);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { LOCK_KINDS, type LockKind } from "../../../lib/fs/verdict.ts";
+import { TRUST_KINDS, type TrustKind } from "../../../lib/fs/verdict.ts";
 import { tryFlock } from "../../../lib/lock/flock/flock.ts";
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import { tryLinkLock } from "../../../lib/lock/link/mod.ts";
@@ -22,10 +22,10 @@ export interface ProbeCell {
 }
 
 /** By the kind that one process holds, then by the kind another tries. */
-export type ProbeMatrix = Record<LockKind, Record<LockKind, ProbeCell>>;
+export type ProbeMatrix = Record<TrustKind, Record<TrustKind, ProbeCell>>;
 
 const TAKE: Readonly<
-  Record<LockKind, (path: string) => HeldLock | undefined>
+  Record<TrustKind, (path: string) => HeldLock | undefined>
 > = {
   flock: (path) => tryFlock(path),
   posix: (path) => tryRecordLock(path, { kind: "posix" }),
@@ -46,7 +46,7 @@ export async function probeLocks(path: string): Promise<ProbeMatrix> {
   });
   const matrix = {} as ProbeMatrix;
   try {
-    for (const kind of LOCK_KINDS) {
+    for (const kind of TRUST_KINDS) {
       matrix[kind] = await probeKind(kind, `${directory}/lock`);
     }
   } finally {
@@ -56,9 +56,9 @@ export async function probeLocks(path: string): Promise<ProbeMatrix> {
 }
 
 async function probeKind(
-  kind: LockKind,
+  kind: TrustKind,
   file: string,
-): Promise<ProbeMatrix[LockKind]> {
+): Promise<ProbeMatrix[TrustKind]> {
   let held: HeldLock | undefined;
   try {
     held = TAKE[kind](file);
@@ -82,9 +82,9 @@ async function probeKind(
 }
 
 /** The second process: tries every kind, and says what became of it. */
-export function tryAllKinds(file: string): ProbeMatrix[LockKind] {
-  const cells = {} as ProbeMatrix[LockKind];
-  for (const kind of LOCK_KINDS) {
+export function tryAllKinds(file: string): ProbeMatrix[TrustKind] {
+  const cells = {} as ProbeMatrix[TrustKind];
+  for (const kind of TRUST_KINDS) {
     try {
       using lock = TAKE[kind](file);
       cells[kind] = { excluded: lock === undefined, error: null };
@@ -95,7 +95,7 @@ export function tryAllKinds(file: string): ProbeMatrix[LockKind] {
   return cells;
 }
 
-function sameCell(cell: ProbeCell): ProbeMatrix[LockKind] {
+function sameCell(cell: ProbeCell): ProbeMatrix[TrustKind] {
   return { flock: cell, posix: cell, ofd: cell, link: cell };
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { HeldGroup } from "../../../lib/lock/lock_set.ts";
-import { reserveCpus } from "../../../lib/patterns/cpu_reservation.ts";
+import { acquireCpus } from "../../../lib/patterns/cpu_reservation.ts";
 import { lockDirectory } from "../../../lib/patterns/lock_directory.ts";
 import { formatCpuList } from "../../../lib/proc/cpulist.ts";
 import { setAffinity } from "../../../lib/sys/process/affinity.ts";
@@ -46,7 +46,7 @@ async function takeCpus(
   const lock = await takeByEngine(
     request,
     (waiting) =>
-      reserveCpus({
+      acquireCpus({
         ...waiting,
         ...wish,
         use: performance

@@ -245,7 +245,7 @@ export class QueuePlace {
     if (!isWhole || state === this.#told) return;
     this.#told = state;
     this.#request.onWait?.({
-      url: this.#request.path,
+      path: this.#request.path,
       position: ahead.length - this.#request.slots + 1,
       ahead: ahead.slice(0, MAX_TOLD).map(partyOfKey),
     });

@@ -239,7 +239,7 @@ class Acquisition {
     const until = this.#clock.now() + Math.min(ttlMs - memoryMs, ttlMs);
     if (until > deadline) return false;
     const note = forgetfulNote(memoryMs, ttlMs);
-    request.onWait?.({ url: this.#path, position: 0, ahead: [], note });
+    request.onWait?.({ path: this.#path, position: 0, ahead: [], note });
     const stop = AbortSignal.any([
       lock.lost,
       ...(request.signal === undefined ? [] : [request.signal]),

@@ -82,7 +82,7 @@ export function placeReporter(
     const shown = ahead.map(({ session }) => session).join();
     if (position > 0 && shown !== last) {
       last = shown;
-      onWait?.({ url: status.url, position, ahead });
+      onWait?.({ path: status.url, position, ahead });
     }
     return position;
   };

@@ -185,18 +185,20 @@ class QueueNotice {
 
   #show(): void {
     if (this.#info === undefined || !this.#status.isLive) return;
-    const { url, position, ahead, note } = this.#info;
+    const { path, position, ahead, note } = this.#info;
     const waited = formatDuration(performance.now() - this.#start);
     const place = position === 1
       ? "next in its queue"
       : `place ${position} in its queue`;
     if (note !== undefined) {
       return this.#status.show([
-        `holdfast: waiting ${waited} for ${quotePath(url)}; ${printable(note)}`,
+        `holdfast: waiting ${waited} for ${quotePath(path)}; ${
+          printable(note)
+        }`,
       ]);
     }
     this.#status.show([
-      `holdfast: waiting ${waited} for ${quotePath(url)}, ${place}, behind`,
+      `holdfast: waiting ${waited} for ${quotePath(path)}, ${place}, behind`,
       ...ahead.map((party) => `  ${describeParty(party)}`),
     ]);
   }
