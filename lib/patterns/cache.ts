@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FlockHandle } from "../lock/flock/flock.ts";
+import { type FlockHandle, tryFlock } from "../lock/flock/flock.ts";
 import { checkFunction, checkOptions, checkString } from "../lock/check.ts";
 import { type PathLike, toLockPath } from "../lock/lock_path.ts";
 import { makeDirectories } from "../lock/lock_file.ts";
@@ -82,9 +82,9 @@ class HeldCacheEntry implements CacheEntry {
  * An entry is built in a place of its own in `.building`, which no two builds
  * share, and gets its name when it is complete; a file is made sure to be on
  * disk first. A builder that goes on after this process has died can thus spoil
- * no later build; what it leaves is removed by the next one. A command started
- * by `build` can inherit the lock, so that there is no later build before it
- * has ended: `lock.setInheritable(true)`.
+ * no later build; what it leaves is removed by the next one, of whatever key. A
+ * command started by `build` can inherit the lock, so that there is no later
+ * build before it has ended: `lock.setInheritable(true)`.
  *
  * Permissions: `--allow-ffi`, and `--allow-read` and `--allow-write` for the
  * cache directory to remove what a builder left. See flock(2), rename(2).
@@ -222,22 +222,38 @@ function makeOwnDirectory(path: string): void {
 }
 
 /**
- * A path for one build, under the lock of its key. What dead builders of that
- * key have left goes: the living hold the lock.
+ * A path for one build, under the lock of its key. What dead builders have left
+ * goes: the living hold the lock of theirs.
  */
-function newBuildPlace({ key, building }: CachePaths): string {
+function newBuildPlace({ key, building, locks }: CachePaths): string {
   makeOwnDirectory(building);
   const names = listDirectory(building);
   for (const name of typeof names === "number" ? [] : names) {
-    // No other key's: all tokens are as long.
-    const isOfKey = name.startsWith(`${key}.`) &&
-      TOKEN.test(name.slice(key.length + 1));
-    if (isOfKey) removeAll(`${building}/${name}`);
+    const place = `${building}/${name}`;
+    const owner = BUILD_NAME.exec(name)?.[1];
+    if (owner === key) removeAll(place);
+    else if (owner !== undefined) {
+      removeIfDead(place, `${locks}/${owner}.lock`);
+    }
   }
   return `${building}/${key}.${crypto.randomUUID().replaceAll("-", "")}`;
 }
 
-const TOKEN = /^[0-9a-f]{32}$/;
+/** The key and the token of a build. */
+const BUILD_NAME = /^([^.].*)\.[0-9a-f]{32}$/s;
+
+/** Another key's: what can't be had doesn't keep this build from going on. */
+function removeIfDead(place: string, lockPath: string): void {
+  try {
+    using lock = tryFlock(lockPath);
+    if (lock !== undefined) removeAll(place);
+  } catch (error) {
+    const isRefused = error instanceof LockError ||
+      error instanceof Deno.errors.NotCapable ||
+      error instanceof Error && "code" in error;
+    if (!isRefused) throw error;
+  }
+}
 
 async function buildEntry(
   build: CacheBuild,

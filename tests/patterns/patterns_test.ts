@@ -263,6 +263,28 @@ Deno.test("getOrBuild: builds once, for all processes", async () => {
   assertEquals(built.slice(0, -1).sort(), ["key0", "key1", "key2"]);
 });
 
+Deno.test("getOrBuild: what builders of other keys have left goes too, unless they are at it", async () => {
+  using dir = new TempDir();
+  const options = { directory: dir.join("cache") };
+  const building = dir.join("cache/.building");
+  const token = "0".repeat(32);
+  ensureDirSync(`${building}/dead.${token}/part`);
+  Deno.writeTextFileSync(`${building}/a.b.${token}`, "half");
+  Deno.writeTextFileSync(`${building}/notes`, "of somebody's");
+  using _busy = await getOrBuild("busy", async (place) => {
+    Deno.writeTextFileSync(place, "half");
+    using _other = await getOrBuild(
+      "other",
+      (path) => Deno.writeTextFileSync(path, ""),
+      options,
+    );
+    assertEquals(Deno.readTextFileSync(place), "half");
+  }, options);
+  assertEquals([...Deno.readDirSync(building)].map(({ name }) => name), [
+    "notes",
+  ]);
+});
+
 Deno.test("getOrBuild: failed and killed builders leave nothing that counts", async () => {
   using dir = new TempDir();
   const options = { directory: dir.join("cache") };

@@ -71,13 +71,7 @@ export async function pipeCommand(
     }).spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    const missing = error instanceof Deno.errors.NotFound;
-    writeError(
-      `holdfast: Cannot execute '${printable(program)}'${
-        missing ? ": it was not found" : ""
-      }\n`,
-    );
-    throw new CommandFailure(missing ? EXIT.NOT_FOUND : EXIT.NOT_EXECUTABLE);
+    throw notStarted(program, error);
   } finally {
     lock?.setInheritable(false);
   }
@@ -90,6 +84,26 @@ export async function pipeCommand(
   await feeding;
   if (code !== 0) throw new CommandFailure(code);
   return stdout;
+}
+
+/** What says that it isn't the command's fault. */
+const WITHOUT_RESOURCES = ["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"];
+
+function notStarted(program: string, error: unknown): CommandFailure {
+  if (!(error instanceof Error)) throw error;
+  const isMissing = error instanceof Deno.errors.NotFound;
+  const reason = isMissing ? "it was not found" : error.message;
+  writeError(
+    `holdfast: Cannot execute '${printable(program)}': ${printable(reason)}\n`,
+  );
+  const code = "code" in error ? String(error.code) : "";
+  return new CommandFailure(
+    isMissing
+      ? EXIT.NOT_FOUND
+      : WITHOUT_RESOURCES.includes(code)
+      ? EXIT.OS_ERROR
+      : EXIT.NOT_EXECUTABLE,
+  );
 }
 
 const ENDING = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"] as const;

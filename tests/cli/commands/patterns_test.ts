@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { getAffinity } from "../../../lib/sys/process/affinity.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
@@ -30,6 +30,25 @@ function printed({ code, stdout, stderr }: ProgramResult): string {
   assertEquals([code, stderr], [0, ""]);
   return stdout;
 }
+
+Deno.test("transform and cache say why a command can't be executed", async () => {
+  using dir = new TempDir();
+  Deno.writeTextFileSync(dir.join("f"), "old");
+  for (
+    const args of [["transform", dir.join("f")], ["cache", dir.join("c"), "k"]]
+  ) {
+    const denied = await tool(dir, ...args, "--", dir.join("f"));
+    assertEquals(denied.code, 126);
+    assertMatch(
+      denied.stderr,
+      /^holdfast: Cannot execute '.+': .*ermission denied.*\n$/,
+    );
+    const missing = await tool(dir, ...args, "--", dir.join("none"));
+    assertEquals(missing.code, 127);
+    assertMatch(missing.stderr, /^holdfast: Cannot execute '.+': it was not/);
+  }
+  assertEquals(Deno.readTextFileSync(dir.join("f")), "old");
+});
 
 Deno.test("run --slots: as many at a time, and the slot is told", async () => {
   using dir = new TempDir();
