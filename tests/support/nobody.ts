@@ -31,5 +31,7 @@ export function needsNobody(): Guard {
       return false;
     }
   };
-  return unless(canRun() ? undefined : "other users can't read this checkout");
+  return unless(
+    canRun() ? undefined : "other users can't run Deno or read this tree",
+  );
 }

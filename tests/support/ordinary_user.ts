@@ -39,6 +39,9 @@ export async function runCliAsOrdinary(
 
 /** The guard of a test that runs the tool as an ordinary user. */
 export async function needsOrdinary(): Promise<Guard> {
-  const { code } = await runCliAsOrdinary(["--version"]);
-  return unless(code === 0 ? undefined : "other users can't read this tree");
+  const canRun = await runCliAsOrdinary(["--version"])
+    .then(({ code }) => code === 0, () => false);
+  return unless(
+    canRun ? undefined : "other users can't run Deno or read this tree",
+  );
 }

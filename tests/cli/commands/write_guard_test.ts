@@ -7,6 +7,7 @@ import { LockError } from "../../../lib/sys/error.ts";
 import { closeFile } from "../../../lib/sys/file.ts";
 import { cliArgs, runCli } from "../../support/cli.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
+import { needsNobody } from "../../support/nobody.ts";
 import { ORDINARY } from "../../support/ordinary_user.ts";
 import { needsRoot } from "../../support/programs.ts";
 import { runProgram } from "../../support/run_program.ts";
@@ -26,6 +27,7 @@ function sharedWithLink(dir: TempDir, name: string, target: string): string {
 }
 
 const root = needsRoot();
+const nobody = needsNobody();
 for (
   const args of [
     ["transform", "--create", "LINK", "--", "echo", "changed"],
@@ -124,8 +126,8 @@ for (
 
 Deno.test({
   name:
-    `a link that takes the place of a file between two looks is never followed${root.suffix}`,
-  ignore: root.ignore,
+    `a link that takes the place of a file between two looks is never followed${nobody.suffix}`,
+  ignore: nobody.ignore,
   async fn() {
     using dir = new TempDir();
     Deno.chmodSync(dir.path, 0o755);
