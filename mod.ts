@@ -41,7 +41,7 @@ export type { LockWaitOptions, WaitInfo } from "./lib/acquire/budget.ts";
 export type { NestedOptions } from "./lib/acquire/nested.ts";
 export type { WaitOptions } from "./lib/wait/attempt_loop.ts";
 export type { FlockHandle, LockMode } from "./lib/lock/flock/flock.ts";
-export type { HeldLock } from "./lib/lock/held_lock.ts";
+export type { HeldAsyncLock, HeldLock } from "./lib/lock/held_lock.ts";
 export type { LockGroup, MixedLockGroup } from "./lib/lock/lock_set.ts";
 export {
   LockError,

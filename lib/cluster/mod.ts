@@ -72,6 +72,7 @@ export {
   parseClusterUrl,
 } from "./url.ts";
 export { isLockUrl, type LockUrl } from "../lock/lock_path.ts";
+export type { HeldAsyncLock } from "../lock/held_lock.ts";
 export type { LockMode } from "../lock/flock/flock.ts";
 export { LockCompromisedError } from "../lock/lock_compromised_error.ts";
 export { LockError } from "../sys/error.ts";

@@ -22,7 +22,7 @@ export * from "../acquire/loaded.ts";
 export type { HolderInfo } from "../inspect/holder.ts";
 export type { HolderSource } from "../inspect/lock_holders.ts";
 export type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
-export type { HeldLock } from "../lock/held_lock.ts";
+export type { HeldAsyncLock, HeldLock } from "../lock/held_lock.ts";
 export type { RecordLockKind } from "../lock/record/record_lock.ts";
 export {
   LockError,

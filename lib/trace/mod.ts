@@ -21,6 +21,7 @@
  */
 
 export {
+  type AlsoHeldLock,
   fileKey,
   type HeldLock,
   type LockActivity,
