@@ -52,13 +52,14 @@ function servesSmb(): boolean {
  * @param path An absolute path without symbolic links.
  */
 export function findExport(path: string): Export | undefined {
+  // Of a directory that is served both ways the worse one counts.
   const served: Export[] = [
+    ...parseSmbShares(readTextIfAny("/etc/samba/smb.conf") ?? "")
+      .map((directory): Export => ({ protocol: "smb", directory })),
     ...nfsDirectories().map((directory): Export => ({
       protocol: "nfs",
       directory,
     })),
-    ...parseSmbShares(readTextIfAny("/etc/samba/smb.conf") ?? "")
-      .map((directory): Export => ({ protocol: "smb", directory })),
   ];
   return served.find(({ directory }) => isWithin(path, directory));
 }

@@ -17,6 +17,8 @@ export interface Filesystem {
   readonly reason: string;
   /** Of which locks of other hosts F_GETLK tells. */
   readonly tells: "all" | "fcntl" | "none";
+  /** Set where a flock is a record lock unless mount options say otherwise. */
+  readonly hasOneKind?: true;
 }
 
 const CLUSTER_REASON = "flock reaches other hosts only when mounted for it " +
@@ -30,6 +32,7 @@ const FILESYSTEMS: readonly Filesystem[] = [
   {
     name: "nfs",
     tells: "all",
+    hasOneKind: true,
     magic: [0x6969],
     types: ["nfs", "nfs4"],
     reason: "its client turns flock into a byte-range lock on the server or, " +
@@ -38,6 +41,7 @@ const FILESYSTEMS: readonly Filesystem[] = [
   {
     name: "cifs",
     tells: "all",
+    hasOneKind: true,
     // cifs, smb2 and smbfs.
     magic: [0xff534d42, 0xfe534d42, 0x517b],
     types: ["cifs", "smb3", "smbfs"],
@@ -79,6 +83,7 @@ const FILESYSTEMS: readonly Filesystem[] = [
     // 9p2000.L answers statfs(2) with the number of the server's filesystem.
     name: "9p",
     tells: "none",
+    hasOneKind: true,
     magic: [0x01021997],
     types: ["9p"],
     reason: "its server decides whether a lock reaches other clients: qemu " +

@@ -10,12 +10,12 @@ import { parseFdinfo } from "../proc/fdinfo.ts";
 import { type MountInfo, parseMountinfo } from "../proc/mountinfo.ts";
 import { readText } from "../sys/file.ts";
 import {
-  fsTypeOfFd,
   isRemoteFd,
   rejectRemoteFs,
+  remoteFilesystemOfFd,
   UnsupportedFilesystemError,
 } from "./guard.ts";
-import { judgeFilesystem, localLocksOfNfs } from "./verdict.ts";
+import { judgeFilesystem, localLocksOfNfs, optionsOf } from "./verdict.ts";
 
 /**
  * Refuses a file on a filesystem where record locks aren't known to exclude
@@ -51,14 +51,12 @@ export function mountOfFd(fd: number): MountInfo | undefined {
     .find((mount) => mount.mountId === mountId);
 }
 
-const NFS_SUPER_MAGIC = 0x6969;
-
 /**
  * Refuses flock and fcntl together on a remote filesystem.
  *
- * On NFS the client turns a flock into a lock of the whole range on the
- * server, where the two are the same lock and stand in each other's way: there
- * it is refused even with `allowRemote`.
+ * Clients of NFS, SMB and 9p turn a flock into a lock of the whole range on
+ * the server, where the two are the same lock and stand in each other's way:
+ * there it is refused even with `allowRemote`.
  *
  * @param fd An open descriptor.
  * @param path Names the file in errors.
@@ -70,10 +68,10 @@ export function rejectUnsafeBothLocks(
   path: string,
   allowRemote: boolean,
 ): void {
-  if (fsTypeOfFd(fd, path) === NFS_SUPER_MAGIC) {
+  if (isFlockRecordLock(fd)) {
     throw new UnsupportedFilesystemError(
       path,
-      "nfs",
+      remoteFilesystemOfFd(fd)!.name,
       "the client turns flock into a record lock on the server, so that the " +
         "two are the same lock and exclude each other",
       {
@@ -88,14 +86,17 @@ export function rejectUnsafeBothLocks(
 
 /**
  * Whether a flock and a record lock of a file stand in each other's way, even
- * if one process takes both: on NFS, where both reach the server.
+ * if one process takes both: where both reach the server as one kind.
  *
  * @param fd An open descriptor.
  */
 export function isFlockRecordLock(fd: number): boolean {
-  if (fsTypeOfFd(fd) !== NFS_SUPER_MAGIC) return false;
+  if (remoteFilesystemOfFd(fd)?.hasOneKind !== true) return false;
   const mount = mountOfFd(fd);
   if (mount === undefined) return true;
-  const { flock, record } = localLocksOfNfs(mount);
-  return !flock && !record;
+  if (mount.fsType.startsWith("nfs")) {
+    const { flock, record } = localLocksOfNfs(mount);
+    return !flock && !record;
+  }
+  return !optionsOf(mount).has("nobrl");
 }

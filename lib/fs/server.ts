@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { LockMode } from "../lock/flock/flock_fd.ts";
 import { probeLockFile } from "../lock/lock_file.ts";
 import { type BlockingLock, fOfdGetlk } from "../lock/record/record_lock.ts";
 import { LockError } from "../sys/error.ts";
@@ -42,18 +43,24 @@ export interface ServerAnswer {
  * @param path The file; it is not created.
  * @param kind What the question is about: not every filesystem tells of every
  * kind.
+ * @param mode What it is to be taken as: nobody who shares is in the way of
+ * sharing.
  * @returns `undefined` when the filesystem is local, or there is no such file.
  */
 export function askServer(
   path: string,
   kind: AskedKind,
+  mode: LockMode = "exclusive",
 ): ServerAnswer | undefined {
   const fd = openFile(path, O_PATH | O_CLOEXEC);
   if (fd < 0) return undefined;
   let filesystem: Filesystem | undefined;
+  let isTold = true;
   try {
     filesystem = remoteFilesystemOfFd(fd);
     if (filesystem === undefined || staysHere(fd, kind)) return undefined;
+    isTold = kind !== "flock" ||
+      (filesystem.tells === "all" && isRecordAsked(fd));
   } finally {
     closeFile(fd);
   }
@@ -64,10 +71,10 @@ export function askServer(
       unknown: `${name} doesn't tell of locks that are held elsewhere`,
     };
   }
-  const answer = ask(path);
+  const answer = isTold ? ask(path, mode) : undefined;
   if (
     answer?.blocking !== undefined || answer?.unknown !== undefined ||
-    tells === "all" || kind === "fcntl"
+    (tells === "all" && isTold) || kind === "fcntl"
   ) return answer;
   return {
     blocking: undefined,
@@ -75,17 +82,17 @@ export function askServer(
   };
 }
 
-function ask(path: string): ServerAnswer | undefined {
+function ask(path: string, mode: LockMode): ServerAnswer | undefined {
   // A client of NFSv4 may answer for a file that is open for reading only
   // without asking: it is opened for writing, where that is permitted.
   const flags = O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   const writable = openFile(path, flags);
-  if (writable >= 0) return askThrough(writable, undefined);
-  return askKernel(
-    path,
-    "the file can only be opened for reading, and its client may then " +
+  if (writable >= 0) return askThrough(writable, mode, undefined);
+  return askKernel(path, {
+    mode,
+    doubt: "the file can only be opened for reading, and its client may then " +
       "answer without asking the server",
-  );
+  });
 }
 
 /**
@@ -95,16 +102,17 @@ function ask(path: string): ServerAnswer | undefined {
  * Permissions: `--allow-ffi`. See F_OFD_GETLK(2const).
  *
  * @param path The file; it is not created.
- * @param doubt Why there may be others when it knows of none, if so.
+ * @param how What the lock that is asked about is to be, and why there may be
+ * others when the kernel knows of none, if so.
  * @returns `undefined` when there is no such file.
  */
 export function askKernel(
   path: string,
-  doubt?: string,
+  { mode = "exclusive", doubt }: { mode?: LockMode; doubt?: string } = {},
 ): ServerAnswer | undefined {
   try {
     const file = probeLockFile(path);
-    return file && askThrough(file.fd, doubt);
+    return file && askThrough(file.fd, mode, doubt);
   } catch (error) {
     if (!(error instanceof LockError)) throw error;
     return { blocking: undefined, unknown: error.message };
@@ -112,9 +120,15 @@ export function askKernel(
 }
 
 /** Closes the descriptor. */
-function askThrough(fd: number, doubt: string | undefined): ServerAnswer {
+function askThrough(
+  fd: number,
+  mode: LockMode,
+  doubt: string | undefined,
+): ServerAnswer {
   try {
-    const blocking = fOfdGetlk(fd, { type: "write" });
+    const blocking = fOfdGetlk(fd, {
+      type: mode === "exclusive" ? "write" : "read",
+    });
     return { blocking, unknown: blocking === undefined ? doubt : undefined };
   } catch (error) {
     if (!(error instanceof LockError)) throw error;
@@ -132,4 +146,13 @@ function staysHere(fd: number, kind: AskedKind): boolean {
   }
   const { flock, record } = localLocksOfNfs(mount);
   return (flock || kind === "fcntl") && (record || kind === "flock");
+}
+
+/** Whether the server is asked for record locks, which flocks are there. */
+function isRecordAsked(fd: number): boolean {
+  const mount = mountOfFd(fd);
+  if (mount === undefined || filesystemOfType(mount.fsType)?.name !== "nfs") {
+    return true;
+  }
+  return !localLocksOfNfs(mount).record;
 }

@@ -218,7 +218,10 @@ function judgeLocal(exportedBy: ExportProtocol | undefined): TrustTable {
   const record = {
     host: KERNEL,
     server: exportedBy === "nfs"
-      ? yes("a client's lock is a POSIX lock on this server")
+      ? depends(
+        "a client's lock is a POSIX lock on this server, unless the client " +
+          "mounts with nolock or local_lock",
+      )
       : server,
   };
   return {
@@ -361,7 +364,8 @@ function judgeLustre(options: ReadonlySet<string>): TrustTable {
   return everywhere(host, clients, yes("the metadata server makes links"));
 }
 
-function optionsOf(mount: MountFacts): ReadonlySet<string> {
+/** The options of a mount and of its superblock. */
+export function optionsOf(mount: MountFacts): ReadonlySet<string> {
   return new Set([...mount.mountOptions, ...mount.superOptions]);
 }
 

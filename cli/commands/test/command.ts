@@ -135,7 +135,12 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
       : RECORD_LOCK_COMMANDS[kind === "posix" ? "posix" : "ofd"]
         .get(file.fd, recordLockRequest(span, mode));
     const { holders, unreadablePids, silence } = readParties(path);
-    const about = kind === "posix" || kind === "ofd" ? "fcntl" : "any";
+    const about = kind === "posix" || kind === "ofd"
+      ? "fcntl"
+      : kind === "both"
+      ? "any"
+      : "flock";
+    const server = isRemote ? askServer(path, about, mode) : undefined;
     return {
       exists: true,
       kind,
@@ -143,9 +148,10 @@ function ask({ path, kind: asked, mode, span }: Question): Answer {
       holders: holders.filter((holder) =>
         excludesRange(holder, span, mode, typesInTheWay(kind, blocking))
       ),
-      blocking,
-      unknown: (isRemote ? askServer(path, about)?.unknown : undefined) ??
-        (about === "any" ? silence : undefined),
+      // On NFS another host's flock is a record lock, of which its server tells.
+      blocking: blocking ??
+        (kind === "flock" ? server?.blocking : undefined),
+      unknown: server?.unknown ?? (about === "fcntl" ? undefined : silence),
       unreadablePids,
     };
   } finally {

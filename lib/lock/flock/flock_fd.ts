@@ -13,7 +13,10 @@ import {
   EOPNOTSUPP,
 } from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
-import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
+import {
+  sleepOrAttempt,
+  withInterruptTimer,
+} from "../../sys/interrupt_timer.ts";
 import { fsMagicOfFd } from "../../sys/file.ts";
 import {
   flockAsleep,
@@ -124,7 +127,7 @@ export function blockFlockFd(
   checkNumber(timeoutMs, "timeoutMs");
   checkMode(mode);
   const result = withInterruptTimer(
-    () => flockAsleep(fd, mode),
+    sleepOrAttempt(() => flockAsleep(fd, mode), () => flockNow(fd, mode)),
     { timeoutMs, tickMs, onTick },
   );
   if (result === -EINTR) return false;

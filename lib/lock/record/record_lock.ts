@@ -20,7 +20,10 @@ import {
   EOVERFLOW,
 } from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
-import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
+import {
+  sleepOrAttempt,
+  withInterruptTimer,
+} from "../../sys/interrupt_timer.ts";
 import {
   type BlockingLock,
   ofdGetlk,
@@ -122,7 +125,10 @@ function setLockWait(
   check(fd, request);
   checkNumber(timeoutMs, "timeoutMs");
   const result = withInterruptTimer(
-    () => COMMANDS[kind].setWait(fd, request),
+    sleepOrAttempt(
+      () => COMMANDS[kind].setWait(fd, request),
+      () => COMMANDS[kind].set(fd, request),
+    ),
     { timeoutMs, onTick, tickMs },
   );
   if (result === -EINTR) return false;

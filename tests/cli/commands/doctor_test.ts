@@ -237,13 +237,14 @@ const MOUNTS: MountCase[] = [
     says: /a client and a process of this host can both hold it/,
   },
   {
-    name: "an exported path is safe for POSIX locks",
+    name: "an exported path is safe for POSIX locks with some clients only",
     setup: EXPORTED,
     path: "m/a.lock",
     kind: "posix",
-    code: 0,
+    code: 1,
     fsType: "ext4",
     recommended: "link",
+    says: /posix, ofd: it depends, .* unless the client mounts with nolock/,
   },
   {
     name: "a cleaner's rule is found",

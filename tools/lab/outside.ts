@@ -1,0 +1,71 @@
+/**
+ * Filesystems that need a kernel of their own: tried in a virtual machine, of
+ * which this machine is the server of 9p and virtiofs.
+ *
+ * @module
+ */
+
+import type { Finding } from "./agent.ts";
+import { HELD_OUTSIDE } from "./cells.ts";
+import type { Configuration } from "./configurations.ts";
+import { findingsIn } from "./finding_lines.ts";
+import { Locks } from "./locks.ts";
+import { startMachine } from "./machine.ts";
+import { VirtiofsServers } from "./virtiofs.ts";
+
+/** Tries them; gives what is found as it comes. */
+export async function* findInMachine(
+  configurations: readonly Configuration[],
+  packages: string,
+): AsyncGenerator<Finding> {
+  if (configurations.length === 0) return;
+  const shared = Deno.makeTempDirSync({ prefix: "holdfast-lab-" });
+  const held = new Locks();
+  try {
+    await using servers = new VirtiofsServers(packages);
+    for (const { name, server } of configurations) {
+      if (server !== "outside") continue;
+      const directory = `${shared}/${name}`;
+      Deno.mkdirSync(directory);
+      for (const kind of ["flock", "ofd"] as const) {
+        const path = `${directory}/${HELD_OUTSIDE[kind]}`;
+        held.obey({ do: "take", kind, path });
+      }
+      if (!name.startsWith("virtiofs")) continue;
+      for (const host of ["a", "b"]) {
+        await servers.start(`${name}-${host}`, directory, {
+          locks: name.endsWith("-locks"),
+        });
+      }
+    }
+    const agent = new URL("./agent.ts", import.meta.url).pathname;
+    await using machine = await startMachine({
+      packages,
+      shared,
+      virtiofs: servers.sockets,
+      command: [
+        ...servicesFor(configurations),
+        ...["--", Deno.execPath(), "run", "-A", "--quiet", "--no-check"],
+        ...[agent, "/srv/lab", "/mnt/lab"],
+        ...configurations.map(({ name }) => name),
+      ],
+    });
+    let failed = false;
+    for await (const finding of findingsIn(machine.said, configurations)) {
+      failed ||= finding.failed !== undefined;
+      yield finding;
+    }
+    if (failed) console.log(`The machine said:\n${machine.console}`);
+  } finally {
+    held.obey({ do: "release" });
+    Deno.removeSync(shared, { recursive: true });
+  }
+}
+
+function servicesFor(configurations: readonly Configuration[]): string[] {
+  const services = configurations.flatMap(({ service, name }) => [
+    ...service === undefined ? [] : [service],
+    ...name.startsWith("virtiofs") ? ["virtiofs"] : [],
+  ]);
+  return [...new Set(services)];
+}
