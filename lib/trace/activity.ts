@@ -109,7 +109,7 @@ export interface LockActivity {
 }
 
 /** A lock that is held. */
-export interface HeldLock {
+export interface TracedLock {
   /** The file. */
   readonly file: TracedFile;
   /** The kind of lock. */
@@ -123,7 +123,7 @@ export interface HeldLock {
 }
 
 /** A lock that a process holds, itself or by an ancestor. */
-export interface AlsoHeldLock extends HeldLock {
+export interface AlsoHeldLock extends TracedLock {
   /** Whose it is: its own or an ancestor's; `undefined` when not known. */
   readonly holderPid: number | undefined;
 }

@@ -7,10 +7,10 @@
 
 import type { PathStatus } from "../inspect/locked_path.ts";
 import type {
-  HeldLock,
   LockActivity,
   LockEventName,
   TracedFile,
+  TracedLock,
   TracedMode,
   TracedProcess,
   TracedType,
@@ -114,7 +114,7 @@ function isSameSubject(
     activity.startByte === startByte && activity.endByte === endByte;
 }
 
-function span({ startByte, endByte }: HeldLock): string {
+function span({ startByte, endByte }: TracedLock): string {
   const end = endByte === undefined ? "null" : `"${endByte}"`;
   return `"startByte":"${startByte}","endByte":${end}`;
 }

@@ -23,11 +23,11 @@
 export {
   type AlsoHeldLock,
   fileKey,
-  type HeldLock,
   type LockActivity,
   type LockEventName,
   type LockHolding,
   type TracedFile,
+  type TracedLock,
   type TracedMode,
   type TracedProcess,
   type TracedType,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { HeldLock, TracedFile, TracedProcess } from "../activity.ts";
+import type { TracedFile, TracedLock, TracedProcess } from "../activity.ts";
 import { isoTime } from "../json.ts";
 import type { NotableTime } from "./lock_stats.ts";
 import type { TraceReport } from "./report.ts";
@@ -59,7 +59,7 @@ function fileJson({ path, pathStatus, major, minor, inode }: TracedFile) {
   };
 }
 
-function heldJson({ file, type, mode }: HeldLock) {
+function heldJson({ file, type, mode }: TracedLock) {
   return { file: fileJson(file), type, mode };
 }
 

@@ -8,9 +8,9 @@
 import {
   type AlsoHeldLock,
   fileKey,
-  type HeldLock,
   type LockActivity,
   type TracedFile,
+  type TracedLock,
   type TracedProcess,
   type TracedType,
 } from "../activity.ts";
@@ -21,9 +21,9 @@ export interface OrderStep {
   /** Who. */
   process: TracedProcess;
   /** What it held, itself or by an ancestor. */
-  held: HeldLock;
+  held: TracedLock;
   /** What it wanted meanwhile. */
-  wanted: HeldLock;
+  wanted: TracedLock;
   /** When, in milliseconds since 1970. */
   atMs: number;
 }
@@ -113,7 +113,7 @@ export class LockOrder {
   /** Whether a process has wanted the same before while it held the same. */
   #isKnown(
     pid: number,
-    wanted: HeldLock,
+    wanted: TracedLock,
     alsoHeld: readonly AlsoHeldLock[],
   ): boolean {
     const hash = new Hash(pid);
@@ -126,7 +126,7 @@ export class LockOrder {
     return false;
   }
 
-  #mix(hash: Hash, { file, type, mode, startByte, endByte }: HeldLock): void {
+  #mix(hash: Hash, { file, type, mode, startByte, endByte }: TracedLock): void {
     let id = this.#fileIds.get(file);
     if (id === undefined) this.#fileIds.set(file, id = ++this.#lastFileId);
     hash.mix(id);
@@ -200,7 +200,9 @@ export class LockOrder {
 }
 
 /** Record locks of both kinds are in each other's way, flocks not in theirs. */
-function nodeKey({ file, type }: { file: HeldLock["file"]; type: TracedType }) {
+function nodeKey(
+  { file, type }: { file: TracedLock["file"]; type: TracedType },
+) {
   const family = type === "OFDLCK" ? "POSIX" : type;
   const name = file.inode === 0n ? file.path : fileKey(file);
   return `${family} ${name}`;
