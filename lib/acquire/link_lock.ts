@@ -19,6 +19,7 @@
  * @module
  */
 
+export * from "./loaded.ts";
 export * from "../lock/link/mod.ts";
 export type { HeldLock } from "../lock/held_lock.ts";
 export type { HolderInfo } from "../inspect/holder.ts";

@@ -10,10 +10,17 @@
  * @module
  */
 
+import "../inspect/ancestor_holder.ts";
 import "../inspect/holder.ts";
 import "../inspect/range_holders.ts";
+import "../lock/self_deadlock_error.ts";
+import "../sys/process/process.ts";
+import "../sys/thread/worker_descriptors.ts";
 import "../wait/busy_lock_file.ts";
 import "../wait/event_wake.ts";
 import "../wait/lock_wake.ts";
+import "./link_group.ts";
+import "./record.ts";
+import "./record_deadlock_error.ts";
 
 export {};

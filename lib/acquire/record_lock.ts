@@ -17,6 +17,7 @@
  * @module
  */
 
+export * from "./loaded.ts";
 export {
   type BlockingLock,
   type ByteRange,

@@ -65,12 +65,6 @@ export function closeFile(fd: number): void {
   libc.close(fd);
 }
 
-/** The same on a helper thread, for what takes the kernel long to close. */
-export async function closeFileElsewhere(fd: number): Promise<void> {
-  watcher?.closed(fd);
-  await libc.close_async(fd);
-}
-
 /** Somebody who is told what is opened and closed. */
 export interface DescriptorWatcher {
   /** A descriptor has been opened. */
@@ -96,6 +90,11 @@ export function watchDescriptors(someone: DescriptorWatcher): void {
 export function noteOpened(fd: number): number {
   if (fd >= 0) watcher?.opened(fd);
   return fd;
+}
+
+/** Tells who watches of a descriptor that another thread is about to close. */
+export function noteClosed(fd: number): void {
+  watcher?.closed(fd);
 }
 
 let keepOpen: ((fd: number) => boolean) | undefined;

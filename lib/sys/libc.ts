@@ -28,13 +28,6 @@ const SYMBOLS = {
   openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
-  // The same on a helper thread, where it takes the kernel long.
-  close_async: {
-    name: "close",
-    parameters: ["i32"],
-    result: "i32",
-    nonblocking: true,
-  },
   // ssize_t read(int fd, void *buf, size_t count)
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
@@ -230,8 +223,6 @@ const SYMBOLS = {
   inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int inotify_rm_watch(int fd, int wd)
   inotify_rm_watch: { parameters: ["i32", "i32"], result: "i32" },
-  // int eventfd(unsigned int initval, int flags)
-  eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // int usleep(useconds_t usec), on a helper thread
   usleep_async: {
     name: "usleep",

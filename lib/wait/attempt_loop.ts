@@ -99,7 +99,11 @@ export async function attemptUntil<T>(
     const atHead = await place?.reached(leftMs(), signal) ?? true;
     signal?.throwIfAborted();
     if (behindOthers && atHead) value = attempt();
-    if (atHead && value === undefined) wake = await options.wake();
+    if (atHead && value === undefined) {
+      wake = await inTime(options.wake(), leftMs(), signal, clock);
+      signal?.throwIfAborted();
+      if (wake === undefined) value = attempt();
+    }
     while (wake !== undefined && value === undefined) {
       const restMs = leftMs();
       if (restMs === 0) break;
@@ -115,4 +119,34 @@ export async function attemptUntil<T>(
     if (value === undefined) await tidied;
   }
   return { value, waitedMs: clock.now() - start };
+}
+
+/**
+ * What wakes, unless the time is up or the signal aborts before it is there:
+ * modules are loaded by helper threads of the runtime, and all may be busy.
+ */
+async function inTime(
+  source: WakeSource | Promise<WakeSource>,
+  ms: number,
+  signal: AbortSignal | undefined,
+  clock: Clock,
+): Promise<WakeSource | undefined> {
+  const hasEnd = ms < Infinity || signal !== undefined;
+  if (!(source instanceof Promise) || !hasEnd) return source;
+  const ready = new AbortController();
+  const ends = AbortSignal.any([ready.signal, ...(signal ? [signal] : [])]);
+  let wake: WakeSource | undefined;
+  try {
+    await Promise.race([
+      source.then((it) => wake = it),
+      clock.sleep(ms, ends),
+    ]);
+  } finally {
+    ready.abort();
+    // Nobody waits for it any more, nor for why there is none.
+    if (wake === undefined) {
+      source.then((it) => it[Symbol.asyncDispose]()).catch(() => {});
+    }
+  }
+  return wake;
 }

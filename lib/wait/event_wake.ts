@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SyscallError } from "../sys/error.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import {
   type FileEvents,
@@ -71,7 +71,7 @@ const MAX_PAUSE_MS = 16;
  *
  * The first wait begins to watch and returns at once, for what has happened
  * before raises no event any more. When the kernel can't watch (out of
- * inotify instances or watches, or no /proc), it polls.
+ * inotify instances or watches, no /proc, no thread to listen), it polls.
  *
  * @param targets Asked for at each wait: a file may have been opened anew.
  * @param options Clock and backstop.
@@ -144,7 +144,13 @@ class EventWake implements WakeSource {
       if (maxMs <= 0 || signal?.aborted) return;
     }
     if (!this.#signalled) {
-      this.#events.listen();
+      if (!this.#events.listen()) {
+        return this.#degrade(
+          new LockError(
+            "Polling: no thread of this process can be had to tell of events",
+          ),
+        );
+      }
       const tickMs = this.#nextTickMs();
       await this.#sleep(Math.min(tickMs, maxMs), signal);
     }
@@ -185,7 +191,15 @@ class EventWake implements WakeSource {
     const watch: Watch = { mask, name, onEvent: () => this.#onEvent() };
     const wd = this.#events.add(path, watch);
     if (wd < 0) {
-      this.#degrade(path, -wd);
+      this.#degrade(
+        new SyscallError("watch", {
+          syscall: "inotify_add_watch",
+          errno: -wd,
+          path,
+          advice: "polling instead; see fs.inotify.max_user_watches and " +
+            "max_user_instances",
+        }),
+      );
       return undefined;
     }
     const key = `${wd}/${name ?? ""}`;
@@ -195,18 +209,10 @@ class EventWake implements WakeSource {
     return { key, entry: known };
   }
 
-  #degrade(path: string, errno: number): void {
+  #degrade(reason: Error): void {
     if (this.#polling !== undefined) return;
     this.#polling = pollingWake(this.#options.clock, this.#options.random);
-    this.#options.onDegraded?.(
-      new SyscallError("watch", {
-        syscall: "inotify_add_watch",
-        errno,
-        path,
-        advice: "polling instead; see fs.inotify.max_user_watches and " +
-          "max_user_instances",
-      }),
-    );
+    this.#options.onDegraded?.(reason);
   }
 
   #onEvent(): void {

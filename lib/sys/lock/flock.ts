@@ -7,7 +7,7 @@
 
 import { callLibc, callLibcOnce } from "../call.ts";
 import { libc } from "../libc.ts";
-import { parkCall, type ParkedCall } from "../thread/parked_call.ts";
+import { type ParkedCall, parkLockCall } from "../thread/parked_call.ts";
 
 /**
  * `exclusive`: one holder. `shared`: any number of shared holders, and no
@@ -35,9 +35,9 @@ export function flockAsleep(fd: number, mode: LockMode): number {
   return callLibcOnce(() => libc.flock(fd, operation));
 }
 
-/** A thread of its own sleeps until it is locked; see {@linkcode parkCall}. */
+/** A thread of its own sleeps until it is locked; see {@linkcode parkLockCall}. */
 export function parkFlock(fd: number, mode: LockMode): ParkedCall | undefined {
-  return parkCall("flock", fd, OPERATIONS[mode]);
+  return parkLockCall("flock", [fd, OPERATIONS[mode]]);
 }
 
 /** Gives up the lock of the open file, whoever else has it open. */

@@ -7,7 +7,7 @@
 
 import { callLibc, callLibcOnce } from "../call.ts";
 import { libc } from "../libc.ts";
-import { parkCall, type ParkedCall } from "../thread/parked_call.ts";
+import { type ParkedCall, parkLockCall } from "../thread/parked_call.ts";
 
 /**
  * `ofd`: held by the open file description. `posix`: held by the process, and
@@ -168,11 +168,11 @@ export function ofdSetlkw(fd: number, request: RecordLockRequest): number {
   return setLock(F_OFD_SETLKW, fd, request, callLibcOnce);
 }
 
-/** F_OFD_SETLKW on a thread of its own; see {@linkcode parkCall}. */
+/** F_OFD_SETLKW on a thread of its own; see {@linkcode parkLockCall}. */
 export function parkOfdSetlkw(
   fd: number,
   request: RecordLockRequest,
 ): ParkedCall | undefined {
   encode(request);
-  return parkCall("fcntl", fd, F_OFD_SETLKW, struct);
+  return parkLockCall("fcntl", [fd, F_OFD_SETLKW, struct]);
 }

@@ -13,13 +13,14 @@ import { callLibc, cString } from "../call.ts";
 import { EAGAIN } from "../errno.ts";
 import {
   closeFile,
-  closeFileElsewhere,
+  noteClosed,
   noteOpened,
   O_CLOEXEC,
   O_NONBLOCK,
   readNext,
 } from "../file.ts";
 import { libc } from "../libc.ts";
+import { parkCall, type ParkedCall } from "../thread/parked_call.ts";
 
 /** Someone has closed the file: it is when most locks end. */
 export const IN_CLOSE = 0x18;
@@ -36,9 +37,9 @@ const IN_MASK_ADD = 0x20000000;
 
 const POLLIN = 1;
 
-/** A parked poll(2) ends by itself so that a terminated Worker, whose waits
- * nobody cancels, gives its helper thread back. */
-const PARK_MS = 5000;
+/** A poll(2) ends by itself so that a terminated Worker, whose waits nobody
+ * cancels, leaves no thread behind. */
+const POLL_MS = 5000;
 
 /** How often waking code gets to run before an unused instance is closed. */
 const TAKE_OVER_TURNS = 32;
@@ -56,21 +57,17 @@ export interface Watch {
 const decoder = new TextDecoder();
 
 /**
- * All watches of one isolate: one inotify instance, and one poll(2) parked on
- * one thread of Deno's pool while anybody waits.
+ * All watches of one isolate: one inotify instance, and one poll(2) on a thread
+ * of its own while anybody waits.
  *
  * The instance is opened with the first watch and closed with the last.
  */
 export class FileEvents {
   #inotify = -1;
-  #cancel = -1;
   readonly #watches = new Map<number, Set<Watch>>();
-  #parked: Promise<void> | undefined;
+  #poll: ParkedCall | undefined;
   #closing: Promise<void> | undefined;
-  /* Larger than what V8 keeps inside its heap, where a garbage collection
-   * could move it under a parked call. */
   readonly #events = new Uint8Array(16 * 1024);
-  readonly #pollFds = new Int32Array(64);
 
   /**
    * Starts to watch a file or directory; again for the same does no harm.
@@ -102,9 +99,20 @@ export class FileEvents {
     }
   }
 
-  /** Has events delivered from now on, until the next one has been. */
-  listen(): void {
-    if (this.#inotify >= 0) this.#parked ??= this.#park();
+  /**
+   * Has events delivered from now on, until the next one has been.
+   *
+   * @returns Whether that can be: it takes a thread.
+   */
+  listen(): boolean {
+    if (this.#poll !== undefined) return true;
+    if (this.#inotify < 0) return false;
+    // struct pollfd: int fd, short events, short revents
+    const pollFd = new Int32Array([this.#inotify, POLLIN]);
+    const args = [new Uint8Array(pollFd.buffer), 1, POLL_MS];
+    this.#poll = parkCall("poll", args);
+    this.#poll?.ended.then(() => this.#onPolled());
+    return this.#poll !== undefined;
   }
 
   /**
@@ -114,8 +122,8 @@ export class FileEvents {
    *
    * The kernel makes whoever closes an instance wait until no reader can see
    * its late watches (fsnotify_wait_marks_destroyed), up to 20 ms: that is for
-   * a helper thread, and the next waiter in a queue gets the chance to take
-   * the instance over.
+   * another thread, and the next waiter in a queue gets the chance to take the
+   * instance over.
    */
   async settled(): Promise<void> {
     for (let turns = 0; turns < TAKE_OVER_TURNS; turns++) {
@@ -133,16 +141,12 @@ export class FileEvents {
 
   async #close(): Promise<void> {
     try {
-      if (this.#parked !== undefined) {
-        const one = new BigUint64Array([1n]);
-        callLibc(() => libc.write(this.#cancel, one, 8n));
-        await this.#parked;
-      }
+      this.#poll?.interrupt();
+      await this.#poll?.ended;
       if (this.#watches.size > 0) return;
       const inotify = this.#inotify;
-      closeFile(this.#cancel);
-      this.#inotify = this.#cancel = -1;
-      await closeFileElsewhere(inotify);
+      this.#inotify = -1;
+      await closeElsewhere(inotify);
     } finally {
       this.#closing = undefined;
     }
@@ -153,35 +157,18 @@ export class FileEvents {
     const inotify = noteOpened(
       callLibc(() => libc.inotify_init1(O_CLOEXEC | O_NONBLOCK)),
     );
-    if (inotify < 0) return inotify;
-    const cancel = noteOpened(
-      callLibc(() => libc.eventfd(0, O_CLOEXEC | O_NONBLOCK)),
-    );
-    if (cancel < 0) {
-      closeFile(inotify);
-      return cancel;
-    }
-    this.#inotify = inotify;
-    this.#cancel = cancel;
+    if (inotify >= 0) this.#inotify = inotify;
     return inotify;
   }
 
-  async #park(): Promise<void> {
-    // struct pollfd: int fd, short events, short revents
-    this.#pollFds[0] = this.#inotify;
-    this.#pollFds[1] = POLLIN;
-    this.#pollFds[2] = this.#cancel;
-    this.#pollFds[3] = POLLIN;
-    await libc.poll_async(this.#pollFds, 2n, PARK_MS);
-    this.#parked = undefined;
-    this.#drain(this.#cancel);
+  #onPolled(): void {
+    this.#poll = undefined;
     const told = this.#deliver();
     // Those who have been told listen again when their attempt has failed.
-    if (this.#count() > told) this.listen();
-  }
-
-  #drain(fd: number): number {
-    return readNext(fd, this.#events);
+    if (this.#count() === told || this.listen()) return;
+    for (const sharing of this.#watches.values()) {
+      for (const watch of sharing) watch.onEvent();
+    }
   }
 
   #count(): number {
@@ -194,7 +181,7 @@ export class FileEvents {
   #deliver(): number {
     const told = new Set<Watch>();
     for (;;) {
-      const length = this.#drain(this.#inotify);
+      const length = readNext(this.#inotify, this.#events);
       if (length === -EAGAIN || length <= 0) break;
       this.#readEvents(length, told);
     }
@@ -236,6 +223,14 @@ export class FileEvents {
     const bytes = this.#events.subarray(start, start + length);
     return decoder.decode(bytes.subarray(0, bytes.indexOf(0)));
   }
+}
+
+/** Closes a descriptor on another thread, where there can be one. */
+async function closeElsewhere(fd: number): Promise<void> {
+  const call = parkCall("close", [fd]);
+  if (call === undefined) return closeFile(fd);
+  noteClosed(fd);
+  await call.ended;
 }
 
 /** The watches of this isolate. */

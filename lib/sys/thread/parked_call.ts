@@ -20,7 +20,7 @@ const SIGURG = SIGNAL_NUMBERS.SIGURG;
 
 /** Where a thread says, in its scratch memory, that its call has ended. */
 const ENDED = 0;
-/** Where a call's argument is. */
+/** Where the bytes are that an argument points to. */
 const ARGUMENT = 64;
 
 /* A thread that has been interrupted before it has begun with its call is
@@ -51,17 +51,14 @@ let looking: ReturnType<typeof setInterval> | undefined;
 
 class CallOnThread implements ParkedCall {
   readonly ended: Promise<void>;
-  /** The descriptor it is made with. */
-  readonly fd: number;
   readonly #thread: CallThread;
   readonly #resolve: () => void;
 
-  constructor(thread: CallThread, fd: number) {
+  constructor(thread: CallThread) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#resolve = resolve;
     this.#thread = thread;
-    this.fd = fd;
   }
 
   get hasEnded(): boolean {
@@ -122,62 +119,71 @@ function stopListening(): void {
 }
 
 /**
- * Makes a call that sleeps in the kernel on a thread of its own.
+ * Waits for a lock on a thread of its own.
  *
  * @param name The C function.
- * @param fd The descriptor to call with. Until the call has ended it stays open
- * and its lock isn't touched: a thread that is slow to begin would act on
- * whatever that has become.
- * @param operation Its second argument.
- * @param argument What its third argument points to, at most 64 bytes.
- * @returns The call; `undefined` where it can't be made: in a Worker, which may
- * be terminated and whose call would then take the lock for nobody; without
- * glibc; where SIGURG isn't to be had; when there are threads enough.
+ * @param args As for {@linkcode parkCall}.
+ * @returns The call; `undefined` where it can't be made: besides those of
+ * {@linkcode parkCall}, in a Worker, which may be terminated and whose call
+ * would then take the lock for nobody; and when there are threads enough.
+ */
+export function parkLockCall(
+  name: "flock" | "fcntl",
+  args: readonly (number | Uint8Array)[],
+): ParkedCall | undefined {
+  const isRefused = "WorkerGlobalScope" in globalThis ||
+    parked.size >= mostThreads(parked.size);
+  return isRefused ? undefined : parkCall(name, args);
+}
+
+/**
+ * Makes a call that sleeps in the kernel on a thread of its own. In a Worker,
+ * which may be terminated, it is to end by itself some day.
+ *
+ * @param name The C function.
+ * @param args Its arguments; bytes are copied, at most 64 of them, and pointed
+ * to. Until the call has ended, a descriptor stays open and its lock isn't
+ * touched: a thread that is slow to begin would act on whatever that has become.
+ * @returns The call; `undefined` where it can't be made: without glibc; where
+ * SIGURG isn't to be had; when the system has no thread left.
  */
 export function parkCall(
-  name: "flock" | "fcntl",
-  fd: number,
-  operation: number,
-  argument?: Uint8Array,
+  name: "flock" | "fcntl" | "poll" | "close",
+  args: readonly (number | Uint8Array)[],
 ): ParkedCall | undefined {
-  if (!canInterrupt() || parked.size >= mostThreads(parked.size)) {
-    return undefined;
-  }
+  if (!canInterrupt()) return undefined;
   // Listens before the thread starts, which may be done before this one goes on.
   if (parked.size === 0 && !startListening()) return undefined;
-  const call = startCall(name, fd, operation, argument);
+  const call = startCall(name, args);
   if (call !== undefined) parked.add(call);
   else if (parked.size === 0) stopListening();
   return call;
 }
 
 function startCall(
-  name: "flock" | "fcntl",
-  fd: number,
-  operation: number,
-  argument: Uint8Array | undefined,
+  name: string,
+  args: readonly (number | Uint8Array)[],
 ): CallOnThread | undefined {
   const thread = takeThread();
   if (thread === undefined) return undefined;
   const { bytes, address } = thread.scratch;
-  const args: (number | bigint)[] = [fd, operation];
-  if (argument !== undefined) {
-    bytes.set(argument, ARGUMENT);
-    args.push(address + BigInt(ARGUMENT));
-  }
+  const numbers = args.map((arg) => {
+    if (typeof arg === "number") return arg;
+    bytes.set(arg, ARGUMENT);
+    return address + BigInt(ARGUMENT);
+  });
   const isStarted = thread.start([
-    { name, args, signals: [wakingSignal()] },
+    { name, args: numbers, signals: [wakingSignal()] },
     { name: "memset", args: [address + BigInt(ENDED), 1, 1] },
     { name: "raise", args: [SIGURG], signals: [SIGURG] },
   ]);
-  return isStarted ? new CallOnThread(thread, fd) : undefined;
+  return isStarted ? new CallOnThread(thread) : undefined;
 }
 
 let isInterruptible: boolean | undefined;
 
 function canInterrupt(): boolean {
-  return isInterruptible ??= !("WorkerGlobalScope" in globalThis) &&
-    isSignalLeft();
+  return isInterruptible ??= isSignalLeft();
 }
 
 function isSignalLeft(): boolean {
@@ -188,9 +194,4 @@ function isSignalLeft(): boolean {
     if (error instanceof LockError) return false;
     throw error;
   }
-}
-
-/** The descriptors with which threads of this isolate sleep. */
-export function parkedDescriptors(): number[] {
-  return [...parked].map(({ fd }) => fd);
 }

@@ -18,6 +18,18 @@ const PRELUDE = `
   import { acquireRecordLock, tryRecordLock } from ${
   JSON.stringify(new URL("lib/acquire/record_lock.ts", ROOT))
 };
+  import { acquireLinkLock } from ${
+  JSON.stringify(new URL("lib/acquire/link_lock.ts", ROOT))
+};
+  import { acquireSlots } from ${
+  JSON.stringify(new URL("lib/patterns/mod.ts", ROOT))
+};
+  import { eventWake } from ${
+  JSON.stringify(new URL("lib/wait/event_wake.ts", ROOT))
+};
+  import { readSleepingCalls } from ${
+  JSON.stringify(new URL("lib/sys/sleeping_call.ts", ROOT))
+};
   import { libc } from ${JSON.stringify(new URL("lib/sys/libc.ts", ROOT))};
   const [path, count] = Deno.args;
   const { symbols: { pipe, setuid } } = Deno.dlopen("libc.so.6", {
@@ -85,7 +97,11 @@ Deno.test("thousands of waits given up interrupt no read of the program", async 
     });
     using range = tryRecordLock(path);
     // The runtime opens what it takes to listen to signals, once.
-    await acquire(path, { timeoutMs: 50 }).catch(() => {});
+    const first = new AbortController();
+    const wait = acquire(path, { signal: first.signal });
+    await asleep(path);
+    first.abort();
+    await wait.catch(() => {});
     const before = fdCount();
     let aborts = 0;
     while (aborts < Number(count)) {
@@ -147,6 +163,87 @@ Deno.test("with every helper thread busy a lock is handed over, and a wait given
   // The threads are busy until all is over: what needed one would never end.
   const each = ["handed over", "given up", "late"];
   assertEquals(lines, [...each, ...each]);
+});
+
+/** Waits that the kernel's events end, in an isolate whose threads are busy. */
+const EVENT_WAITS = `
+  const pipes = Array.from({ length: 45 }, openPipe);
+  const reads = pipes.map(({ file }) => file.read(new Uint8Array(1)));
+  /** Waits until a thread sleeps in poll(2), or ppoll(2) where that is all. */
+  async function listening() {
+    const isPoll = ({ number }) =>
+      number === (Deno.build.arch === "aarch64" ? 73 : 7);
+    while (!readSleepingCalls(Deno.pid).some(isPoll)) await pause(1);
+  }
+  Deno.writeTextFileSync(path, "");
+  const hour = 3_600_000;
+  for (let round = 0; round < 3; round++) {
+    await using wake = eventWake(() => [{ path }], { backstopMs: hour });
+    // The first wait only begins to watch.
+    await wake.wait(hour);
+    const woken = wake.wait(hour);
+    await listening();
+    Deno.openSync(path).close();
+    await woken;
+    say("woken");
+  }
+  const slots = (path, options) =>
+    acquireSlots(path + ".slots", { slots: 1, ...options });
+  for (const take of [acquire, acquireRecordLock, acquireLinkLock, slots]) {
+    using holder = await take(path + take.name);
+    for (const moment of ["at once", "later"]) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const give = (options) => take(path + take.name, options)
+        .catch((error) => say(error.name));
+      const wait = give({ signal, timeoutMs: hour });
+      if (moment === "later") await give({ timeoutMs: 20 });
+      controller.abort();
+      await wait;
+    }
+  }
+  for (const { out } of pipes) write(out);
+  await Promise.all(reads);
+`;
+
+/** What {@linkcode EVENT_WAITS} says. */
+const EVENT_WAITS_SAY = [
+  ...["woken", "woken", "woken"],
+  ...[
+    "LockTimeoutError",
+    "LockTimeoutError",
+    "LinkLockTimeoutError",
+    "SlotTimeoutError",
+  ].flatMap((late) => ["AbortError", late, "AbortError"]),
+];
+
+Deno.test("with every helper thread busy an event wakes, and waits for any kind of lock are given up", async () => {
+  using dir = new TempDir();
+  const lines = await run(
+    `const say = (text) => console.log(String(text)); ${EVENT_WAITS}`,
+    dir.join("a"),
+  );
+  assertEquals(lines, EVENT_WAITS_SAY);
+});
+
+Deno.test("so it is in a Worker", async () => {
+  using dir = new TempDir();
+  const code = `${PRELUDE.replace("Deno.args", JSON.stringify([dir.join("a")]))}
+    const say = (text) => postMessage(String(text));
+    ${EVENT_WAITS}
+    postMessage("end");`;
+  const lines = await run(`
+    const url = "data:text/javascript," + encodeURIComponent(${
+    JSON.stringify(code)
+  });
+    const worker = new Worker(url, { type: "module" });
+    await new Promise((resolve) => {
+      worker.onmessage = ({ data }) =>
+        data === "end" ? resolve() : console.log(data);
+    });
+    worker.terminate();
+  `);
+  assertEquals(lines, EVENT_WAITS_SAY);
 });
 
 Deno.test("setuid(2), in which every thread takes part, isn't held up by a wait", async () => {

@@ -19,7 +19,7 @@ Deno.test("a call is granted what it waits for, and its signal listener is gone"
   const open = () => openFile(dir.join("a"), O_RDWR | O_CREAT);
   const [mine, its] = [open(), open()];
   assert(tryFlockFd(mine));
-  const call = parkCall("flock", its, LOCK_EX)!;
+  const call = parkCall("flock", [its, LOCK_EX])!;
   assertEquals(tryFlockFd(its), false);
   unlockFlockFd(mine);
   await call.ended;
@@ -34,11 +34,11 @@ Deno.test("a call is granted what it waits for, and its signal listener is gone"
 Deno.test("where the signal that tells is taken away, there is no call", async () => {
   using dir = new TempDir();
   const fd = openFile(dir.join("a"), O_RDWR | O_CREAT);
-  await parkCall("flock", fd, LOCK_EX)!.ended;
+  await parkCall("flock", [fd, LOCK_EX])!.ended;
   const restore = suspendHandlers(["SIGURG"]);
-  assertEquals(parkCall("flock", fd, LOCK_EX), undefined);
+  assertEquals(parkCall("flock", [fd, LOCK_EX]), undefined);
   restore();
-  await parkCall("flock", fd, LOCK_EX)!.ended;
+  await parkCall("flock", [fd, LOCK_EX])!.ended;
   closeFile(fd);
 });
 
@@ -46,7 +46,7 @@ Deno.test("a call that fails at once has ended", async () => {
   using dir = new TempDir();
   const fd = openFile(dir.join("a"), O_RDWR | O_CREAT);
   closeFile(fd);
-  await parkCall("flock", fd, LOCK_EX)!.ended;
+  await parkCall("flock", [fd, LOCK_EX])!.ended;
 });
 
 Deno.test("once a call has ended, its thread does nothing to the open file any more", async () => {
@@ -56,7 +56,7 @@ Deno.test("once a call has ended, its thread does nothing to the open file any m
   for (let round = 0; round < 300; round++) {
     const isBusy = round % 2 === 0;
     if (isBusy) assert(tryFlockFd(other));
-    const call = parkCall("flock", its, LOCK_EX)!;
+    const call = parkCall("flock", [its, LOCK_EX])!;
     // Before the thread has begun, or in the midst of its call.
     if (round % 3 === 0) await new Promise((resolve) => setTimeout(resolve));
     call.interrupt();
