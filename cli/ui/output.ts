@@ -25,8 +25,7 @@ export function writeError(text: string): void {
   }
 }
 
-/** Writes all of a text, however full the pipe is. */
-export function writeAll(
+function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
   text: string,
 ): void {

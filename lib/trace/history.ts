@@ -4,20 +4,13 @@
  * @module
  */
 
-import { SyscallError } from "../sys/error.ts";
-import {
-  closeFile,
-  isStillNamed,
-  O_APPEND,
-  O_CLOEXEC,
-  O_CREAT,
-  O_NOCTTY,
-  O_WRONLY,
-  openFile,
-  statFd,
-} from "../sys/file.ts";
+import { quotePath } from "../proc/printable.ts";
+import { ENXIO } from "../sys/errno.ts";
+import { LockError, SyscallError } from "../sys/error.ts";
+import { closeFile, isStillNamed, statFd } from "../sys/file.ts";
 import { flockNow } from "../sys/lock/flock.ts";
 import { renamePath, statIfAny } from "../sys/storage/names.ts";
+import { openOutput } from "../sys/storage/output.ts";
 
 /** The file in a directory of histories. */
 const FILE_IN_DIRECTORY = "holdfast.jsonl";
@@ -41,7 +34,7 @@ const OLDER_PARTS = 4;
  * @param history A file, or a directory in which one is kept.
  * @param mostBytes The size at which a new file is begun.
  * @returns A descriptor.
- * @throws {SyscallError} when it can't be opened.
+ * @throws {LockError} when it can't be opened, or is a FIFO.
  */
 export function openHistory(
   history: string,
@@ -50,6 +43,7 @@ export function openHistory(
   const path = historyPath(history);
   for (;;) {
     const fd = openEventFile(path);
+    rejectOthers(fd, path);
     if (statFd(fd).size < mostBytes || !rotate(fd, path)) return fd;
     closeFile(fd);
   }
@@ -70,14 +64,25 @@ function historyPath(history: string): string {
  * @throws {SyscallError} when it can't be opened.
  */
 export function openEventFile(path: string): number {
-  const flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
-  const fd = openFile(path, flags);
+  const fd = openOutput(path, "append");
   if (fd >= 0) return fd;
   throw new SyscallError("open event file", {
     syscall: "open",
     errno: -fd,
     path,
+    advice: fd === -ENXIO ? "if it is a FIFO, read it first" : undefined,
   });
+}
+
+/** What is read and renamed must be a file; a device may swallow the lines. */
+function rejectOthers(fd: number, path: string): void {
+  const { type } = statFd(fd);
+  if (type === "file" || type === "character device") return;
+  closeFile(fd);
+  throw new LockError(
+    `Cannot keep a history in ${quotePath(path)}: it is a ${type}; name a ` +
+      "file or a directory",
+  );
 }
 
 /**

@@ -1,5 +1,11 @@
 import type { ProcLock } from "../proc/proc_locks.ts";
-import type { TracedMode, TracedType } from "./activity.ts";
+import {
+  FL,
+  LOCK_TYPE,
+  type LockLine,
+  type TraceEvent,
+} from "../proc/trace/trace_event.ts";
+import { fileKey, type TracedMode, type TracedType } from "./activity.ts";
 import type { FileBook, KnownFile } from "./files.ts";
 import type { ByteSpan, Hold } from "./holds.ts";
 
@@ -21,10 +27,16 @@ export interface Listing {
   rest(): Iterable<{ file: KnownFile; lock: ListedLock }>;
 }
 
-/** Sorts the held locks of /proc/locks by file. */
+/**
+ * Sorts the held locks of /proc/locks by file.
+ *
+ * @param meanwhile The events while they were read: what these take is not to
+ * be told twice.
+ */
 export function listedHolds(
   locks: readonly ProcLock[],
   files: FileBook,
+  meanwhile: readonly TraceEvent[] = [],
 ): Listing {
   const byFile = new Map<KnownFile, ListedLock[]>();
   for (const lock of locks) {
@@ -36,6 +48,14 @@ export function listedHolds(
     const listed = byFile.get(file) ?? [];
     byFile.set(file, listed);
     listed.push({ type, mode, pid, startByte, endByte });
+  }
+  const taken = new Set<string>();
+  for (const event of meanwhile) {
+    if (event.event !== "flock" && event.event !== "posix") continue;
+    if (event.type === LOCK_TYPE.UNLOCK || event.result !== 0) continue;
+    const { device, inodeLow, inodeHigh, processId: pid } = event;
+    const file = files.get(device, inodeLow, inodeHigh);
+    taken.add(takingKey(file, { type: typeOf(event), pid }));
   }
   return {
     take(hold) {
@@ -54,7 +74,9 @@ export function listedHolds(
     },
     *rest() {
       for (const [file, listed] of byFile) {
-        for (const lock of listed) yield { file, lock };
+        for (const lock of listed) {
+          if (!taken.has(takingKey(file, lock))) yield { file, lock };
+        }
       }
     },
   };
@@ -66,6 +88,20 @@ export function readLockType(word: string): TracedType | undefined {
       word === "LEASE"
     ? word
     : undefined;
+}
+
+/** The kind of lock of an event. */
+export function typeOf({ event, flags }: LockLine): TracedType {
+  if (event === "flock") return "FLOCK";
+  return (flags & FL.OFDLCK) !== 0 ? "OFDLCK" : "POSIX";
+}
+
+/** Of OFD locks, /proc/locks doesn't tell whose they are. */
+function takingKey(
+  file: KnownFile,
+  { type, pid }: { type: TracedType; pid: number },
+): string {
+  return `${fileKey(file)} ${type} ${type === "OFDLCK" ? "" : pid}`;
 }
 
 function isLike(lock: ListedLock, hold: Hold): boolean {

@@ -5,6 +5,7 @@
  */
 
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
+import type { TraceEvent } from "../proc/trace/trace_event.ts";
 import { monotonicNs } from "../sys/boot_clock.ts";
 import { readText } from "../sys/file.ts";
 import type { LockActivity, TracedFile } from "./activity.ts";
@@ -130,9 +131,10 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** What /proc/locks told, and when it was asked. */
+/** What /proc/locks told, and when it was read. */
 interface Listing {
-  atNs: number;
+  fromNs: number;
+  untilNs: number;
   locks: ProcLock[];
 }
 
@@ -173,16 +175,9 @@ class Session {
 
   /** What has happened since; `undefined` for nothing. */
   next(): TraceBatch | undefined {
-    const isDue = this.#tracker.needsCheck && !this.isBehind &&
-      this.#nowNs() - this.#checkedNs > CHECK_INTERVAL_NS;
-    const batch = this.#read(isDue ? this.#list() : undefined);
-    this.#hasLost ||= batch.lost > 0;
-    if (this.#hasLost && !this.isBehind) {
-      // What is listed may be ahead of what is read, which then comes twice.
-      this.#compare({ ...this.#list(), atNs: batch.untilNs }, true);
-      this.#hasLost = false;
-    }
-    const told = this.#batch(batch);
+    const isDue = (this.#tracker.needsCheck || this.#hasLost) &&
+      !this.isBehind && this.#nowNs() - this.#checkedNs > CHECK_INTERVAL_NS;
+    const told = this.#batch(this.#read(isDue ? this.#list() : undefined));
     return told.activities.length > 0 || told.lost > 0 ? told : undefined;
   }
 
@@ -195,31 +190,45 @@ class Session {
   }
 
   #list(): Listing {
-    const atNs = this.#nowNs();
-    return { atNs, locks: readLocks() };
+    const fromNs = this.#nowNs();
+    const locks = readLocks();
+    return { fromNs, untilNs: this.#nowNs(), locks };
   }
 
   /** Takes events, and in their midst the listing of that moment. */
   #read(listing?: Listing): EventBatch {
-    const receivedBefore = this.reader.received;
+    const { reader } = this;
+    const receivedBefore = reader.received;
+    const lostBefore = reader.lost;
     let due = listing;
-    const batch = this.reader.read((event) => {
-      if (due !== undefined && event.timeNs > due.atNs) {
-        this.#compare(due, false);
+    const meanwhile: TraceEvent[] = [];
+    const compare = (listing: Listing) => {
+      if (reader.lost === lostBefore) this.#compare(listing, meanwhile);
+      for (const event of meanwhile) this.#tracker.feed(event);
+    };
+    const batch = reader.read((event) => {
+      if (due !== undefined && event.timeNs > due.fromNs) {
+        if (event.timeNs <= due.untilNs) return void meanwhile.push(event);
+        compare(due);
         due = undefined;
       }
       this.#tracker.feed(event);
     });
-    // If not all is read by then, it is too early.
-    if (due !== undefined && !batch.isBehind) this.#compare(due, false);
+    this.#hasLost ||= reader.lost > lostBefore;
     this.isBehind = batch.isBehind;
-    this.hasRead = this.reader.received > receivedBefore;
+    this.hasRead = reader.received > receivedBefore;
+    if (due === undefined) return batch;
+    // If not all is read by then, it is too early.
+    if (!batch.isBehind) compare(due);
+    else for (const event of meanwhile) this.#tracker.feed(event);
     return batch;
   }
 
-  #compare({ locks, atNs }: Listing, hasLost: boolean): void {
-    this.#checkedNs = atNs;
-    this.#tracker.reconcile(locks, atNs, hasLost);
+  #compare({ locks, fromNs }: Listing, meanwhile: readonly TraceEvent[]): void {
+    this.#checkedNs = fromNs;
+    const hasLost = this.#hasLost;
+    this.#hasLost = false;
+    this.#tracker.reconcile(locks, fromNs, { hasLost, meanwhile });
   }
 
   #batch({ untilNs, lost }: EventBatch): TraceBatch {

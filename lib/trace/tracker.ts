@@ -23,7 +23,7 @@ import {
   overlaps,
   type Wish,
 } from "./holds.ts";
-import { listedHolds } from "./listed_holds.ts";
+import { listedHolds, typeOf } from "./listed_holds.ts";
 import {
   type ActivitySink,
   LockState,
@@ -112,21 +112,25 @@ export class LockTracker {
    *
    * @param locks The lines of /proc/locks.
    * @param nowNs When they were read.
-   * @param lostEvents Whether events are missing: then what isn't listed is
-   * gone. Else only what was held before the trace is doubted.
+   * @param more `hasLost`: whether events are missing: then what isn't listed is
+   * gone, else only what was held before the trace is doubted. `meanwhile`: the
+   * events while they were read, which the lines may know already.
    */
   reconcile(
     locks: readonly ProcLock[],
     nowNs: number,
-    lostEvents: boolean,
+    { hasLost = false, meanwhile = [] }: {
+      hasLost?: boolean;
+      meanwhile?: readonly TraceEvent[];
+    } = {},
   ): void {
     const { state } = this;
     this.needsCheck = false;
-    const listed = listedHolds(locks, state.files);
+    const listed = listedHolds(locks, state.files, meanwhile);
     for (const hold of [...state.held()]) {
       if (listed.take(hold)) continue;
       // The end of a lease by a close is told by nothing else.
-      const isDoubted = lostEvents || hold.owner === undefined ||
+      const isDoubted = hasLost || hold.owner === undefined ||
         hold.type === "LEASE";
       if (isDoubted) state.end(hold, nowNs, "unseen");
     }
@@ -147,7 +151,7 @@ export class LockTracker {
       state.add(hold);
       state.emit("held", file, hold, process, nowNs);
     }
-    if (lostEvents) this.#dropWaits(locks);
+    if (hasLost) this.#dropWaits(locks);
   }
 
   /** Waits whose end was lost: /proc/locks no longer lists their process. */
@@ -364,11 +368,6 @@ export class LockTracker {
         });
     }
   }
-}
-
-function typeOf({ event, flags }: LockLine): Wish["type"] {
-  if (event === "flock") return "FLOCK";
-  return (flags & FL.OFDLCK) !== 0 ? "OFDLCK" : "POSIX";
 }
 
 function ownHold(file: KnownFile, wish: Wish): Hold | undefined {

@@ -1,4 +1,10 @@
-import { assert, assertEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { LockError } from "../../lib/sys/error.ts";
 import { closeFile } from "../../lib/sys/file.ts";
 import type { LockActivity } from "../../lib/trace/activity.ts";
 import { listHistory, openHistory } from "../../lib/trace/history.ts";
@@ -208,3 +214,39 @@ interface Step {
   held: { file: { path: string } };
   wanted: { file: { path: string } };
 }
+
+Deno.test("a FIFO that nobody reads is no history, and no run waits for its reader", async () => {
+  using dir = new TempDir();
+  const fifo = dir.join("fifo");
+  await runProgram("mkfifo", [fifo]);
+  const { code, stderr } = await runCli(
+    ["run", dir.join("lock"), "--", "true"],
+    { env: { HOLDFAST_EVENTS: fifo } },
+  );
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "open returned ENXIO");
+  assertStringIncludes(stderr, "this run is missing in the history");
+  // With a reader it can be opened, and isn't taken either.
+  const reader = Deno.openSync(fifo, { read: true, write: true });
+  assertThrows(() => openHistory(fifo), LockError, "it is a fifo");
+  reader.close();
+});
+
+Deno.test("events go to a FIFO that is read, each line whole", async () => {
+  using dir = new TempDir();
+  const fifo = dir.join("fifo");
+  await runProgram("mkfifo", [fifo]);
+  using reader = Deno.openSync(fifo, { read: true, write: true });
+  const { code, stderr } = await runCli(
+    ["run", "--json-events", fifo, dir.join("lock"), "--", "true"],
+  );
+  assertEquals(code, 0, stderr);
+  const buffer = new Uint8Array(1 << 16);
+  const text = new TextDecoder().decode(
+    buffer.subarray(0, reader.readSync(buffer)!),
+  );
+  assertEquals(
+    text.trimEnd().split("\n").map((line) => JSON.parse(line).event),
+    ["acquired", "started", "exited", "released"],
+  );
+});

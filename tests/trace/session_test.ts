@@ -2,6 +2,7 @@ import {
   assert,
   assertAlmostEquals,
   assertEquals,
+  assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
@@ -9,6 +10,7 @@ import { TraceInstance } from "../../lib/trace/instance.ts";
 import { pollLocks } from "../../lib/trace/poll.ts";
 import { TraceReader } from "../../lib/trace/reader.ts";
 import { openTracefs, TraceUnavailableError } from "../../lib/trace/tracefs.ts";
+import { runCli } from "../support/cli.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -208,6 +210,23 @@ Deno.test({
     assertEquals(reader.received - receivedBefore + lost, 2 * rounds);
   },
 });
+
+for (
+  const [target, words] of [
+    ["/dev/full", 'Cannot write trace "/dev/full": write returned ENOSPC'],
+    ["/dev/null/x", 'Cannot open trace "/dev/null/x": open returned ENOTDIR'],
+  ] as const
+) {
+  Deno.test({
+    name: `a trace that can't be written to ${target} says so${suffix}`,
+    ignore,
+    async fn() {
+      const { code, stderr } = await runCli(["trace", "-o", target]);
+      assertStringIncludes(stderr, words);
+      assert(code !== 0);
+    },
+  });
+}
 
 Deno.test({
   name: "without root a trace says what to do (needs another user)",

@@ -235,7 +235,7 @@ Deno.test("what was held before the trace is released by its process", () => {
       `2: FLOCK  ADVISORY  READ ${NO_PID + 2} 08:01:200 0 EOF\n` +
       `2: -> FLOCK  ADVISORY  WRITE ${NO_PID + 3} 08:01:200 0 EOF\n`,
   );
-  told.tracker.reconcile(listed, 1e6, false);
+  told.tracker.reconcile(listed, 1e6);
   assertEquals(told.next(), ["held 1 WRITE 100", "held 2 READ 200"]);
   assertEquals(
     feed(told, [1, { timeNs: 2e6, type: UNLOCK, owner: 77 }]),
@@ -244,9 +244,9 @@ Deno.test("what was held before the trace is released by its process", () => {
   // Somebody else closes the file: only /proc/locks can tell whose it was.
   feed(told, [4, { timeNs: 3e6, type: UNLOCK, inodeLow: 200 }]);
   assertEquals(told.tracker.needsCheck, true);
-  told.tracker.reconcile(listed.slice(1), 4e6, false);
+  told.tracker.reconcile(listed.slice(1), 4e6);
   assertEquals(told.next(), []);
-  told.tracker.reconcile([], 5e6, false);
+  told.tracker.reconcile([], 5e6);
   assertEquals(told.next(), ["released 2 READ 200 unseen"]);
 });
 
@@ -255,7 +255,7 @@ Deno.test("a lock that was listed first and told later is one lock", () => {
   const listed = parseProcLocks(
     `1: FLOCK  ADVISORY  WRITE ${NO_PID + 1} 08:01:100 0 EOF\n`,
   );
-  told.tracker.reconcile(listed, 1e6, false);
+  told.tracker.reconcile(listed, 1e6);
   told.next();
   assertEquals(
     feed(
@@ -265,6 +265,31 @@ Deno.test("a lock that was listed first and told later is one lock", () => {
     ),
     ["acquired 1 WRITE 100", "released 1 WRITE 100 held 1"],
   );
+});
+
+Deno.test("what is taken while the locks are listed isn't told twice", () => {
+  const told = new Told();
+  const listed = parseProcLocks(
+    `1: FLOCK  ADVISORY  WRITE ${NO_PID + 1} 08:01:100 0 EOF\n` +
+      `2: FLOCK  ADVISORY  WRITE ${NO_PID + 2} 08:01:200 0 EOF\n` +
+      `3: OFDLCK ADVISORY  WRITE -1 08:01:300 0 EOF\n` +
+      `4: FLOCK  ADVISORY  WRITE ${NO_PID + 4} 08:01:400 0 EOF\n`,
+  );
+  const OFD = { event: "posix", flags: 1 | 128 | 1024, inodeLow: 300 } as const;
+  const meanwhile = [
+    line(1, { timeNs: 2e6 }),
+    line(3, { timeNs: 2e6, ...OFD }),
+    // It was held until then.
+    line(4, { timeNs: 2e6, inodeLow: 400, type: UNLOCK, owner: 77 }),
+  ];
+  told.tracker.reconcile(listed, 1e6, { meanwhile });
+  assertEquals(told.next(), ["held 2 WRITE 200", "held 4 WRITE 400"]);
+  for (const event of meanwhile) told.tracker.feed(event);
+  assertEquals(told.next(), [
+    "acquired 1 WRITE 100",
+    "acquired 3 WRITE 300",
+    "released 4 WRITE 400",
+  ]);
 });
 
 Deno.test("after lost events, what isn't listed is gone and what is is held", () => {
@@ -277,7 +302,7 @@ Deno.test("after lost events, what isn't listed is gone and what is is held", ()
   const listed = parseProcLocks(
     `1: FLOCK  ADVISORY  WRITE ${NO_PID + 2} 08:01:100 0 EOF\n`,
   );
-  told.tracker.reconcile(listed, 3e6, true);
+  told.tracker.reconcile(listed, 3e6, { hasLost: true });
   assertEquals(told.next(), [
     "released 1 WRITE 100 held 2 unseen",
     "held 2 WRITE 100",

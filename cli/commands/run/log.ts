@@ -6,7 +6,7 @@
 
 import { writeAll } from "../../../lib/sys/storage/content.ts";
 import { EBADF } from "../../../lib/sys/errno.ts";
-import { SyscallError } from "../../../lib/sys/error.ts";
+import { LockError, SyscallError } from "../../../lib/sys/error.ts";
 import { realPath } from "../../../lib/sys/storage/names.ts";
 import {
   isInheritable,
@@ -157,7 +157,7 @@ function openHistoryIfAny(history: string): number[] {
   try {
     return [openHistory(history)];
   } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
+    if (!(error instanceof LockError)) throw error;
     writeError(
       `holdfast run: ${printable(error.message)}; this run is missing in ` +
         "the history of HOLDFAST_EVENTS\n",

@@ -42,6 +42,8 @@ export async function traceCommand(args: string[]): Promise<number> {
     }
     printer.end();
   } catch (error) {
+    // The command goes on, and its end is waited for.
+    await running;
     // `| head` has seen enough.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }

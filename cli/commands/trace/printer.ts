@@ -9,9 +9,14 @@ import {
   type TraceNote,
   type TraceSource,
 } from "../../../lib/trace/json.ts";
+import { ENXIO } from "../../../lib/sys/errno.ts";
+import { SyscallError } from "../../../lib/sys/error.ts";
+import { closeFile } from "../../../lib/sys/file.ts";
+import { writeAll } from "../../../lib/sys/storage/content.ts";
+import { openOutput } from "../../../lib/sys/storage/output.ts";
 import type { TraceBatch } from "../../../lib/trace/session.ts";
 import type { ParsedOptions } from "../../args/parse.ts";
-import { writeAll, writeError, writeOut } from "../../ui/output.ts";
+import { writeError, writeOut } from "../../ui/output.ts";
 import { isTerminal, styles } from "../../ui/terminal.ts";
 import { formatActivity } from "./text.ts";
 
@@ -30,20 +35,52 @@ export function openPrinter(
 ): Printer {
   const path = options.value("output");
   if (path !== undefined) {
-    const file = Deno.openSync(path, {
-      write: true,
-      create: true,
-      truncate: true,
-    });
+    const file = new OutputFile(path);
     return new JsonPrinter(
       source,
-      (text) => writeAll(file, text),
+      (text) => file.write(text),
       () => file.close(),
     );
   }
   const isJson = options.flag("json") ||
     !options.flag("text") && !isTerminal("stdout");
   return isJson ? new JsonPrinter(source, writeOut) : new TextPrinter();
+}
+
+/** The file of `--output`. */
+class OutputFile {
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #encoder = new TextEncoder();
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openOutput(path, "truncate");
+    if (this.#fd < 0) this.#fail("open", this.#fd);
+  }
+
+  write(text: string): void {
+    const result = writeAll(this.#fd, this.#encoder.encode(text));
+    if (result < 0) this.#fail("write", result);
+  }
+
+  close(): void {
+    closeFile(this.#fd);
+  }
+
+  #fail(syscall: string, result: number): never {
+    const advice = result === -ENXIO
+      ? "if it is a FIFO, read it first"
+      : undefined;
+    const path = this.#path;
+    const errno = -result;
+    throw new SyscallError(`${syscall} trace`, {
+      syscall,
+      errno,
+      path,
+      advice,
+    });
+  }
 }
 
 /** Characters that are written at once. */

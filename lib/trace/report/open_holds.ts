@@ -42,6 +42,11 @@ export class OpenHolds {
         }
         return !isPart;
       });
+    } else {
+      // What would forbid it is gone, though nothing told so.
+      this.#holds = mode === "WRITE"
+        ? []
+        : this.#holds.filter((hold) => hold.mode === "READ");
     }
     this.#holds.push({
       process,
