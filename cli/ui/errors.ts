@@ -67,6 +67,12 @@ export async function explainError(
   if (error instanceof UsageError) {
     return await explainUsage(program, error, suggest);
   }
+  if (error instanceof SuppressedError) {
+    // What failed first, and then what failed in tidying up after it.
+    const { text, exitCode } = await explainError(program, error.suppressed);
+    const after = await explainError(program, error.error);
+    return { text: text + after.text, exitCode };
+  }
   const exitCode = exitCodeOf(error);
   const bug = exitCode === undefined ? "internal error: " : "";
   return {

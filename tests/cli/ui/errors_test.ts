@@ -156,3 +156,24 @@ Deno.test("explainError: a missing permission names its flag", async () => {
     exitCode: EXIT.NO_PERMISSION,
   });
 });
+
+Deno.test("what fails in tidying up after a failure is said behind it, and is no internal error", async () => {
+  const fault = (syscall: string, path: string) =>
+    new SyscallError("try", { syscall, errno: ERRNO.EMFILE, path });
+  const [first, second] = [fault("posix_spawn", "/x"), fault("open", "/y")];
+  let thrown: unknown;
+  try {
+    using _lock = {
+      [Symbol.dispose]() {
+        throw second;
+      },
+    };
+    throw first;
+  } catch (error) {
+    thrown = error;
+  }
+  assertEquals(await explainError("holdfast run", thrown), {
+    text: `holdfast run: ${first.message}\nholdfast run: ${second.message}\n`,
+    exitCode: EXIT.OS_ERROR,
+  });
+});
