@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isFirstProcess } from "../../lib/sys/process/exec.ts";
+import { endBySignals } from "../ui/first_process.ts";
 import { parseDuration } from "./duration.ts";
 import type { ParsedOptions } from "./parse.ts";
 import { RUN_SPEC } from "../commands/run/spec.ts";
@@ -19,7 +21,12 @@ export const WAIT_OPTIONS: readonly OptionSpec[] = RUN_SPEC.options
 /** What they say, as the library takes it. */
 export function readWaitOptions(
   options: ParsedOptions,
-): { timeoutMs: number; allowRemote: boolean; allowNested: boolean } {
+): {
+  timeoutMs: number;
+  allowRemote: boolean;
+  allowNested: boolean;
+  onWait: (() => void) | undefined;
+} {
   const timeout = options.value("timeout");
   return {
     timeoutMs: options.last("nonblock", "timeout") === "nonblock"
@@ -29,5 +36,7 @@ export function readWaitOptions(
       : parseDuration(timeout),
     allowRemote: options.flag("allow-remote"),
     allowNested: options.flag("allow-nested"),
+    // Its end is that of all processes of its namespace.
+    onWait: isFirstProcess() ? () => void endBySignals() : undefined,
   };
 }

@@ -44,7 +44,7 @@ export async function runCommand(args: string[]): Promise<number> {
     ? async () => void await import("./become_command.ts")
     : async () => await (supervisor ??= await makeSupervisor()).standBy();
   const waiting = isFirstProcess()
-    ? (await import("./first_process.ts")).endBySignals()
+    ? (await import("../../ui/first_process.ts")).endBySignals()
     : undefined;
   const taken = maxLoad === undefined
     ? await takeLock(request)

@@ -206,6 +206,40 @@ for (
   });
 }
 
+for (const command of ["transform", "append", "cache"]) {
+  Deno.test({
+    name: `${command}: as the first process of a container, SIGTERM ends the ` +
+      `wait for the lock${namespace.suffix}`,
+    ignore: namespace.ignore,
+    fn: async () => {
+      using directory = new TempDir();
+      const path = directory.join("l");
+      Deno.mkdirSync(directory.join("c/.locks"), { recursive: true });
+      await using _holder = await holdFlock(
+        command === "cache" ? directory.join("c/.locks/k.lock") : path,
+      );
+      const operands = {
+        transform: [path, "--", "cat"],
+        append: [path],
+        cache: [directory.join("c"), "k", "--", "cat"],
+      }[command]!;
+      await using waiter = HelperProcess.spawn("unshare", [
+        ...["-pf", "--kill-child", "--mount-proc", Deno.execPath()],
+        ...cliArgs([command, ...operands]),
+      ]);
+      const ended = waiter.finish();
+      const pid = await childOf(waiter.pid);
+      // It is in the kernel's list of those who wait, by its number here.
+      await until(() =>
+        Deno.readTextFileSync("/proc/locks").split("\n")
+          .some((line) => /->/.test(line) && line.includes(` ${pid} `))
+      );
+      Deno.kill(pid, "SIGTERM");
+      assertEquals((await ended).code, 143);
+    },
+  });
+}
+
 Deno.test("run: its own children are left alone where it isn't the first process", async () => {
   using directory = new TempDir();
   // The shell's child becomes a child of the tool, which the shell has become.

@@ -10,8 +10,8 @@ import {
   isSignalIgnored,
   SIGNAL_NUMBERS,
   type SignalName,
-} from "../../../lib/sys/process/signals.ts";
-import { EXIT } from "../../ui/exit_codes.ts";
+} from "../../lib/sys/process/signals.ts";
+import { EXIT } from "./exit_codes.ts";
 
 const ENDING = [
   "SIGHUP",
