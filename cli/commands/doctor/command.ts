@@ -22,6 +22,7 @@ import { DOCTOR_SPEC } from "./spec.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import type { ProbeMatrix } from "./probe.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
+import { refuseEngineOptions } from "../../args/read_engine_options.ts";
 import { checkUtf8 } from "../../args/utf8.ts";
 import { pathOperands } from "../../args/paths.ts";
 import { writeOut } from "../../ui/output.ts";
@@ -50,6 +51,7 @@ export async function doctorCommand(args: string[]): Promise<number> {
   if (paths.some(isLockUrl)) {
     return await (await import("./engines.ts")).examineEngines(paths, options);
   }
+  refuseEngineOptions(options);
   if (options.flag("probe")) checkUtf8(paths, "a path to --probe");
   const kind = (options.value("kind") ?? "flock") as TrustKind;
   const reports: Report[] = [];

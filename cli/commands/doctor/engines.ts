@@ -4,6 +4,7 @@ import { leaseTimes } from "../../../lib/cluster/lease_rule.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
 import { formatDuration } from "../../args/duration.ts";
+import { readEngineOptions } from "../../args/read_engine_options.ts";
 import { asUsage, checkAllUrls } from "../../ui/engine_text.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { writeOut } from "../../ui/output.ts";
@@ -21,8 +22,9 @@ export async function examineEngines(
     if (!options.flag(name)) continue;
     throw new UsageError(`--${name} can't go with an engine`);
   }
+  const engine = readEngineOptions(options);
   const found = await asUsage(() =>
-    Promise.all(urls.map((url) => diagnoseCluster(url)))
+    Promise.all(urls.map((url) => diagnoseCluster(url, { engine })))
   );
   writeOut(
     options.flag("json")

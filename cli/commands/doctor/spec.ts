@@ -1,10 +1,14 @@
+import { ENGINE_OPTIONS } from "../../args/engine_options.ts";
 import type { CommandSpec } from "../../args/spec.ts";
 
 /** `holdfast doctor`. */
 export const DOCTOR_SPEC: CommandSpec = {
   name: "doctor",
   summary: "say which kinds of lock can be trusted at a path, and why",
-  usage: ["holdfast doctor [--kind KIND] [--probe] [--json] PATH…"],
+  usage: [
+    "holdfast doctor [--kind KIND] [--probe] [--json] PATH…",
+    "holdfast doctor [OPTION…] URL…",
+  ],
   description:
     "Examines the filesystem, mount options, NFS exports and cleaners that " +
     "bear on a lock file, and judges each kind of lock: between processes of " +
@@ -12,7 +16,10 @@ export const DOCTOR_SPEC: CommandSpec = {
     "server and its clients. Nothing is locked, created or changed, unless " +
     "--probe is given.\n\n" +
     "With --probe, two processes try every kind against every other on a file " +
-    "of their own in that directory, and the result is printed as a matrix.",
+    "of their own in that directory, and the result is printed as a matrix.\n\n" +
+    "A URL, as of `holdfast run` and with a lock's name or without, has its " +
+    "servers examined: whether locks can be taken there, and what is true of " +
+    "them.",
   operands: [{
     name: "PATH",
     help: "a lock file, which need not exist, or a directory",
@@ -37,10 +44,11 @@ export const DOCTOR_SPEC: CommandSpec = {
       help: "be the second process of --probe",
     },
     { long: "json", help: "print one JSON document" },
+    ...ENGINE_OPTIONS,
   ],
   exitCodes: [
     ["0", "the kind asked for is safe at every path"],
-    ["1", "it is not, or that can't be told"],
+    ["1", "it is not, or that can't be told; with a URL: no locks there"],
   ],
   examples: [
     ["holdfast doctor /srv/deploy/site.lock", "is this a good place?"],

@@ -38,6 +38,7 @@ import {
   parseOptions,
   UsageError,
 } from "../../args/parse.ts";
+import { refuseEngineOptions } from "../../args/read_engine_options.ts";
 import { writeError, writeOut } from "../../ui/output.ts";
 import { isTerminal, styles, terminalSize } from "../../ui/terminal.ts";
 
@@ -68,6 +69,7 @@ export async function locksCommand(args: string[]): Promise<number> {
   if (options.operands.some(isLockUrl)) {
     return await (await import("./engines.ts")).locksInEngines(options);
   }
+  refuseEngineOptions(options);
   const given = VIEWS.filter((name) => options.flag(name));
   if (given.length > 1) {
     throw new UsageError(

@@ -1,6 +1,10 @@
 import { listClusterLocks } from "../../../lib/cluster/acquire.ts";
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
 import {
+  isEngineOption,
+  readEngineOptions,
+} from "../../args/read_engine_options.ts";
+import {
   asUsage,
   checkAllUrls,
   statusText,
@@ -14,14 +18,15 @@ export async function locksInEngines(options: ParsedOptions): Promise<number> {
   const urls = options.operands;
   checkAllUrls(urls);
   const other = options.values.map(({ option }) => option.long)
-    .find((name) => name !== "json");
+    .find((name) => name !== "json" && !isEngineOption(name));
   if (other !== undefined) {
     throw new UsageError(`--${other} can't go with an engine`, {
-      hint: "Of its options only --json can",
+      hint: "Of its options only --json and those for URLs can",
     });
   }
+  const engine = readEngineOptions(options);
   const found = await asUsage(() =>
-    Promise.all(urls.map((url) => listClusterLocks(url)))
+    Promise.all(urls.map((url) => listClusterLocks(url, { engine })))
   );
   const locks = found.flat();
   if (options.flag("json")) {

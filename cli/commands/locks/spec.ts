@@ -1,3 +1,7 @@
+import {
+  ENGINE_EXIT_CODES,
+  ENGINE_OPTIONS,
+} from "../../args/engine_options.ts";
 import type { CommandSpec } from "../../args/spec.ts";
 
 /** Options about the look of the table, which other views don't have. */
@@ -182,10 +186,12 @@ export const LOCKS_SPEC: CommandSpec = {
       help: "write a page to explore in a browser; it needs no network",
       complete: "file",
     },
+    ...ENGINE_OPTIONS,
   ],
   exitCodes: [
     ["0", "done; with --deadlocks: there is none"],
     ["3", "with --deadlocks: there is at least one"],
+    ...ENGINE_EXIT_CODES,
   ],
   examples: [
     ["holdfast locks /var/lib/app", "every lock below a directory"],

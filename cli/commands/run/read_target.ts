@@ -9,6 +9,7 @@ import { parseCpuList } from "../../../lib/proc/cpulist.ts";
 import { readCount } from "../../args/count.ts";
 import { parseDuration } from "../../args/duration.ts";
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
+import { refuseEngineOptions } from "../../args/read_engine_options.ts";
 import type {
   CpuWish,
   FilesTarget,
@@ -45,6 +46,7 @@ export async function readTarget(
       hint: "Only link locks carry a message or have a lease",
     });
   }
+  refuseEngineOptions(options);
   if (options.flag("lease-margin")) {
     throw new UsageError("--lease-margin goes with a URL", {
       hint: "It is about locks that several machines share",

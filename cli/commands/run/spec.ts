@@ -1,3 +1,4 @@
+import { ENGINE_OPTIONS } from "../../args/engine_options.ts";
 import type { CommandSpec, OptionSpec } from "../../args/spec.ts";
 
 /** The options under their headings. */
@@ -47,6 +48,7 @@ const OPTIONS: Readonly<Record<string, readonly OptionSpec[]>> = {
         "TERM and, after two thirds of it, KILL; two fifths of the lease " +
         "unless given",
     },
+    ...ENGINE_OPTIONS,
     {
       long: "fence",
       help:

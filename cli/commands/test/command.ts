@@ -36,6 +36,7 @@ import { closeFile, statPath } from "../../../lib/sys/file.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
+import { refuseEngineOptions } from "../../args/read_engine_options.ts";
 import { pathOperands } from "../../args/paths.ts";
 import { writeOut } from "../../ui/output.ts";
 import { TEST_SPEC } from "./spec.ts";
@@ -82,6 +83,7 @@ export async function testCommand(args: string[]): Promise<number> {
   if (isLockUrl(path)) {
     return await (await import("./engines.ts")).testInEngine(path, options);
   }
+  refuseEngineOptions(options);
   const kind = options.value("kind") as TestKind | undefined;
   const range = options.value("range");
   if (range !== undefined && kind !== "posix" && kind !== "ofd") {

@@ -1,6 +1,7 @@
 import { readClusterLock } from "../../../lib/cluster/acquire.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { type ParsedOptions, UsageError } from "../../args/parse.ts";
+import { readEngineOptions } from "../../args/read_engine_options.ts";
 import { asUsage, statusText, statusToJson } from "../../ui/engine_text.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { writeOut } from "../../ui/output.ts";
@@ -21,7 +22,8 @@ export async function testInEngine(
     throw new UsageError(`--${name} can't go with a lock in an engine`);
   }
   const isShared = options.flag("shared");
-  const lock = await asUsage(() => readClusterLock(url));
+  const engine = readEngineOptions(options);
+  const lock = await asUsage(() => readClusterLock(url, { engine }));
   const inTheWay = [...lock.holders, ...lock.waiters].filter(({ mode }) =>
     !isShared || mode === "exclusive"
   );

@@ -1,10 +1,14 @@
+import {
+  ENGINE_EXIT_CODES,
+  ENGINE_OPTIONS,
+} from "../../args/engine_options.ts";
 import type { CommandSpec } from "../../args/spec.ts";
 
 /** `holdfast test`. */
 export const TEST_SPEC: CommandSpec = {
   name: "test",
   summary: "say whether a lock could be taken now, without taking it",
-  usage: ["holdfast test [OPTION…] LOCKFILE"],
+  usage: ["holdfast test [OPTION…] LOCKFILE", "holdfast test [OPTION…] URL"],
   description:
     "Says whether the lock is free, and who is in the way. Nothing is locked, " +
     "not even for a moment, and nothing is created. Record locks are asked " +
@@ -12,6 +16,7 @@ export const TEST_SPEC: CommandSpec = {
     "a flock can't be asked for, so it is judged by the holders in /proc. " +
     "Without /proc a flock is unknown, and whoever is in the way of a record " +
     "lock isn't named.\n\n" +
+    "A URL may stand for the file, as with `holdfast run`.\n\n" +
     "The answer may be out of date when it arrives: to do something under a " +
     "lock, use holdfast run -n.",
   operands: [
@@ -40,6 +45,7 @@ export const TEST_SPEC: CommandSpec = {
       short: "q",
       help: "leave out which processes may not be looked into",
     },
+    ...ENGINE_OPTIONS,
   ],
   exitCodes: [
     ["0", "the lock could be taken"],
@@ -52,6 +58,7 @@ export const TEST_SPEC: CommandSpec = {
     ["64", "the command line can't be understood"],
     ["65", "the file can't be locked"],
     ["66", "the lock file can't be opened"],
+    ...ENGINE_EXIT_CODES,
   ],
   examples: [
     ["holdfast test /run/lock/backup.lock || echo busy", "is it running?"],

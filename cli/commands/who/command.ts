@@ -25,6 +25,7 @@ import { statPath } from "../../../lib/sys/file.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
+import { refuseEngineOptions } from "../../args/read_engine_options.ts";
 import { areKnown, describeGap } from "../../ui/gaps.ts";
 import { pathOperands } from "../../args/paths.ts";
 import { writeOut } from "../../ui/output.ts";
@@ -62,8 +63,9 @@ export async function whoCommand(args: string[]): Promise<number> {
   if (paths.length === 0) throw new UsageError("missing lock file");
   if (paths.some(isLockUrl)) {
     const { whoInEngines } = await import("./engines.ts");
-    return await whoInEngines(paths, options.flag("json"));
+    return await whoInEngines(paths, options);
   }
+  refuseEngineOptions(options);
   const files = await readFiles(paths);
   if (options.flag("json")) {
     const link = await loadLink(files);

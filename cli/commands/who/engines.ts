@@ -1,4 +1,6 @@
 import { readClusterLock } from "../../../lib/cluster/acquire.ts";
+import type { ParsedOptions } from "../../args/parse.ts";
+import { readEngineOptions } from "../../args/read_engine_options.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import {
   asUsage,
@@ -11,14 +13,15 @@ import { writeOut } from "../../ui/output.ts";
 /** `who` on locks in engines; gives the exit code. */
 export async function whoInEngines(
   urls: readonly string[],
-  json: boolean,
+  options: ParsedOptions,
 ): Promise<number> {
   checkAllUrls(urls);
+  const engine = readEngineOptions(options);
   const locks = await asUsage(() =>
-    Promise.all(urls.map((url) => readClusterLock(url)))
+    Promise.all(urls.map((url) => readClusterLock(url, { engine })))
   );
   writeOut(
-    json
+    options.flag("json")
       ? JSON.stringify({ schema: 1, locks: locks.map(statusToJson) }) + "\n"
       : locks.map((lock) => `${statusText(lock)}\n`).join(""),
   );

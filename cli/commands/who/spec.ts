@@ -1,10 +1,14 @@
+import {
+  ENGINE_EXIT_CODES,
+  ENGINE_OPTIONS,
+} from "../../args/engine_options.ts";
 import type { CommandSpec } from "../../args/spec.ts";
 
 /** `holdfast who`. */
 export const WHO_SPEC: CommandSpec = {
   name: "who",
   summary: "say who holds a lock, and who waits for it",
-  usage: ["holdfast who [OPTION…] LOCKFILE…"],
+  usage: ["holdfast who [OPTION…] LOCKFILE…", "holdfast who [OPTION…] URL…"],
   description:
     "Lists the processes that hold a lock on each file: the one that took it, " +
     "and every process that shares the descriptor it was taken through. " +
@@ -13,7 +17,9 @@ export const WHO_SPEC: CommandSpec = {
     "reading, to ask its server for the locks of other hosts.\n\n" +
     "Where /proc can't be read, nobody can be named: the file is opened for " +
     "reading, the kernel says whether a record lock is held, and of flocks " +
-    "nothing is known.",
+    "nothing is known.\n\n" +
+    "A URL may stand for the file, as with `holdfast run`: its server tells " +
+    "who holds the lock, and the queue in its order.",
   operands: [
     { name: "LOCKFILE", help: "the file to ask about", complete: "file" },
   ],
@@ -24,6 +30,7 @@ export const WHO_SPEC: CommandSpec = {
       short: "q",
       help: "leave out which processes may not be looked into",
     },
+    ...ENGINE_OPTIONS,
   ],
   exitCodes: [
     ["0", "nobody holds a lock on any of the files"],
@@ -33,6 +40,7 @@ export const WHO_SPEC: CommandSpec = {
       "it can't be known from here: the filesystem doesn't tell, or /proc " +
       "can't be read",
     ],
+    ...ENGINE_EXIT_CODES,
   ],
   examples: [
     ["holdfast who /var/lock/backup.lock", "who is in the way?"],

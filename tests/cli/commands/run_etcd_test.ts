@@ -16,11 +16,14 @@ import {
 } from "../../support/leased_command.ts";
 import type { HelperProcess } from "../../support/helper_process.ts";
 import { assertForm } from "../../support/json_schema.ts";
+import { Certificates } from "../../support/certificates.ts";
+import { needs } from "../../support/programs.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 const PERMISSIONS = ["--allow-ffi", "--allow-net"];
 const TTL_MS = 5000;
+const openssl = needs("openssl");
 
 function etcdTest(
   name: string,
@@ -94,7 +97,7 @@ Deno.test("run with etcd: where none is, it is 69 and one sentence", async () =>
 
 etcdTest(
   "wrong credentials are 77, and no secret is in any text",
-  async (server) => {
+  async (server, directory) => {
     await server.ctl("user", "add", "root:rootpw");
     await server.ctl("user", "grant-role", "root", "root");
     await server.ctl("auth", "enable");
@@ -106,6 +109,14 @@ etcdTest(
     assert(!stderr.includes("hunter2"), stderr);
     const good = { ETCDCTL_USER: "root", ETCDCTL_PASSWORD: "rootpw" };
     assertEquals((await run([url, "--", "true"], good)).code, 0);
+    const file = directory.join("password");
+    const args = ["--password-file", file, url, "--", "true"];
+    for (const [text, expected] of [["rootpw\r\n", 0], ["hunter2", 77]]) {
+      Deno.writeTextFileSync(file, `${text}`, { mode: 0o600 });
+      const { code, stderr } = await run(args, { ETCDCTL_USER: "root" });
+      assertEquals(code, expected, stderr);
+      assert(!stderr.includes("hunter2"), stderr);
+    }
   },
 );
 
@@ -274,3 +285,87 @@ etcdTest(
     assertEquals((await readClusterLock(url)).holders, []);
   },
 );
+
+Deno.test({
+  name:
+    `commands with etcd: certificates and password by options; no secret is to be seen${ETCD.suffix}${openssl.suffix}`,
+  ignore: ETCD.ignore || openssl.ignore,
+  fn: async () => {
+    using certificates = await Certificates.create();
+    using directory = new TempDir();
+    const served = await certificates.sign("server");
+    const own = await certificates.sign("client");
+    const tls = { ...served, ca: certificates.ca, askClients: true };
+    await using server = await EtcdServer.start({ tls });
+    const asRoot = [
+      ...["--cacert", certificates.ca, "--cert", own.cert, "--key", own.key],
+    ];
+    const url = server.url("deploy");
+    const holdfast = (args: string[]) =>
+      runCli(args, { permissions: [...PERMISSIONS, "--allow-read"], env: {} });
+
+    const bare = await holdfast(["run", url, "--", "true"]);
+    assertEquals(bare.code, 69);
+    assertStringIncludes(bare.stderr, "unknown issuer");
+    for (
+      const args of [
+        ["run", ...asRoot, url, "--", "true"],
+        ["who", ...asRoot, url],
+        ["test", ...asRoot, url],
+        ["locks", ...asRoot, server.url("")],
+        ["doctor", ...asRoot, url],
+      ]
+    ) {
+      const { code, stderr } = await holdfast(args);
+      assertEquals(code, 0, `${args[0]}: ${stderr}`);
+    }
+
+    const password = directory.join("password");
+    const secret = crypto.randomUUID();
+    Deno.writeTextFileSync(password, `${secret}\nmore\n`, { mode: 0o600 });
+    const login = (path: string) => [...asRoot, "--password-file", path];
+    const asUser = url.replace("etcds://", "etcds://root@");
+    const { held } = await startLeased(
+      [...login(password), asUser],
+      [...PERMISSIONS, "--allow-read"],
+    );
+    await using _held = held;
+    const seen = [...Deno.readDirSync("/proc")]
+      .filter(({ name }) => /^\d+$/.test(name))
+      .map(({ name }) => readIfAny(`/proc/${name}/cmdline`));
+    assert(seen.some((text) => text.includes(asUser)));
+    assertEquals(seen.filter((text) => text.includes(secret)), []);
+    Deno.chmodSync(password, 0o640);
+    const open = await holdfast(["who", ...login(password), asUser]);
+    assertEquals(open.code, 64);
+    assertStringIncludes(open.stderr, "others may read the password");
+    assert(!open.stderr.includes(secret));
+  },
+});
+
+/** A process may be gone already. */
+function readIfAny(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}
+
+Deno.test("options for the server of a URL are refused without one", async () => {
+  for (
+    const args of [
+      ["run", "--cacert", "ca.pem", "x.lock", "--", "true"],
+      ["who", "--password-file", "x", "x.lock"],
+      ["test", "--cacert", "ca.pem", "x.lock"],
+      ["locks", "--cacert", "ca.pem"],
+      ["doctor", "--cacert", "ca.pem", "x.lock"],
+    ]
+  ) {
+    const { code, stderr } = await runCli(args, {
+      permissions: ["--allow-ffi", "--allow-read"],
+    });
+    assertEquals(code, 64, args.join(" "));
+    assertStringIncludes(stderr, "goes with a URL");
+  }
+});

@@ -5,6 +5,7 @@ import { isLockUrl } from "../../../../lib/lock/lock_path.ts";
 import { readCount } from "../../../args/count.ts";
 import { parseDuration } from "../../../args/duration.ts";
 import { type ParsedOptions, UsageError } from "../../../args/parse.ts";
+import { readEngineOptions } from "../../../args/read_engine_options.ts";
 import type { ClusterTarget } from "./request.ts";
 
 /** Options that ask for what no engine has, or for what only a file has. */
@@ -67,6 +68,7 @@ export function readClusterTarget(
     mode,
     slots: slots === undefined ? undefined : readCount("slots", slots),
     message: options.value("message"),
+    engine: readEngineOptions(options),
     lease,
   };
 }

@@ -5,6 +5,7 @@
  */
 
 import type { LockMode } from "../../../../lib/lock/flock/flock.ts";
+import type { EngineOptions } from "../../../../lib/cluster/engine.ts";
 import type { LeaseOptions } from "../../../../lib/cluster/lease_rule.ts";
 
 /** Locks in engines, and the lock files that are taken before them. */
@@ -19,6 +20,8 @@ export interface ClusterTarget {
   slots: number | undefined;
   /** What others are told that runs here; the command unless set. */
   message: string | undefined;
+  /** How the engines are reached. */
+  engine: EngineOptions;
   /** The lengths of the leases. */
   lease: LeaseOptions;
 }

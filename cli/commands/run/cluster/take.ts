@@ -123,7 +123,7 @@ function describe(
 
 async function takeOne(
   request: RunRequest,
-  { mode, slots, message, lease }: ClusterTarget,
+  { mode, slots, message, engine, lease }: ClusterTarget,
   url: string,
   setDeadline: (moments: ClusterLock["moments"]) => void,
 ): Promise<ClusterLock | undefined> {
@@ -142,6 +142,7 @@ async function takeOne(
   try {
     return await acquireClusterLock(url, {
       ...lease,
+      engine,
       mode,
       slots,
       timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs,
