@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EAGAIN, EINTR, EOPNOTSUPP } from "./errno.ts";
+import { EINTR } from "./errno.ts";
 import { callLibc, cString } from "./call.ts";
 import { LockError, SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
@@ -87,35 +87,6 @@ export function withInterruptTimer(
     libc.timer_delete(timer);
     libc.sigprocmask(SIG_SETMASK, savedMask, null);
   }
-}
-
-/** The longest pause between two attempts, in milliseconds. */
-const MAX_PAUSE_MS = 100;
-
-/**
- * A call that sleeps until there is a lock, and makes attempts where the
- * filesystem can't let it sleep: virtiofs, whose server has locks that don't
- * wait alone.
- *
- * @param sleeping Makes the call that sleeps.
- * @param attempt Makes the one that doesn't; `-EAGAIN` is busy.
- * @returns For {@linkcode withInterruptTimer}: each attempt that has failed and
- * the pause after it is `-EINTR`.
- */
-export function sleepOrAttempt(
-  sleeping: () => number,
-  attempt: () => number,
-): () => number {
-  let pauseMs = 0;
-  return () => {
-    const slept = pauseMs === 0 ? sleeping() : -EOPNOTSUPP;
-    if (slept !== -EOPNOTSUPP) return slept;
-    const result = attempt();
-    if (result !== -EAGAIN) return result;
-    pauseMs = Math.min(Math.max(1, 2 * pauseMs), MAX_PAUSE_MS);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
-    return -EINTR;
-  };
 }
 
 let chosen: number | undefined;

@@ -83,13 +83,14 @@ export class Machine implements AsyncDisposable {
 
   /** Whether it says that it is up before the time is. */
   async isUp(withinMs: number): Promise<boolean> {
-    const timer = setTimeout(() => this.#end(), withinMs);
+    const timer = setTimeout(() => this.end(), withinMs);
     const { value, done } = await this.said.next();
     clearTimeout(timer);
     return !done && value.startsWith("up after ");
   }
 
-  #end(): void {
+  /** Cuts its power. */
+  end(): void {
     try {
       this.#child.kill("SIGKILL");
     } catch {
@@ -109,7 +110,7 @@ export class Machine implements AsyncDisposable {
 
   /** Switches it off. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#end();
+    this.end();
     await this.#child.status;
     await this.said.return(undefined);
     Deno.removeSync(this.#directory, { recursive: true });

@@ -13,6 +13,9 @@ import { Locks } from "./locks.ts";
 import { startMachine } from "./machine.ts";
 import { VirtiofsServers } from "./virtiofs.ts";
 
+/** One filesystem takes half a minute on two idle, emulated cores. */
+const LONGEST_MS = 300_000;
+
 /** Tries them; gives what is found as it comes. */
 export async function* findInMachine(
   configurations: readonly Configuration[],
@@ -51,10 +54,15 @@ export async function* findInMachine(
       ],
     });
     let failed = false;
+    // A call that hangs in the kernel is ended with the machine.
+    let watchdog = setTimeout(() => machine.end(), LONGEST_MS);
     for await (const finding of findingsIn(machine.said, configurations)) {
+      clearTimeout(watchdog);
       failed ||= finding.failed !== undefined;
       yield finding;
+      watchdog = setTimeout(() => machine.end(), LONGEST_MS);
     }
+    clearTimeout(watchdog);
     if (failed) console.log(`The machine said:\n${machine.console}`);
   } finally {
     held.obey({ do: "release" });

@@ -13,11 +13,8 @@ import {
   EOPNOTSUPP,
 } from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
-import {
-  sleepOrAttempt,
-  withInterruptTimer,
-} from "../../sys/interrupt_timer.ts";
-import { fsMagicOfFd } from "../../sys/file.ts";
+import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
+import { isCifsFd, sleepOrAttempt } from "../../sys/lock/sleep_or_attempt.ts";
 import {
   flockAsleep,
   flockNow,
@@ -88,9 +85,6 @@ export function tryFlockFd(fd: number, options: FlockFdOptions = {}): boolean {
   return flockIfFree(fd, mode, path);
 }
 
-/* CIFS_SUPER_MAGIC and SMB2_SUPER_MAGIC of include/uapi/linux/magic.h */
-const CIFS_MAGIC = [0xff534d42, 0xfe534d42];
-
 /** {@linkcode tryFlockFd} of arguments that are known to be right. */
 export function flockIfFree(
   fd: number,
@@ -101,7 +95,7 @@ export function flockIfFree(
   if (result === -EAGAIN) return false;
   // A client of CIFS says EACCES of a lock that is held; elsewhere it is a
   // security module that forbids locking.
-  if (result === -EACCES && CIFS_MAGIC.includes(fsMagicOfFd(fd))) return false;
+  if (result === -EACCES && isCifsFd(fd)) return false;
   if (result < 0) throw flockError(fd, mode, path, -result);
   return true;
 }
@@ -127,7 +121,7 @@ export function blockFlockFd(
   checkNumber(timeoutMs, "timeoutMs");
   checkMode(mode);
   const result = withInterruptTimer(
-    sleepOrAttempt(() => flockAsleep(fd, mode), () => flockNow(fd, mode)),
+    sleepOrAttempt(fd, () => flockAsleep(fd, mode), () => flockNow(fd, mode)),
     { timeoutMs, tickMs, onTick },
   );
   if (result === -EINTR) return false;

@@ -20,10 +20,8 @@ import {
   EOVERFLOW,
 } from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
-import {
-  sleepOrAttempt,
-  withInterruptTimer,
-} from "../../sys/interrupt_timer.ts";
+import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
+import { sleepOrAttempt } from "../../sys/lock/sleep_or_attempt.ts";
 import {
   type BlockingLock,
   ofdGetlk,
@@ -126,6 +124,7 @@ function setLockWait(
   checkNumber(timeoutMs, "timeoutMs");
   const result = withInterruptTimer(
     sleepOrAttempt(
+      fd,
       () => COMMANDS[kind].setWait(fd, request),
       () => COMMANDS[kind].set(fd, request),
     ),

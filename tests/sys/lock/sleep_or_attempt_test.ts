@@ -1,9 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { EAGAIN, EINTR, EIO, EOPNOTSUPP } from "../../lib/sys/errno.ts";
-import {
-  sleepOrAttempt,
-  withInterruptTimer,
-} from "../../lib/sys/interrupt_timer.ts";
+import { EAGAIN, EINTR, EIO, EOPNOTSUPP } from "../../../lib/sys/errno.ts";
+import { closeFile, O_RDONLY, openFile } from "../../../lib/sys/file.ts";
+import { withInterruptTimer } from "../../../lib/sys/interrupt_timer.ts";
+import { sleepOrAttempt } from "../../../lib/sys/lock/sleep_or_attempt.ts";
 
 /** A call that answers one after the other, and the last one for ever. */
 function answering(...answers: number[]): { calls: number; call(): number } {
@@ -20,10 +19,15 @@ function run(
   attempt: ReturnType<typeof answering>,
   timeoutMs = Infinity,
 ): number {
-  return withInterruptTimer(
-    sleepOrAttempt(() => sleeping.call(), () => attempt.call()),
-    { timeoutMs },
-  );
+  const fd = openFile("/dev/null", O_RDONLY);
+  try {
+    return withInterruptTimer(
+      sleepOrAttempt(fd, () => sleeping.call(), () => attempt.call()),
+      { timeoutMs },
+    );
+  } finally {
+    closeFile(fd);
+  }
 }
 
 Deno.test("where a call may sleep, no attempt is made", () => {
