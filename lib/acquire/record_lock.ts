@@ -66,7 +66,11 @@ export {
   type DeadlockStep,
   RecordDeadlockError,
 } from "./record_deadlock_error.ts";
-export type { BlockOptions, LockMode } from "../lock/flock/flock.ts";
+export type {
+  BlockOptions,
+  DescriptorOptions,
+  LockMode,
+} from "../lock/flock/flock.ts";
 export type { LockFileOptions } from "../lock/lock_attempt.ts";
 export type { HeldLock } from "../lock/held_lock.ts";
 export type { WaitOptions } from "../wait/attempt_loop.ts";

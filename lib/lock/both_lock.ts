@@ -71,7 +71,7 @@ class HeldBothLocks implements BothLockHandle {
     if (!this.held) return;
     ownRanges.delete(this.#range);
     try {
-      fOfdSetlk(this.fd, { type: "unlock" }, this.path);
+      fOfdSetlk(this.fd, { type: "unlock" }, { path: this.path });
     } finally {
       this.#flock.release();
     }
@@ -129,7 +129,7 @@ export class BothLockAttempt extends LockAttempt {
       if (this.#complete(fd)) return true;
       // Waits with neither lock, and gives this one back for the flock.
       if (!fOfdSetlkw(fd, this.#request, left())) return false;
-      fOfdSetlk(fd, { type: "unlock" }, this.path.given);
+      fOfdSetlk(fd, { type: "unlock" }, { path: this.path.given });
     }
     return false;
   }
@@ -142,7 +142,7 @@ export class BothLockAttempt extends LockAttempt {
   #complete(fd: number): boolean {
     let isFree = false;
     try {
-      isFree = fOfdSetlk(fd, this.#request, this.path.given);
+      isFree = fOfdSetlk(fd, this.#request, { path: this.path.given });
     } finally {
       if (!isFree) unlockFlockFd(fd, { path: this.path.given });
     }

@@ -301,7 +301,7 @@ function keptFor(
 
 /** Takes all locks on the file that there are, for as long as it is open. */
 function lockEveryWay(fd: number, path: string): boolean {
-  const lockRecords = () => fOfdSetlk(fd, { type: "write" }, path);
+  const lockRecords = () => fOfdSetlk(fd, { type: "write" }, { path });
   // Where they are one lock, each would be in the way of the other.
   if (isFlockRecordLock(fd)) return lockRecords();
   return tryFlockFd(fd, { path }) && lockRecords();

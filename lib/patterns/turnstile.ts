@@ -58,7 +58,7 @@ export class Turn implements Disposable {
   /** Whether everybody who came earlier has left the line. */
   isDue(path: string): boolean {
     // A length of 0 would mean all bytes.
-    return this.ticket === 0n || fOfdSetlk(this.fd, this.#earlier, path);
+    return this.ticket === 0n || fOfdSetlk(this.fd, this.#earlier, { path });
   }
 
   /** Sleeps until then; `undefined` when that can't be. */
@@ -122,7 +122,9 @@ export async function joinQueue(
         // The cleaner of lock files may have removed it just before.
         if (!isStillNamed(queue.absolute, stat)) return "gone";
         const ticket = drawTicket(fd, queue.given);
-        fOfdSetlk(fd, { type: "unlock", ...MACHINE }, queue.given);
+        fOfdSetlk(fd, { type: "unlock", ...MACHINE }, {
+          path: queue.given,
+        });
         return new Turn(fd, ticket);
       });
       if (drawn === undefined) throw await budget.timeoutError(queue);
@@ -149,7 +151,8 @@ async function waitForMachine<T>(
   const block = (options: BlockOptions) =>
     fOfdSetlkw(fd, request, { ...options, path: given });
   // Drawn at once: were it held meanwhile, others of this isolate would block.
-  const tryDraw = () => fOfdSetlk(fd, request, given) ? draw() : undefined;
+  const tryDraw = () =>
+    fOfdSetlk(fd, request, { path: given }) ? draw() : undefined;
   const drawn = tryDraw();
   if (drawn !== undefined) return drawn;
   if (block({ timeoutMs: MOMENT_MS })) return draw();
@@ -175,7 +178,7 @@ function drawTicket(fd: number, path: string): bigint {
     type: "write",
     startByte: FIRST_TICKET + ticket,
     lengthBytes: 1n,
-  }, path);
+  }, { path });
   if (!free) {
     throw new LockError(
       `Cannot draw a ticket from ${quotePath(path)}: its counter has been ` +

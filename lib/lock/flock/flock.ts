@@ -26,6 +26,7 @@ export {
   blockFlockFd,
   type BlockOptions,
   checkMode,
+  type DescriptorOptions,
   type FlockFdOptions,
   type LockMode,
   tryFlockFd,

@@ -56,12 +56,16 @@ export interface BlockOptions {
   allowNested?: boolean | undefined;
 }
 
-/** Which flock is taken on a descriptor. */
-export interface FlockFdOptions {
-  /** Shared or exclusive; exclusive unless set. */
-  mode?: LockMode | undefined;
+/** What is known of a descriptor besides. */
+export interface DescriptorOptions {
   /** Names the file in errors. */
   path?: string | undefined;
+}
+
+/** Which flock is taken on a descriptor. */
+export interface FlockFdOptions extends DescriptorOptions {
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
 }
 
 /**
@@ -140,7 +144,7 @@ export function blockFlockFd(
  */
 export function unlockFlockFd(
   fd: number,
-  { path }: Pick<FlockFdOptions, "path"> = {},
+  { path }: DescriptorOptions = {},
 ): void {
   checkDescriptor(fd);
   const result = unflock(fd);

@@ -20,6 +20,7 @@ export {
   blockFlock,
   blockFlockFd,
   type BlockOptions,
+  type DescriptorOptions,
   type FlockFdOptions,
   type FlockHandle,
   type FlockOptions,

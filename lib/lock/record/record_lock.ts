@@ -43,7 +43,7 @@ import {
   checkNumber,
   checkWord,
 } from "../check.ts";
-import type { BlockOptions } from "../flock/flock_fd.ts";
+import type { BlockOptions, DescriptorOptions } from "../flock/flock_fd.ts";
 
 export {
   type BlockingLock,
@@ -103,7 +103,7 @@ function setLock(
   kind: RecordLockKind,
   fd: number,
   request: RecordLockRequest,
-  path: string | undefined,
+  { path }: DescriptorOptions,
 ): boolean {
   check(fd, request);
   const result = COMMANDS[kind].set(fd, request);
@@ -117,7 +117,7 @@ function setLockWait(
   kind: RecordLockKind,
   fd: number,
   request: RecordLockRequest,
-  options: BlockOptions & { path?: string | undefined },
+  options: BlockOptions & DescriptorOptions,
 ): boolean {
   const { timeoutMs = Infinity, onTick, tickMs, path } = options;
   check(fd, request);
@@ -218,16 +218,16 @@ export function fGetlk(
  *
  * @param fd An open descriptor, for reading or writing as the type needs it.
  * @param request The range and what to do with it.
- * @param path Names the file in errors.
+ * @param options The file's name for errors.
  * @returns Whether it was done; `false` when another holds a lock in the way.
  * @throws {SyscallError} when the kernel can't do it at all.
  */
 export function fSetlk(
   fd: number,
   request: RecordLockRequest,
-  path?: string,
+  options: DescriptorOptions = {},
 ): boolean {
-  return setLock("posix", fd, request, path);
+  return setLock("posix", fd, request, options);
 }
 
 /**
@@ -246,7 +246,7 @@ export function fSetlk(
 export function fSetlkw(
   fd: number,
   request: RecordLockRequest,
-  options: BlockOptions & { path?: string | undefined } = {},
+  options: BlockOptions & DescriptorOptions = {},
 ): boolean {
   return setLockWait("posix", fd, request, options);
 }
@@ -275,15 +275,15 @@ export function fOfdGetlk(
  *
  * @param fd An open descriptor, for reading or writing as the type needs it.
  * @param request The range and what to do with it.
- * @param path Names the file in errors.
+ * @param options The file's name for errors.
  * @returns Whether it was done; `false` when another holds a lock in the way.
  */
 export function fOfdSetlk(
   fd: number,
   request: RecordLockRequest,
-  path?: string,
+  options: DescriptorOptions = {},
 ): boolean {
-  return setLock("ofd", fd, request, path);
+  return setLock("ofd", fd, request, options);
 }
 
 /**
@@ -300,7 +300,7 @@ export function fOfdSetlk(
 export function fOfdSetlkw(
   fd: number,
   request: RecordLockRequest,
-  options: BlockOptions & { path?: string | undefined } = {},
+  options: BlockOptions & DescriptorOptions = {},
 ): boolean {
   return setLockWait("ofd", fd, request, options);
 }

@@ -75,7 +75,9 @@ export class RecordLockAttempt extends LockAttempt {
     return granted ??
       this.#lock((file, request) =>
         !this.#isOwn(file, request) &&
-        RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, this.path.given)
+        RECORD_LOCK_COMMANDS[this.#kind].set(file.fd, request, {
+          path: this.path.given,
+        })
       );
   }
 
@@ -138,7 +140,7 @@ export class RecordLockAttempt extends LockAttempt {
     const { set, setWait } = RECORD_LOCK_COMMANDS[this.#kind];
     const wanted = { mode: this.mode, span: this.span };
     if (this.#isOwn(file, request)) throw ownPosixLock(path);
-    if (set(file.fd, request, path)) return true;
+    if (set(file.fd, request, { path })) return true;
     ownRanges.rejectSleep(file, path, wanted, options);
     if (
       isEndless(options) &&

@@ -97,7 +97,7 @@ export class HeldRecordLock implements RecordLockHandle {
       RECORD_LOCK_COMMANDS[this.kind].set(
         this.fd,
         { type: "unlock", ...spanToRange(span) },
-        this.path,
+        { path: this.path },
       );
     try {
       // Unlocking first ends an OFD lock even where a child has inherited it.

@@ -158,7 +158,7 @@ Deno.test("what can't be a range is refused, each with its reason", () => {
     `"read", "write" or "unlock"`,
   );
   assertThrows(
-    () => fSetlk(9999, write, "/some/path"),
+    () => fSetlk(9999, write, { path: "/some/path" }),
     SyscallError,
     'Cannot lock a range of "/some/path": fcntl returned EBADF (9)',
   );
