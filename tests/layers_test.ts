@@ -29,6 +29,9 @@ const LAYERS = [
 /** How C functions are called: for all others lib/sys has typed functions. */
 const C_CALLS = ["lib/sys/libc.ts", "lib/sys/call.ts"];
 
+/** Where each command of fcntl(2) has its function. */
+const FCNTL = ["lib/sys/lock/record_lock.ts", "lib/sys/process/descriptors.ts"];
+
 const MAX_LINES = 400;
 const MAX_FILES = 20;
 
@@ -95,6 +98,7 @@ function fileBreaches(path: string, source: string): string[] {
     }
   }
   if (path !== "lib/sys/libc.ts") forbid(/\bdlopen\b/, "opens a library");
+  if (!FCNTL.includes(path)) forbid(/\blibc\.fcntl/, "calls fcntl");
   if (!path.startsWith("cli/")) {
     forbid(/\bconsole\b/, "writes to the console");
     forbid(/\bDeno\.args\b/, "reads Deno.args");
@@ -158,6 +162,7 @@ Deno.test("breaches of the layers are found", () => {
       "lib/sys/c.ts": 'export * from "./b.ts";\nDeno.dlopen(x, {});',
       "lib/sys/lazy.ts": 'await import("../lock/d.ts"); Deno.exit(1);',
       "lib/sys/call.ts": 'import "./libc.ts";',
+      "lib/sys/fcntl.ts": "libc.fcntl_int(fd, 3, 0);",
       "lib/sys/libc.ts": "Deno.dlopen(x, {});",
       "lib/lock/d.ts": "Deno.args[0];",
       "lib/lock/e.ts": 'import type { Libc } from "../sys/libc.ts";',
@@ -171,6 +176,7 @@ Deno.test("breaches of the layers are found", () => {
       "lib/sys/b.ts writes to the console",
       "lib/sys/c.ts opens a library",
       "lib/sys/lazy.ts exits",
+      "lib/sys/fcntl.ts calls fcntl",
       "lib/lock/d.ts reads Deno.args",
       "cli/BadName.ts is not in snake_case",
       "lib/proc/a.ts imports lib/sys/b.ts, which is above it",

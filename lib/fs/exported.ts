@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isWithin } from "../proc/path_text.ts";
 import { parseExports } from "../proc/exports.ts";
 import { parseSmbShares } from "../proc/smb_shares.ts";
 import { readTextIfAny } from "../sys/file.ts";
@@ -76,9 +77,4 @@ function nfsDirectories(): string[] {
         .map((name) => `/etc/exports.d/${name}`)),
   ].flatMap((file) => parseExports(readTextIfAny(file) ?? ""))
     .map(({ directory }) => directory);
-}
-
-function isWithin(path: string, directory: string): boolean {
-  return directory === "/" || path === directory ||
-    path.startsWith(directory.replace(/\/+$/, "") + "/");
 }

@@ -21,6 +21,7 @@ export {
   type ProcParseOptions,
 } from "./error.ts";
 import { decodeOctal } from "./octal.ts";
+import { isWithin } from "./path_text.ts";
 
 /** One mount, a line of mountinfo; paths and options are decoded. */
 export interface MountInfo {
@@ -247,11 +248,4 @@ function isCovered(mount: MountInfo, mounts: readonly MountInfo[]): boolean {
     current = mounts.find((other) => other.mountId === parentId);
   }
   return false;
-}
-
-/** Whether a path is a directory or below it, by whole components. */
-function isWithin(path: string, directory: string): boolean {
-  return path.startsWith(directory) &&
-    (directory.endsWith("/") || path.length === directory.length ||
-      path[directory.length] === "/");
 }

@@ -71,3 +71,12 @@ export function encodePath(path: string): Uint8Array<ArrayBuffer> {
 export function isUtf8Path(path: string): boolean {
   return path.isWellFormed();
 }
+
+/** Whether a path is a directory or below it, by whole components. */
+export function isWithin(path: string, directory: string): boolean {
+  const { length } = directory.endsWith("/")
+    ? directory.replace(/\/+$/, "")
+    : directory;
+  return path.startsWith(directory.slice(0, length)) &&
+    (path.length === length || path[length] === "/");
+}

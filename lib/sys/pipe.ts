@@ -2,6 +2,7 @@ import { callLibc } from "./call.ts";
 import { SyscallError } from "./error.ts";
 import { closeFile, O_CLOEXEC, readNext } from "./file.ts";
 import { libc } from "./libc.ts";
+import { sleepUntilReadable } from "./sleep.ts";
 import { writeAll } from "./storage/content.ts";
 
 /**
@@ -27,8 +28,6 @@ export function openPipe(): { readEnd: number; writeEnd: number } {
 export function writeLine(fd: number, line: string): boolean {
   return writeAll(fd, new TextEncoder().encode(`${line}\n`)) === 0;
 }
-
-const POLLIN = 1;
 
 /** Reads lines from a descriptor, asleep in between. */
 export class LineReader {
@@ -56,22 +55,13 @@ export class LineReader {
         this.#text = this.#text.slice(end + 1);
         return line;
       }
-      if (!this.#waitForInput(timeoutMs)) return undefined;
+      if (!sleepUntilReadable(this.#fd, timeoutMs)) return undefined;
       const count = readNext(this.#fd, this.#chunk);
       if (count <= 0) return null;
       this.#text += this.#decoder.decode(this.#chunk.subarray(0, count), {
         stream: true,
       });
     }
-  }
-
-  #waitForInput(timeoutMs: number): boolean {
-    // struct pollfd: int fd, short events, short revents
-    const entry = new DataView(new ArrayBuffer(8));
-    entry.setInt32(0, this.#fd, true);
-    entry.setInt16(4, POLLIN, true);
-    const bytes = new Uint8Array(entry.buffer);
-    return callLibc(() => libc.poll(bytes, 1n, Math.ceil(timeoutMs))) > 0;
   }
 
   /** Closes the descriptor. */

@@ -13,6 +13,7 @@ import type { Hold } from "./holds.ts";
 import { type ListedLock, readLockType } from "./listed_holds.ts";
 import { LockState, msSince } from "./lock_state.ts";
 import type { TraceBatch } from "./session.ts";
+import { systemClock } from "../wait/clock.ts";
 
 /** What {@linkcode pollLocks} takes. */
 export interface PollOptions extends FileFilterOptions {
@@ -42,22 +43,10 @@ export async function* pollLocks(
   const poller = new Poller(options);
   yield poller.look();
   while (!signal?.aborted) {
-    await pause(intervalMs, signal);
+    await systemClock.sleep(intervalMs, signal);
     const batch = poller.look();
     if (batch.activities.length > 0) yield batch;
   }
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal?.addEventListener("abort", end);
-  });
 }
 
 /** So long a waiter that was woken may need to take the lock, in ns. */

@@ -11,9 +11,8 @@ import type {
   ExitLine,
   ForkLine,
 } from "../proc/trace/trace_event.ts";
-import { parsePidStat } from "../proc/pid_stat.ts";
 import { readTextIfAny } from "../sys/file.ts";
-import { readCommandLine } from "../sys/process/process.ts";
+import { readCommandLine, readPidStat } from "../sys/process/process.ts";
 import type { TracedProcess } from "./activity.ts";
 import type { Hold } from "./holds.ts";
 
@@ -139,8 +138,7 @@ export class ProcessBook {
   /** Marks a process as ended if it is, though no event has told so. */
   checkEnded(process: KnownProcess): boolean {
     if (!process.ended) {
-      const text = readTextIfAny(`/proc/${process.pid}/stat`);
-      const stat = text ? parsePidStat(text) : undefined;
+      const stat = readPidStat(process.pid);
       process.ended = stat === undefined ||
         /[ZX]/.test(stat.state) && stat.threads <= 1;
     }

@@ -10,7 +10,7 @@ import { monotonicNs } from "../sys/boot_clock.ts";
 import { readNext } from "../sys/file.ts";
 import { EAGAIN } from "../sys/errno.ts";
 import { SyscallError } from "../sys/error.ts";
-import { waitReadable } from "../sys/readable.ts";
+import { waitReadable } from "../sys/sleep.ts";
 import { EventMerge } from "./event_merge.ts";
 import type { CpuBuffer, TraceInstance } from "./instance.ts";
 

@@ -1,4 +1,4 @@
-import { sleepElsewhere } from "../sys/interrupt_timer.ts";
+import { sleepElsewhere } from "../sys/sleep.ts";
 import { hasFfi } from "../sys/process/environment.ts";
 
 /** Time as the waiting loops see it, so that tests can bring their own. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { decodePath, encodePath } from "../../lib/proc/path_text.ts";
+import { decodePath, encodePath, isWithin } from "../../lib/proc/path_text.ts";
 import { Random } from "./support.ts";
 
 const CASES: [name: string, bytes: number[], text: string][] = [
@@ -44,4 +44,16 @@ Deno.test("a surrogate that stands for no byte is no path", () => {
   for (const text of ["\ud800", "a\udc7f", "\udd00b"]) {
     assertThrows(() => encodePath(text), TypeError, "surrogate");
   }
+});
+
+Deno.test("isWithin goes by whole components", () => {
+  const within = (path: string) =>
+    ["/", "/srv", "/srv/", "/srv/a"].filter((directory) =>
+      isWithin(path, directory)
+    );
+  assertEquals(within("/"), ["/"]);
+  assertEquals(within("/srv"), ["/", "/srv", "/srv/"]);
+  assertEquals(within("/srv/a"), ["/", "/srv", "/srv/", "/srv/a"]);
+  assertEquals(within("/srv/ab"), ["/", "/srv", "/srv/"]);
+  assertEquals(within("/srvx"), ["/"]);
 });

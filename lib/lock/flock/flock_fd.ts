@@ -13,7 +13,7 @@ import {
   EOPNOTSUPP,
 } from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
-import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
+import { withInterruptTimer } from "../../sys/sleep.ts";
 import { isCifsFd, sleepOrAttempt } from "../../sys/lock/sleep_or_attempt.ts";
 import {
   flockAsleep,

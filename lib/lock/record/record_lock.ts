@@ -20,7 +20,7 @@ import {
   EOVERFLOW,
 } from "../../sys/errno.ts";
 import { SyscallError } from "../../sys/error.ts";
-import { withInterruptTimer } from "../../sys/interrupt_timer.ts";
+import { withInterruptTimer } from "../../sys/sleep.ts";
 import { sleepOrAttempt } from "../../sys/lock/sleep_or_attempt.ts";
 import {
   type BlockingLock,

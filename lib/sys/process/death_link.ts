@@ -1,11 +1,8 @@
 import { openPipe } from "../pipe.ts";
 import { closeFile } from "../file.ts";
-import { libc } from "../libc.ts";
+import { setOpenFlags, setSignal, setSignalOwner } from "./descriptors.ts";
 import { SIGNAL_NUMBERS } from "./signals.ts";
 
-const F_SETFL = 4;
-const F_SETOWN = 8;
-const F_SETSIG = 10;
 const O_ASYNC = 0o20000;
 
 /**
@@ -30,18 +27,18 @@ export class DeathLink implements Disposable {
     const { readEnd, writeEnd } = openPipe();
     this.readEnd = readEnd;
     this.#writeEnd = writeEnd;
-    libc.fcntl_int(readEnd, F_SETSIG, SIGNAL_NUMBERS.SIGKILL);
-    libc.fcntl_int(readEnd, F_SETFL, O_ASYNC);
+    setSignal(readEnd, SIGNAL_NUMBERS.SIGKILL);
+    setOpenFlags(readEnd, O_ASYNC);
   }
 
   /** Has a process killed, and no other any more; one that has ended never is. */
   tie(pid: number): void {
-    libc.fcntl_int(this.readEnd, F_SETOWN, pid);
+    setSignalOwner(this.readEnd, pid);
   }
 
   /** Kills nobody. */
   [Symbol.dispose](): void {
-    libc.fcntl_int(this.readEnd, F_SETOWN, 0);
+    setSignalOwner(this.readEnd, 0);
     closeFile(this.#writeEnd);
     closeFile(this.readEnd);
   }

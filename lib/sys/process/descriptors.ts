@@ -1,6 +1,7 @@
 /**
- * Descriptors of this process: how many there may be, what each was opened
- * for, and which of them commands inherit.
+ * Descriptors of this process: how many there may be, and one function for
+ * each command of fcntl(2) that isn't about record locks. What gives a number
+ * gives minus the error number when it fails.
  *
  * @module
  */
@@ -13,6 +14,10 @@ const RLIMIT_NOFILE = 7;
 const F_GETFD = 1;
 const F_SETFD = 2;
 const F_GETFL = 3;
+const F_SETFL = 4;
+const F_SETOWN = 8;
+const F_SETSIG = 10;
+const F_SETLEASE = 1024;
 const FD_CLOEXEC = 1;
 
 /**
@@ -46,9 +51,32 @@ export function isInheritable(fd: number): boolean {
   return libc.fcntl_int(fd, F_GETFD, 0) === 0;
 }
 
-/** The `O_` flags a descriptor was opened with; minus the error number. */
+/** F_GETFL: the `O_` flags a descriptor was opened with. */
 export function openFlags(fd: number): number {
   return callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
+}
+
+/** F_SETFL: what may be changed of those flags. */
+export function setOpenFlags(fd: number, flags: number): number {
+  return callLibc(() => libc.fcntl_int(fd, F_SETFL, flags));
+}
+
+/** F_SETSIG: the signal that tells of the descriptor, in place of SIGIO. */
+export function setSignal(fd: number, signal: number): number {
+  return callLibc(() => libc.fcntl_int(fd, F_SETSIG, signal));
+}
+
+/** F_SETOWN: the process that is sent that signal; 0 for none. */
+export function setSignalOwner(fd: number, pid: number): number {
+  return callLibc(() => libc.fcntl_int(fd, F_SETOWN, pid));
+}
+
+/* F_WRLCK and F_UNLCK */
+const LEASES = { write: 1, none: 2 } as const;
+
+/** F_SETLEASE: takes a lease on the open file, or gives it up. */
+export function setLease(fd: number, lease: keyof typeof LEASES): number {
+  return callLibc(() => libc.fcntl_int(fd, F_SETLEASE, LEASES[lease]));
 }
 
 /**

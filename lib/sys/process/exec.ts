@@ -9,7 +9,7 @@ import { callLibc, cString } from "../call.ts";
 import { EAGAIN, ENOENT, ENOEXEC, ENOMEM } from "../errno.ts";
 import { SyscallError } from "../error.ts";
 import { libc } from "../libc.ts";
-import { restoreWakingSignal } from "../interrupt_timer.ts";
+import { restoreWakingSignal } from "../sleep.ts";
 import { restoreDescriptorLimit } from "./descriptors.ts";
 import { isSignalIgnored, resetSignal, SIGNAL_NUMBERS } from "./signals.ts";
 

@@ -1,8 +1,9 @@
 import { decodePath } from "../../proc/path_text.ts";
-import { parsePidStat, type PidStat } from "../../proc/pid_stat.ts";
+import type { PidStat } from "../../proc/pid_stat.ts";
 import { readBytes, readTextIfAny } from "../file.ts";
 import { listDirectory } from "../list_directory.ts";
 import { Pidfd } from "./pidfd.ts";
+import { readPidStat } from "./process.ts";
 
 /** All children of kthreadd are kernel threads. */
 const KTHREADD = 2;
@@ -124,10 +125,11 @@ export class ProcessFamily implements Disposable {
 
 /** A process other than this one, if it can still do something. */
 function readProcess(pid: string): PidStat | undefined {
-  const text = readTextIfAny(`/proc/${pid}/stat`);
-  if (text === undefined || text === "") return undefined;
-  const stat = parsePidStat(text);
-  return "ZX".includes(stat.state) || stat.pid === Deno.pid ? undefined : stat;
+  const stat = readPidStat(Number(pid));
+  return stat === undefined || "ZX".includes(stat.state) ||
+      stat.pid === Deno.pid
+    ? undefined
+    : stat;
 }
 
 function readProcesses(): Map<number, PidStat> {

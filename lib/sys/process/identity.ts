@@ -4,14 +4,13 @@
  * @module
  */
 
-import { parsePidStat } from "../../proc/pid_stat.ts";
 import { callLibc } from "../call.ts";
 import { ESRCH } from "../errno.ts";
 import { readTextIfAny } from "../file.ts";
 import { readLink } from "../storage/names.ts";
 import { libc } from "../libc.ts";
 import { hasFfi } from "./environment.ts";
-import { readCommandLine, userName } from "./process.ts";
+import { readCommandLine, readPidStat, userName } from "./process.ts";
 
 /** Who a process is. What can't be learnt is `null`. */
 export interface ProcessIdentity {
@@ -123,9 +122,9 @@ function procIsOurs(): boolean {
 function readStat(
   pid: number,
 ): { startTicks: string; ended: boolean } | undefined {
-  const text = readTextIfAny(`/proc/${pid}/stat`);
-  if (text === undefined || text === "") return undefined;
-  const { state, threads, startTimeTicks } = parsePidStat(text);
+  const found = readPidStat(pid);
+  if (found === undefined) return undefined;
+  const { state, threads, startTimeTicks } = found;
   return {
     startTicks: String(startTimeTicks),
     // A zombie may be just the first thread of a process that goes on.

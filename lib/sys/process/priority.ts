@@ -4,11 +4,10 @@
  * @module
  */
 
-import { parsePidStat } from "../../proc/pid_stat.ts";
 import { callLibc } from "../call.ts";
-import { readTextIfAny } from "../file.ts";
 import { libc } from "../libc.ts";
 import { listDirectory } from "../list_directory.ts";
+import { readPidStat } from "./process.ts";
 
 const SCHED_OTHER = 0;
 const SCHED_RR = 2;
@@ -32,8 +31,7 @@ const LOWEST_REAL_TIME = new Int32Array([1]);
  * @returns Whether it is preferred now.
  */
 export function runBeforeOthers(): boolean {
-  const stat = readTextIfAny("/proc/self/stat");
-  if (stat === undefined || parsePidStat(stat).nice !== 0) return false;
+  if (readPidStat(Deno.pid)?.nice !== 0) return false;
   if (callLibc(() => libc.sched_getscheduler(0)) !== SCHED_OTHER) return false;
   const threads = listDirectory("/proc/self/task");
   if (typeof threads === "number") return false;

@@ -5,7 +5,7 @@
  */
 
 import { CMDLINE_UNAVAILABLE, formatCmdline } from "../../proc/cmdline.ts";
-import { parsePidStat } from "../../proc/pid_stat.ts";
+import { parsePidStat, type PidStat } from "../../proc/pid_stat.ts";
 import { readBytes, readTextIfAny } from "../file.ts";
 import { libc } from "../libc.ts";
 
@@ -40,9 +40,19 @@ export function readCommandLine(pid: number): string {
  * is no such process.
  */
 export function readStartTicks(pid: number): bigint | undefined {
-  const text = readTextIfAny(`/proc/${pid}/stat`);
-  if (text === undefined || text === "") return undefined;
-  return parsePidStat(text).startTimeTicks;
+  return readPidStat(pid)?.startTimeTicks;
+}
+
+/**
+ * What /proc/PID/stat says.
+ *
+ * @returns Its fields; `undefined` when there is no such process, or it is just
+ * ending, when the text is empty.
+ */
+export function readPidStat(pid: number): PidStat | undefined {
+  const path = `/proc/${pid}/stat`;
+  const text = readTextIfAny(path);
+  return text ? parsePidStat(text, path) : undefined;
 }
 
 let bootMs: number | undefined;

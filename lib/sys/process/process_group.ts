@@ -4,9 +4,8 @@
  * @module
  */
 
-import { parsePidStat, type PidStat } from "../../proc/pid_stat.ts";
-import { readTextIfAny } from "../file.ts";
 import { listDirectory } from "../list_directory.ts";
+import { readPidStat } from "./process.ts";
 
 /**
  * Whether this process's group is orphaned: none of it has a parent in another
@@ -19,22 +18,15 @@ import { listDirectory } from "../list_directory.ts";
  * @returns `false`, too, where /proc doesn't tell.
  */
 export function isGroupOrphaned(): boolean {
-  const own = readStat(Deno.pid);
+  const own = readPidStat(Deno.pid);
   const names = listDirectory("/proc");
   if (own === undefined || typeof names === "number") return false;
   const members = names.filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => readStat(Number(name)) ?? [])
+    .flatMap((name) => readPidStat(Number(name)) ?? [])
     .filter(({ pgrp }) => pgrp === own.pgrp);
   return !members.some(({ ppid, pgrp, session }) => {
-    const parent = readStat(ppid);
+    const parent = readPidStat(ppid);
     return parent !== undefined && parent.session === session &&
       parent.pgrp !== pgrp;
   });
-}
-
-function readStat(pid: number): PidStat | undefined {
-  const path = `/proc/${pid}/stat`;
-  // A process that is just ending gives an empty text.
-  const text = readTextIfAny(path);
-  return text ? parsePidStat(text, path) : undefined;
 }

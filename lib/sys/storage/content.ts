@@ -7,6 +7,7 @@
 
 import { callLibc } from "../call.ts";
 import { libc } from "../libc.ts";
+import { setLease, setSignal } from "../process/descriptors.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -79,10 +80,6 @@ export function fileSizeLimit(): bigint {
   return result === 0 ? limits[0]! : (1n << 64n) - 1n;
 }
 
-const F_SETSIG = 10;
-const F_SETLEASE = 1024;
-const F_WRLCK = 1;
-const F_UNLCK = 2;
 const SIGURG = 23;
 
 /**
@@ -94,12 +91,12 @@ const SIGURG = 23;
  */
 export function whileAlone(fd: number, action: () => void): boolean {
   // One who comes meanwhile is announced by a signal, and SIGIO would kill.
-  if (libc.fcntl_int(fd, F_SETSIG, SIGURG) < 0) return false;
-  if (callLibc(() => libc.fcntl_int(fd, F_SETLEASE, F_WRLCK)) < 0) return false;
+  if (setSignal(fd, SIGURG) < 0) return false;
+  if (setLease(fd, "write") < 0) return false;
   try {
     action();
   } finally {
-    libc.fcntl_int(fd, F_SETLEASE, F_UNLCK);
+    setLease(fd, "none");
   }
   return true;
 }

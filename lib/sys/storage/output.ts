@@ -4,7 +4,6 @@
  * @module
  */
 
-import { callLibc } from "../call.ts";
 import {
   closeFile,
   O_APPEND,
@@ -16,10 +15,7 @@ import {
   O_WRONLY,
   openFile,
 } from "../file.ts";
-import { libc } from "../libc.ts";
-import { openFlags } from "../process/descriptors.ts";
-
-const F_SETFL = 4;
+import { openFlags, setOpenFlags } from "../process/descriptors.ts";
 
 /**
  * Opens a file to write to it, and makes it if there is none. A FIFO that
@@ -33,8 +29,7 @@ export function openOutput(path: string, how: "append" | "truncate"): number {
   const flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | more;
   const fd = openFile(path, flags);
   if (fd < 0) return fd;
-  const blocking = openFlags(fd) & ~O_NONBLOCK;
-  const result = callLibc(() => libc.fcntl_int(fd, F_SETFL, blocking));
+  const result = setOpenFlags(fd, openFlags(fd) & ~O_NONBLOCK);
   if (result >= 0) return fd;
   closeFile(fd);
   return result;

@@ -11,7 +11,7 @@
  */
 
 import { LockError } from "../error.ts";
-import { wakingSignal } from "../interrupt_timer.ts";
+import { wakingSignal } from "../sleep.ts";
 import { isSignalHandled, SIGNAL_NUMBERS } from "../process/signals.ts";
 import { type CallThread, takeThread } from "./call_thread.ts";
 import { mostThreads } from "./thread_limit.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { EAGAIN, EINTR, EIO, EOPNOTSUPP } from "../../../lib/sys/errno.ts";
 import { closeFile, O_RDONLY, openFile } from "../../../lib/sys/file.ts";
-import { withInterruptTimer } from "../../../lib/sys/interrupt_timer.ts";
+import { withInterruptTimer } from "../../../lib/sys/sleep.ts";
 import { sleepOrAttempt } from "../../../lib/sys/lock/sleep_or_attempt.ts";
 
 /** A call that answers one after the other, and the last one for ever. */

@@ -1,6 +1,6 @@
 /**
- * Sleeping in system calls: a deadline for a thread that does, and a sleep
- * shorter than the runtime's timers can.
+ * Sleeping in system calls: with a deadline, until there is something to read,
+ * and for less time than the runtime's timers can.
  *
  * @module
  */
@@ -179,4 +179,53 @@ function checkCall(syscall: string, call: () => number): void {
 /** Sleeps on a helper thread of the runtime, by usleep(3). */
 export async function sleepElsewhere(ms: number): Promise<void> {
   await libc.usleep_async(Math.max(0, Math.round(ms * 1000)));
+}
+
+const POLLIN = 1;
+
+/** An array of struct pollfd: int fd, short events, short revents. */
+function pollEntries(fds: readonly number[]): Int32Array<ArrayBuffer> {
+  const entries = new Int32Array(2 * fds.length);
+  fds.forEach((fd, index) => {
+    entries[2 * index] = fd;
+    entries[2 * index + 1] = POLLIN;
+  });
+  return entries;
+}
+
+/* The kernel writes to them when the wait ends: nothing else keeps them from
+ * being collected meanwhile. */
+const inUse = new Set<Int32Array>();
+
+/**
+ * Waits, on a helper thread, until one of several descriptors has something to
+ * read.
+ *
+ * Permissions: `--allow-ffi`. See poll(2).
+ *
+ * @param fds Open descriptors, which stay open until it returns.
+ * @param timeoutMs The longest wait in milliseconds.
+ * @returns Whether one is readable, or has an error to tell.
+ */
+export async function waitReadable(
+  fds: readonly number[],
+  timeoutMs: number,
+): Promise<boolean> {
+  const entries = pollEntries(fds);
+  inUse.add(entries);
+  try {
+    return await libc.poll_async(entries, BigInt(fds.length), timeoutMs) > 0;
+  } finally {
+    inUse.delete(entries);
+  }
+}
+
+/**
+ * The same with this thread asleep.
+ *
+ * @param timeoutMs The longest wait in milliseconds; -1 for ever.
+ */
+export function sleepUntilReadable(fd: number, timeoutMs: number): boolean {
+  const entries = pollEntries([fd]);
+  return callLibc(() => libc.poll(entries, 1n, Math.ceil(timeoutMs))) > 0;
 }
