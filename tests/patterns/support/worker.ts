@@ -92,17 +92,6 @@ const WORKS: Record<string, (args: string[]) => Promise<void>> = {
     await stdinLine();
   },
 
-  /** PATH: shares the lock again and again, in turn, until its stdin ends. */
-  async sharers([path]) {
-    let ended = false;
-    stdinLine().then(() => ended = true);
-    for (let round = 0; !ended; round++) {
-      using _lock = await acquireFair(path!, { mode: "shared" });
-      if (round === 0) say("ready");
-      await dwell(20);
-    }
-  },
-
   /** DIR FILES ROUNDS: single locks, while somebody removes lock files. */
   async locks([dir, files, rounds]) {
     say("ready");
