@@ -2,6 +2,7 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertRejects,
   assertStringIncludes,
 } from "@std/assert";
 import { SyscallError } from "../../mod.ts";
@@ -13,17 +14,27 @@ import {
 } from "../../lib/lock/flock/flock.ts";
 import { openLockFile } from "../../lib/lock/lock_file.ts";
 import { closeFile } from "../../lib/sys/file.ts";
-import { attemptUntil } from "../../lib/wait/attempt_loop.ts";
+import { attemptUntil, type WaitOptions } from "../../lib/wait/attempt_loop.ts";
 import { eventWake } from "../../lib/wait/event_wake.ts";
+import type { WakeSource } from "../../lib/wait/wake.ts";
 import { FileEvents } from "../../lib/sys/storage/events.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
+import { within } from "../support/within.ts";
 
 const HOUR_MS = 3_600_000;
 const ENOSPC = 28;
 const PATIENT_WAKES = 4;
+
+/** Makes sure that a wait goes on, on a clock that stands still. */
+async function asleep(wait: Promise<void>, clock: ManualClock): Promise<void> {
+  let isOver = false;
+  wait.then(() => isOver = true);
+  await settle();
+  assertEquals([isOver, clock.sleeping], [false, 1]);
+}
 
 Deno.test("another process's close wakes a waiter whose backstop is an hour away", async () => {
   using dir = new TempDir();
@@ -31,15 +42,15 @@ Deno.test("another process's close wakes a waiter whose backstop is an hour away
   await using holder = await holdFlock(path);
   using attempt = new FlockAttempt(path, "exclusive", {});
   let attempts = 0;
-  const { value: lock } = await attemptUntil(() => {
+  const waiting = attemptUntil(() => {
     // The first finds it busy; the second comes once the watch is in place.
     if (++attempts === 2) holder.finish();
     return attempt.try();
   }, {
-    timeoutMs: 30_000,
     wake: () => eventWake(() => [{ fd: attempt.fd }], { backstopMs: HOUR_MS }),
   });
-  assert(lock?.held, "no event came");
+  const { value: lock } = await within(waiting, "the wake by a close");
+  assert(lock?.held);
   lock.release();
 });
 
@@ -47,15 +58,18 @@ Deno.test("a waiter on a path is woken too, and one that comes too late", async 
   using dir = new TempDir();
   const path = dir.join("a.lock");
   const held = tryFlock(path)!;
-  await using wake = eventWake(() => [{ path }], { backstopMs: HOUR_MS });
+  const clock = new ManualClock();
+  await using wake = eventWake(() => [{ path }], { clock });
   // The first wait only begins to watch: the release may have been before.
-  await wake.wait(HOUR_MS);
+  await within(wake.wait(HOUR_MS), "the first wait's end");
   const woken = wake.wait(HOUR_MS);
+  await asleep(woken, clock);
   held.release();
-  await woken;
-  const again = tryFlock(path)!;
-  again.release();
-  await wake.wait(HOUR_MS);
+  await within(woken, "the wake by a release");
+  tryFlock(path)!.release();
+  // No clock moves: it is the release that ends this one too.
+  await within(wake.wait(HOUR_MS), "the wake by a release before");
+  await asleep(wake.wait(HOUR_MS), clock);
 });
 
 Deno.test("LOCK_UN without close raises no event and is found by the backstop", async () => {
@@ -126,8 +140,9 @@ Deno.test("where releases are mostly silent, attempts are at most 100 ms apart",
   assertEquals(pauses, [1, 2, 4, 8, 16, 32, 64, 100, 100]);
   // An event comes through all the same.
   const woken = wake.wait(HOUR_MS);
+  await asleep(woken, clock);
   closeFile(openLockFile(path).fd);
-  await woken;
+  await within(woken, "the wake by a close");
 });
 
 Deno.test("an event whose attempt fails is followed by one more soon, and many by a pause", async () => {
@@ -145,7 +160,7 @@ Deno.test("an event whose attempt fails is followed by one more soon, and many b
     pauses.push(pause);
     if (i > PATIENT_WAKES) await clock.advance(pause);
     closeFile(openLockFile(path).fd);
-    await wait;
+    await within(wait, "the wake by a close");
   }
   // Just after Linux reports the close the lock may still be held for an
   // instant; here the next event comes before that is over.
@@ -154,52 +169,70 @@ Deno.test("an event whose attempt fails is followed by one more soon, and many b
 
 Deno.test("the removal of a directory's entry wakes, that of another doesn't", async () => {
   using dir = new TempDir();
-  Deno.writeTextFileSync(dir.join("mine"), "");
-  Deno.writeTextFileSync(dir.join("other"), "");
   const clock = new ManualClock();
-  await using wake = eventWake(
-    () => [{ directory: dir.path, entry: "mine" }],
-    { clock },
-  );
-  await wake.wait(HOUR_MS);
+  const wakeFor = (entry: string) => {
+    Deno.writeTextFileSync(dir.join(entry), "");
+    return eventWake(() => [{ directory: dir.path, entry }], { clock });
+  };
+  await using wake = wakeFor("mine");
+  await using other = wakeFor("other");
+  for (const each of [wake, other]) {
+    await within(each.wait(HOUR_MS), "the first wait's end");
+  }
   let woken = false;
   const wait = wake.wait(HOUR_MS).then(() => woken = true);
+  const otherWait = other.wait(HOUR_MS);
+  await settle();
+  assertEquals([woken, clock.sleeping], [false, 2]);
   Deno.removeSync(dir.join("other"));
+  await within(otherWait, "the other's wake");
   await settle();
   assertEquals(woken, false);
   Deno.removeSync(dir.join("mine"));
-  await wait;
+  await within(wait, "the wake by a removal");
 });
 
 Deno.test("a file opened anew is watched instead", async () => {
   using dir = new TempDir();
-  let path = dir.join("a");
-  Deno.writeTextFileSync(path, "");
-  Deno.writeTextFileSync(dir.join("b"), "");
-  await using wake = eventWake(() => [{ path }], { backstopMs: HOUR_MS });
-  await wake.wait(HOUR_MS);
-  path = dir.join("b");
-  // Returns at once: what happened to b before isn't known.
-  await wake.wait(HOUR_MS);
-  const woken = wake.wait(HOUR_MS);
-  closeFile(openLockFile(path).fd);
-  await woken;
+  const [before, now] = [dir.join("before"), dir.join("now")];
+  for (const path of [before, now]) Deno.writeTextFileSync(path, "");
+  const clock = new ManualClock();
+  let path = before;
+  await using wake = eventWake(() => [{ path }], { clock });
+  await using witness = eventWake(() => [{ path: before }], { clock });
+  for (const each of [wake, witness]) {
+    await within(each.wait(HOUR_MS), "the first wait's end");
+  }
+  path = now;
+  await within(wake.wait(HOUR_MS), "the end of a wait for a new file");
+  let woken = false;
+  const wait = wake.wait(HOUR_MS).then(() => woken = true);
+  const witnessed = witness.wait(HOUR_MS);
+  closeFile(openLockFile(before).fd);
+  await within(witnessed, "the wake of who still watches the other");
+  await settle();
+  assertEquals(woken, false);
+  closeFile(openLockFile(now).fd);
+  await within(wait, "the wake by a close of the new one");
 });
 
-Deno.test("a file that is removed for good wakes", async () => {
+Deno.test("a file that is removed for good wakes, and another can be watched", async () => {
   using dir = new TempDir();
-  const path = dir.join("a");
-  Deno.writeTextFileSync(path, "");
-  let target = path;
-  await using wake = eventWake(() => [{ path: target }], {
-    backstopMs: HOUR_MS,
-  });
-  await wake.wait(HOUR_MS);
+  const [removed, other] = [dir.join("removed"), dir.join("other")];
+  for (const path of [removed, other]) Deno.writeTextFileSync(path, "");
+  const clock = new ManualClock();
+  let path = removed;
+  await using wake = eventWake(() => [{ path }], { clock });
+  await within(wake.wait(HOUR_MS), "the first wait's end");
   const woken = wake.wait(HOUR_MS);
-  Deno.removeSync(path);
-  await woken;
-  target = dir.path;
-  await wake.wait(HOUR_MS);
+  await asleep(woken, clock);
+  Deno.removeSync(removed);
+  await within(woken, "the wake by a removal");
+  path = other;
+  await within(wake.wait(HOUR_MS), "the end of a wait for a new file");
+  const again = wake.wait(HOUR_MS);
+  closeFile(openLockFile(other).fd);
+  await within(again, "the wake by a close");
 });
 
 Deno.test("out of watches, it polls and says so once", async () => {
@@ -238,14 +271,100 @@ Deno.test("an abort and the time's end wake, and nothing is left behind", async 
   using _held = tryFlock(path)!;
   const before = openDescriptors();
   {
-    await using wake = eventWake(() => [{ path }], { backstopMs: HOUR_MS });
-    await wake.wait(HOUR_MS);
-    await wake.wait(1);
+    const clock = new ManualClock();
+    await using wake = eventWake(() => [{ path }], {
+      clock,
+      backstopMs: HOUR_MS,
+    });
+    await within(wake.wait(HOUR_MS), "the first wait's end");
+    const timed = wake.wait(1);
+    await asleep(timed, clock);
+    await clock.advance(1);
+    await within(timed, "the end of the time");
     const controller = new AbortController();
-    const wait = wake.wait(HOUR_MS, controller.signal);
+    const { signal } = controller;
+    const wait = wake.wait(HOUR_MS, signal);
+    await asleep(wait, clock);
     controller.abort();
-    await wait;
-    await wake.wait(HOUR_MS, controller.signal);
+    await within(wait, "the end by an abort");
+    await within(wake.wait(HOUR_MS, signal), "a wait that is over already");
   }
+  assertEquals(openDescriptors(), before);
+});
+
+Deno.test("what wakes may not be there yet when the time is up or the signal aborts, and is disposed of then", async () => {
+  let disposed = 0;
+  const late = Promise.withResolvers<WakeSource>();
+  const busy = (options: WaitOptions) =>
+    attemptUntil(() => undefined, { ...options, wake: () => late.promise });
+  const { value } = await within(busy({ timeoutMs: 5 }), "the time's end");
+  assertEquals(value, undefined);
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const given = assertRejects(() => busy({ signal: controller.signal }));
+  await settle();
+  controller.abort(reason);
+  assertEquals(await within(given, "the end by an abort"), reason);
+  late.resolve({
+    wait: () => Promise.reject(new Error("nobody waits any more")),
+    [Symbol.asyncDispose]() {
+      disposed++;
+      return Promise.resolve();
+    },
+  });
+  await settle();
+  assertEquals(disposed, 2);
+});
+
+Deno.test("who is late to learn what wakes makes a last attempt", async () => {
+  let isFree = false;
+  const { value } = await within(
+    attemptUntil(() => isFree || undefined, {
+      timeoutMs: 5,
+      wake: () => {
+        isFree = true;
+        return new Promise(() => {});
+      },
+    }),
+    "the time's end",
+  );
+  assertEquals(value, true);
+});
+
+Deno.test("without a thread to tell of events, it polls and says so once", async () => {
+  class DeafEvents extends FileEvents {
+    override listen(): boolean {
+      return false;
+    }
+  }
+  using dir = new TempDir();
+  const path = dir.join("a");
+  Deno.writeTextFileSync(path, "");
+  const clock = new ManualClock();
+  const reasons: string[] = [];
+  const before = openDescriptors();
+  {
+    await using wake = eventWake(() => [{ path }], {
+      clock,
+      random: () => 0,
+      events: new DeafEvents(),
+      onDegraded: ({ message }) => reasons.push(message),
+    });
+    // Each of the first two is followed by an attempt at once.
+    for (let i = 0; i < 2; i++) {
+      await within(wake.wait(HOUR_MS), "a wait's end");
+    }
+    const pauses: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const wait = wake.wait(HOUR_MS);
+      pauses.push(clock.untilNext);
+      await clock.advance(clock.untilNext);
+      await within(wait, "a pause's end");
+    }
+    assertEquals(pauses, [1, 2, 4]);
+  }
+  assertEquals(reasons, [
+    "Polling: no thread of this process can be had to tell of events",
+  ]);
   assertEquals(openDescriptors(), before);
 });
