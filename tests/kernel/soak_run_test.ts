@@ -14,7 +14,7 @@ import { within } from "../support/within.ts";
 
 /** How many runs of a kind are under way at a time. */
 const RUNNERS = 4;
-const BASE_ROUNDS = 5;
+const BASE_ROUNDS = 4;
 
 /**
  * The command: INSIDE LEDGER ID WHAT. It is inside, where only one may be who
@@ -50,9 +50,9 @@ until echo $$ >"$inside"; do
   fi
 done
 # One that was killed has not come to say so.
-if [ "$seen" ] && grep -q "^done .* $seen\$" "$ledger"; then
-  tell overlap "$seen has left"
-fi
+while read -r word _ pid; do
+  [ "$word $pid" != "done \${seen:-0}" ] || tell overlap "$seen has left"
+done <"$ledger"
 echo entered
 exec >/dev/null
 sleep 0.02
