@@ -25,7 +25,6 @@ interface Taking {
   pid: number;
   asked: number;
   got: number;
-  releasing: number;
   released: number;
 }
 
@@ -158,10 +157,12 @@ class TraceBench {
       if (acquired.length !== own.length || told !== waited) continue;
       if (released.length !== own.length) continue;
       matched += own.length;
-      own.forEach(({ asked, got, releasing }, at) => {
+      // Both events are made at the end of their calls: of an unlock, after
+      // all who wait are woken.
+      own.forEach(({ asked, got, released: ended }, at) => {
         const { waitedMs } = acquired[at]!;
         const { heldMs } = released[at]!;
-        holds.push(Math.abs(heldMs! * 1000 - (releasing - got) / 1000));
+        holds.push(Math.abs(heldMs! * 1000 - (ended - got) / 1000));
         if (typeof waitedMs !== "number") return;
         waits.push(Math.abs(waitedMs * 1000 - (got - asked) / 1000));
       });
@@ -192,9 +193,9 @@ class TraceBench {
     for (;;) {
       const line = await contend.hear();
       if (line === "done") break;
-      const [pid, asked, got, releasing, released] = line.split(" ")
-        .map(Number) as [number, number, number, number, number];
-      takings.push({ pid, asked, got, releasing, released });
+      const [pid, asked, got, released] = line.split(" ")
+        .map(Number) as [number, number, number, number];
+      takings.push({ pid, asked, got, released });
     }
     await contend[Symbol.asyncDispose]();
     return takings;

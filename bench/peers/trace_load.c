@@ -95,7 +95,7 @@ static void busy(int processes) {
 }
 
 struct taking {
-  long asked, got, releasing, released;
+  long asked, got, released;
 };
 
 /* Takes a lock again and again, in several processes that sleep with it. */
@@ -120,7 +120,6 @@ static void contend(const char *path, int processes, int turns, long hold_us,
       if (flock(fd, LOCK_EX) < 0) die("flock");
       t->got = now_ns();
       usleep(hold_us);
-      t->releasing = now_ns();
       flock(fd, LOCK_UN);
       t->released = now_ns();
       usleep(hold_us * (1 + p % 7));
@@ -129,8 +128,8 @@ static void contend(const char *path, int processes, int turns, long hold_us,
     int length = 0;
     for (int n = 0; n < turns; n++) {
       struct taking *t = &takings[n];
-      length += sprintf(text + length, "%d %ld %ld %ld %ld\n", getpid(),
-                        t->asked, t->got, t->releasing, t->released);
+      length += sprintf(text + length, "%d %ld %ld %ld\n", getpid(),
+                        t->asked, t->got, t->released);
     }
     /* Lines of several processes must not be mixed. */
     flock(1, LOCK_EX);

@@ -99,8 +99,10 @@ export class TraceInstance implements Disposable {
     makeInstance(directory);
     let instance: TraceInstance | undefined;
     try {
-      configure(directory, options.bufferKb);
+      // An open buffer first: a tracer of another pid namespace, which takes
+      // this one for dead, can't remove it.
       instance = new TraceInstance(root, directory);
+      configure(directory, options.bufferKb);
       enableEvents(directory, options.lockFilter);
       return instance;
     } catch (error) {

@@ -6,7 +6,7 @@
 
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import type { TraceEvent } from "../proc/trace/trace_event.ts";
-import { monotonicNs } from "../sys/boot_clock.ts";
+import { monotonicNs, timeOfDayMs } from "../sys/boot_clock.ts";
 import { readText } from "../sys/file.ts";
 import type { LockActivity, TracedFile } from "./activity.ts";
 import type { FileFilterOptions } from "./file_filter.ts";
@@ -153,8 +153,7 @@ class Session {
 
   constructor(instance: TraceInstance, options: TraceOptions) {
     this.reader = new TraceReader(instance);
-    this.#baseMs = performance.timeOrigin + performance.now() -
-      this.#nowNs() / 1e6;
+    this.#baseMs = timeOfDayMs(this.reader.baseNs);
     const { wantsProcess } = options;
     this.#tracker = new LockTracker({
       baseMs: this.#baseMs,

@@ -5,6 +5,7 @@ import { holdFlock } from "../../support/foreign_flock.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import { needs } from "../../support/programs.ts";
 import { runProgram } from "../../support/run_program.ts";
+import { until } from "../../support/until.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 import {
   needsTracing,
@@ -24,15 +25,13 @@ async function startTrace(dir: TempDir): Promise<HelperProcess> {
   return trace;
 }
 
-async function untilWritten(dir: TempDir, text: string): Promise<void> {
-  using changes = Deno.watchFs(dir.path);
-  const isWritten = () =>
+function untilWritten(dir: TempDir, text: string): Promise<void> {
+  return until(() =>
     Deno.readTextFile(dir.join("trace")).then(
       (written) => written.includes(text),
       () => false,
-    );
-  if (await isWritten()) return;
-  for await (const _change of changes) if (await isWritten()) return;
+    )
+  );
 }
 
 async function table(dir: TempDir, ...args: string[]): Promise<string[][]> {

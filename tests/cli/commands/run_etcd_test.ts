@@ -19,6 +19,7 @@ import { assertForm } from "../../support/json_schema.ts";
 import { Certificates } from "../../support/certificates.ts";
 import { needs } from "../../support/programs.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
+import { until } from "../../support/until.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 const PERMISSIONS = ["--allow-ffi", "--allow-net"];
@@ -175,19 +176,11 @@ etcdTest(
       "trap 'exit 0' TERM",
     );
     await using _held = held;
-    using changes = Deno.watchFs(events);
     const isTold = (event: string) =>
       Deno.readTextFileSync(events).includes(`"event":"${event}"`);
-    let isCut = false;
-    for await (const _change of changes) {
-      if (!isCut && isTold("renewed")) {
-        proxy.cut();
-        isCut = true;
-      }
-      // Had it lost the lease, it would end.
-      if (isTold("failed-over") || isTold("released")) break;
-    }
-    assert(isTold("failed-over"));
+    await until(() => isTold("renewed"));
+    proxy.cut();
+    await until(() => isTold("failed-over"));
     assertForm("run-events", Deno.readTextFileSync(events));
   },
 );

@@ -8,6 +8,7 @@ import { holdFlock } from "../../support/foreign_flock.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
 import { assertForm, findFaults } from "../../support/json_schema.ts";
 import { runScript } from "../../support/run_script.ts";
+import { until } from "../../support/until.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 import { needsTracing } from "../../trace/support/tracing.ts";
 
@@ -169,9 +170,12 @@ Deno.test("the events of runs have their form, and so has their report", async (
     runCli(["run", "-q", "--json-events", events, path, ...args]);
   await run("--", "sh", "-c", "exit 3");
   await run("--", "sh", "-c", "kill -9 $$");
-  await using _holder = await holdFlock(path);
-  await run("-w", "20ms", "--", "true");
+  const holder = await holdFlock(path);
   await run("-n", "--", "true");
+  const waiter = run("--", "true");
+  await until(() => Deno.readTextFileSync(events).includes('"waiting"'));
+  await holder.finish();
+  await waiter;
   const printed = Deno.readTextFileSync(events);
   assertForm("run-events", printed);
   const told = printed.trimEnd().split("\n")
