@@ -193,7 +193,24 @@ export class WaitBudget {
         return lockWake(attempt, this.#options);
       },
     };
-    return this.#attempt(() => attempt.try(), wait, options);
+    const taken = this.#attempt(() => attempt.try(), wait, options);
+    return this.#mayLose(attempt)
+      ? taken.then((lock) => lock && this.watch(lock, attempt))
+      : taken;
+  }
+
+  /** Has a lock that was taken say when it is lost, where it can be. */
+  async watch<T>(lock: T, attempt: WaitableAttempt<T>): Promise<T> {
+    if (typeof lock === "object" && lock !== null && this.#mayLose(attempt)) {
+      await (await import("./loss.ts")).watchLoss(lock);
+    }
+    return lock;
+  }
+
+  /** Record locks are taken on NFSv4 without being told to. */
+  #mayLose({ conflict }: WaitableAttempt<unknown>): boolean {
+    return this.#options.allowRemote === true ||
+      conflict?.types.includes("FLOCK") === false;
   }
 
   async #attempt<T>(

@@ -298,7 +298,11 @@ async function takeWithBackoff(
     const lock = await budget.acquire(first.names[0], first.attempt);
     const locks = new Map([[first, lock]]);
     const busy = tryOthers(files, locks);
-    if (busy === undefined) return files.map((file) => locks.get(file)!);
+    if (busy === undefined) {
+      return await Promise.all(
+        files.map((file) => budget.watch(locks.get(file)!, file.attempt)),
+      );
+    }
     releaseAll([...locks.values()]);
     first = busy;
     if (budget.leftMs === 0) {

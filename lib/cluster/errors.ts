@@ -52,6 +52,21 @@ export class ClusterPermissionError extends LockError {
 export class LeaseLostError extends LockCompromisedError {
   /** The name of the class. */
   override name = "LeaseLostError";
+  /**
+   * What is protected by the lock must have ended so many milliseconds after
+   * the loss; absent for a lock that wasn't made by a lease keeper.
+   */
+  readonly graceMs: number | undefined;
+
+  /**
+   * Made by those who keep leases.
+   *
+   * @param reason What happened, a clause.
+   */
+  constructor(path: string, reason: string, graceMs?: number) {
+    super(path, reason);
+    this.graceMs = graceMs;
+  }
 }
 
 /** A lock of an engine stayed busy until the deadline. */

@@ -93,7 +93,8 @@ export class LeaseKeeper {
     if (this.#lost.signal.aborted || this.#ended.signal.aborted) return;
     this.#rule.lose();
     this.#onEvent?.({ type: "lost", reason });
-    this.#lost.abort(new LeaseLostError(this.#options.path, reason));
+    const { path, times } = this.#options;
+    this.#lost.abort(new LeaseLostError(path, reason, times.graceMs));
   }
 
   /** Ends renewals; after that nothing is lost any more. */

@@ -172,7 +172,7 @@ export function judgeFilesystem(
 function judgeShared(reason: string): TrustTable {
   const elsewhere = depends(reason);
   const kinds = { host: KERNEL, clients: elsewhere, server: elsewhere };
-  const link = depends("the host's filesystem decides");
+  const link = yes("the server makes the link on its own disk, once");
   return {
     flock: kinds,
     posix: kinds,

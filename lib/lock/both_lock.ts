@@ -9,11 +9,10 @@
  * @module
  */
 
-import type { HeldLock } from "./held_lock.ts";
+import type { HeldLock, LossWatch, WatchableLock } from "./held_lock.ts";
 import {
   blockFlockFd,
   type BlockOptions,
-  type FlockHandle,
   HeldFlock,
   type LockMode,
   unlockFlockFd,
@@ -37,11 +36,12 @@ export interface BothLockHandle extends HeldLock {
 }
 
 /** Both locks, granted to one descriptor. */
-class HeldBothLocks implements BothLockHandle {
-  readonly #flock: FlockHandle;
+class HeldBothLocks implements BothLockHandle, WatchableLock {
+  readonly #flock: HeldFlock;
   readonly #range: OwnLock;
+  #released = false;
 
-  constructor(flock: FlockHandle) {
+  constructor(flock: HeldFlock) {
     this.#flock = flock;
     this.#range = { fd: flock.fd, mode: flock.mode };
     ownRanges.add(this.#range);
@@ -63,15 +63,26 @@ class HeldBothLocks implements BothLockHandle {
     return this.#flock.held;
   }
 
+  get lost(): AbortSignal | undefined {
+    return this.#flock.lost;
+  }
+
+  watchBy(watch: LossWatch): void {
+    this.#flock.watchBy(watch);
+  }
+
   setInheritable(inheritable: boolean): void {
     this.#flock.setInheritable(inheritable);
   }
 
   release(): void {
-    if (!this.held) return;
+    if (this.#released) return;
+    this.#released = true;
     ownRanges.delete(this.#range);
     try {
-      fOfdSetlk(this.fd, { type: "unlock" }, { path: this.path });
+      if (!this.lost?.aborted) {
+        fOfdSetlk(this.fd, { type: "unlock" }, { path: this.path });
+      }
     } finally {
       this.#flock.release();
     }

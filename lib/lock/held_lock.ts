@@ -20,6 +20,24 @@ export interface HeldLock extends Disposable {
   setInheritable?(inheritable: boolean): void;
 }
 
+/** What notices that a lock has been lost. */
+export interface LossWatch {
+  /** Aborts when it is. */
+  readonly lost: AbortSignal;
+  /** Whether it isn't, as far as is known at this moment. */
+  readonly held: boolean;
+  /** Ends the watch: nothing is lost any more. */
+  end(): void;
+}
+
+/** A lock that can be watched. */
+export interface WatchableLock extends HeldLock {
+  /** The descriptor that carries it. */
+  readonly fd: number;
+  /** Has it lost when the watch says so; released, it ends the watch. */
+  watchBy(watch: LossWatch): void;
+}
+
 /** A held lock whose release takes time: `await using` waits for it. */
 export interface HeldAsyncLock extends AsyncDisposable {
   /** The URL or name it was taken by. */

@@ -151,3 +151,7 @@ export function errnoName(errno: number): string {
 export function isGone(errno: number): boolean {
   return errno === ENOENT || errno === ESRCH;
 }
+/** It has begun and not ended yet. */
+export const EINPROGRESS = 115;
+/** The file is gone from its server. */
+export const ESTALE = 116;

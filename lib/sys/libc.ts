@@ -303,10 +303,10 @@ const OWN_CALL_SITE: Readonly<
     f(fd, path, flags, mask, buffer),
 };
 
-/* Before glibc 2.34 timers and threads are in libraries of their own, which
- * still are there and lead to libc since. */
+/* Before glibc 2.34 timers, asynchronous I/O and threads are in libraries of
+ * their own, which still are there and lead to libc since. */
 function sonameOf(name: string): string {
-  if (name.startsWith("timer_")) return "librt.so.1";
+  if (/^(timer|aio)_/.test(name)) return "librt.so.1";
   return name.startsWith("pthread_") ? "libpthread.so.0" : "libc.so.6";
 }
 

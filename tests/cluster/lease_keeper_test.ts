@@ -78,6 +78,7 @@ Deno.test("attempts that fail are repeated, and the lock is lost when none succe
   assertEquals(kept.keeper.held, false);
   const { reason } = kept.keeper.lost;
   assert(reason instanceof LeaseLostError);
+  assertEquals(reason.graceMs, 4000);
   assertEquals(
     reason.message,
     'Lost the lock "etcd://h/x": its lease of 15 s has not been renewed for ' +

@@ -126,7 +126,11 @@ export class Supervisor {
     leased?.onStart(pid);
     signals.forwardTo(pid);
     onStart?.(pid);
-    const terminate = () => signals.terminate(leased);
+    const terminate = () =>
+      signals.terminate(
+        leased?.lossGraceMs ?? graceOf(lock.lost!.reason),
+        leased,
+      );
     if (lock.lost?.aborted) terminate();
     else lock.lost?.addEventListener("abort", terminate);
     const reapOrphans = isFirstProcess();
@@ -144,6 +148,17 @@ export class Supervisor {
       signals.end();
     }
   }
+}
+
+/**
+ * How long the command may take to end after a loss; its error is told by its
+ * shape, so that no module is loaded for this.
+ */
+function graceOf(loss: unknown): number | undefined {
+  const graceMs = loss instanceof Error && "graceMs" in loss
+    ? loss.graceMs
+    : undefined;
+  return typeof graceMs === "number" ? graceMs : undefined;
 }
 
 function describeEnding(
@@ -280,13 +295,14 @@ class SignalForwarder {
   /**
    * Asks the command to end, as a TERM that arrives here does.
    *
-   * @param leased How that is done where the lock was a lease.
+   * @param killAfterMs KILL follows at the latest so many milliseconds later.
+   * @param leased How it is asked where the lock was a lease.
    */
-  terminate(leased?: LeasedProcess): void {
+  terminate(killAfterMs?: number, leased?: LeasedProcess): void {
     if (this.#pid === undefined) return;
     if (leased === undefined) sendSignal(this.#pid, "SIGTERM");
     else leased.askToEnd();
-    this.#startKillTimer(this.#pid, leased?.lossGraceMs);
+    this.#startKillTimer(this.#pid, killAfterMs);
   }
 
   #startKillTimer(pid: number, mostMs = Infinity): void {

@@ -15,7 +15,12 @@ export async function takeFiles(
   request: RunRequest,
   target: FilesTarget,
 ): Promise<TakenLock | undefined> {
-  const lock = takeFree(request, target) ?? await waitFor(request, target);
+  const free = takeFree(request, target);
+  if (free !== undefined && request.allowRemote && !request.command.exec) {
+    const { watchLoss } = await import("../../../lib/acquire/loss.ts");
+    await watchLoss(free);
+  }
+  const lock = free ?? await waitFor(request, target);
   const env = { HOLDFAST_LOCK: target.paths.map(absolutePath).join(":") };
   return lock && { lock, env };
 }

@@ -7,10 +7,13 @@
 import { closeFile } from "../../sys/file.ts";
 import { setDescriptorInheritable } from "../../sys/process/descriptors.ts";
 import { parkFlock, unflock } from "../../sys/lock/flock.ts";
-import type { ParkedCall } from "../../sys/thread/parked_call.ts";
+import {
+  closeElsewhere,
+  type ParkedCall,
+} from "../../sys/thread/parked_call.ts";
 import { ownFlocks } from "../own_locks.ts";
 import { checkNumber, checkOptions } from "../check.ts";
-import type { HeldLock } from "../held_lock.ts";
+import type { HeldLock, LossWatch, WatchableLock } from "../held_lock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import type { LockPath, PathLike } from "../lock_path.ts";
 import { LockAttempt, type LockFileOptions } from "../lock_attempt.ts";
@@ -53,8 +56,15 @@ export interface FlockHandle extends HeldLock {
   readonly fd: number;
   /** Whether it is shared or exclusive. */
   readonly mode: LockMode;
-  /** Whether it has been neither released nor lost in a conversion. */
+  /** Whether it has been neither released nor lost, as in a conversion. */
   readonly held: boolean;
+  /**
+   * Aborts when the lock is lost before its release: where the server of a
+   * filesystem gives it to others, once it hasn't heard of this host for too
+   * long. Only `acquire` with `allowRemote` on NFSv4 and Ceph looks after that;
+   * absent elsewhere.
+   */
+  readonly lost?: AbortSignal | undefined;
   /**
    * Converts the lock without waiting. The kernel gives up the old lock before
    * it looks whether the new one is free: if it is not, none is held.
@@ -81,13 +91,14 @@ export interface FlockHandle extends HeldLock {
 }
 
 /** A lock that the kernel has granted to a descriptor. */
-export class HeldFlock implements FlockHandle {
+export class HeldFlock implements FlockHandle, WatchableLock {
   readonly path: string;
   readonly absolutePath: string;
   readonly fd: number;
   #mode: LockMode;
   #held = true;
   #open = true;
+  #watch: LossWatch | undefined;
 
   /** Owns the descriptor from now on. */
   constructor(path: LockPath, fd: number, mode: LockMode) {
@@ -103,7 +114,15 @@ export class HeldFlock implements FlockHandle {
   }
 
   get held(): boolean {
-    return this.#held;
+    return this.#held && this.#watch?.held !== false;
+  }
+
+  get lost(): AbortSignal | undefined {
+    return this.#watch?.lost;
+  }
+
+  watchBy(watch: LossWatch): void {
+    this.#watch = watch;
   }
 
   tryConvert(mode: LockMode): boolean {
@@ -122,6 +141,9 @@ export class HeldFlock implements FlockHandle {
     if (!this.#open) return;
     this.#open = this.#held = false;
     ownFlocks.delete(this);
+    this.#watch?.end();
+    // A server that can't be reached would hold this thread up.
+    if (this.#watch?.lost.aborted) return void closeElsewhere(this.fd);
     // Unlocking first ends the lock even where a child has inherited it.
     unflock(this.fd);
     closeFile(this.fd);

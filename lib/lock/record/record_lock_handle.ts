@@ -5,9 +5,10 @@
  */
 
 import { closeFile, type FileStat } from "../../sys/file.ts";
+import { closeElsewhere } from "../../sys/thread/parked_call.ts";
 import { setDescriptorInheritable } from "../../sys/process/descriptors.ts";
 import type { LockMode } from "../flock/flock.ts";
-import type { HeldLock } from "../held_lock.ts";
+import type { HeldLock, LossWatch, WatchableLock } from "../held_lock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import { type OwnLock, ownRanges } from "../own_locks.ts";
 import { type ByteSpan, spanToRange } from "./byte_span.ts";
@@ -47,7 +48,7 @@ export interface RecordLockHandle extends HeldLock {
 }
 
 /** A lock that the kernel has granted to a descriptor, or to this process. */
-export class HeldRecordLock implements RecordLockHandle {
+export class HeldRecordLock implements RecordLockHandle, WatchableLock {
   readonly path: string;
   readonly fd: number;
   readonly kind: RecordLockKind;
@@ -59,6 +60,7 @@ export class HeldRecordLock implements RecordLockHandle {
   readonly #own: OwnPosixLock;
   readonly #listed: OwnLock;
   #held = true;
+  #watch: LossWatch | undefined;
 
   /** Owns the descriptor from now on. */
   constructor(
@@ -86,15 +88,25 @@ export class HeldRecordLock implements RecordLockHandle {
   }
 
   get held(): boolean {
-    return this.#held;
+    return this.#held && this.#watch?.held !== false;
+  }
+
+  get lost(): AbortSignal | undefined {
+    return this.#watch?.lost;
+  }
+
+  watchBy(watch: LossWatch): void {
+    this.#watch = watch;
   }
 
   release(): void {
     if (!this.#held) return;
     this.#held = false;
     ownRanges.delete(this.#listed);
+    this.#watch?.end();
+    const isLost = this.#watch?.lost.aborted === true;
     const unlock = (span: ByteSpan) =>
-      RECORD_LOCK_COMMANDS[this.kind].set(
+      isLost || RECORD_LOCK_COMMANDS[this.kind].set(
         this.fd,
         { type: "unlock", ...spanToRange(span) },
         { path: this.path },
@@ -104,7 +116,9 @@ export class HeldRecordLock implements RecordLockHandle {
       if (this.kind === "ofd") unlock(this.#own);
       else removePosixLock(this.#file, this.#own, unlock);
     } finally {
-      closeFile(this.fd);
+      // A server that can't be reached would hold this thread up.
+      if (isLost) void closeElsewhere(this.fd);
+      else closeFile(this.fd);
     }
   }
 

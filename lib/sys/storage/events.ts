@@ -11,16 +11,13 @@
 
 import { callLibc, cString } from "../call.ts";
 import { EAGAIN } from "../errno.ts";
-import {
-  closeFile,
-  noteClosed,
-  noteOpened,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  readNext,
-} from "../file.ts";
+import { noteOpened, O_CLOEXEC, O_NONBLOCK, readNext } from "../file.ts";
 import { libc } from "../libc.ts";
-import { parkCall, type ParkedCall } from "../thread/parked_call.ts";
+import {
+  closeElsewhere,
+  parkCall,
+  type ParkedCall,
+} from "../thread/parked_call.ts";
 
 /** Someone has closed the file: it is when most locks end. */
 export const IN_CLOSE = 0x18;
@@ -223,14 +220,6 @@ export class FileEvents {
     const bytes = this.#events.subarray(start, start + length);
     return decoder.decode(bytes.subarray(0, bytes.indexOf(0)));
   }
-}
-
-/** Closes a descriptor on another thread, where there can be one. */
-async function closeElsewhere(fd: number): Promise<void> {
-  const call = parkCall("close", [fd]);
-  if (call === undefined) return closeFile(fd);
-  noteClosed(fd);
-  await call.ended;
 }
 
 /** The watches of this isolate. */

@@ -11,6 +11,7 @@
  */
 
 import { LockError } from "../error.ts";
+import { closeFile, noteClosed } from "../file.ts";
 import { wakingSignal } from "../sleep.ts";
 import { isSignalHandled, SIGNAL_NUMBERS } from "../process/signals.ts";
 import { type CallThread, takeThread } from "./call_thread.ts";
@@ -194,4 +195,15 @@ function isSignalLeft(): boolean {
     if (error instanceof LockError) return false;
     throw error;
   }
+}
+
+/**
+ * Closes a descriptor on another thread, where there can be one: for files
+ * that take the kernel long, or whose server can't be reached.
+ */
+export async function closeElsewhere(fd: number): Promise<void> {
+  const call = parkCall("close", [fd]);
+  if (call === undefined) return closeFile(fd);
+  noteClosed(fd);
+  await call.ended;
 }

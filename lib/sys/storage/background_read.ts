@@ -1,0 +1,77 @@
+/**
+ * Reads that may take as long as a file server likes: on a thread of the C
+ * library, which tells the error number too.
+ *
+ * @module
+ */
+
+import { EINPROGRESS } from "../errno.ts";
+import { bindLazily } from "../libc.ts";
+import { callLibc } from "../call.ts";
+import { openFlags, setOpenFlags } from "../process/descriptors.ts";
+
+const aio = bindLazily({
+  // int aio_read(struct aiocb *aiocbp)
+  aio_read: { parameters: ["buffer"], result: "i32" },
+  // int aio_error(const struct aiocb *aiocbp)
+  aio_error: { parameters: ["buffer"], result: "i32" },
+  // ssize_t aio_return(struct aiocb *aiocbp)
+  aio_return: { parameters: ["buffer"], result: "isize" },
+});
+
+/* struct aiocb of glibc on 64 bits, the same for both architectures: the
+ * descriptor at 0, the buffer's address at 16, its length at 24, sigev_notify
+ * at 44, the offset at 128. */
+const AIOCB_SIZE = 168;
+const SIGEV_NONE = 1;
+
+const O_DIRECT = Deno.build.arch === "aarch64" ? 0o200000 : 0o40000;
+
+/** One byte that is being read. See aio_read(3). */
+export class BackgroundRead {
+  /* The thread writes into both: they are kept until it has ended. */
+  readonly #block = new Uint8Array(AIOCB_SIZE);
+  readonly #byte = new Uint8Array(1);
+  #result: number | undefined;
+
+  /** Starts to read the first byte. */
+  constructor(fd: number) {
+    const block = new DataView(this.#block.buffer);
+    block.setInt32(0, fd, true);
+    const address = Deno.UnsafePointer.value(
+      Deno.UnsafePointer.of(this.#byte),
+    );
+    block.setBigUint64(16, BigInt(address), true);
+    block.setBigUint64(24, 1n, true);
+    block.setInt32(44, SIGEV_NONE, true);
+    const errno = -callLibc(() => aio.aio_read(this.#block));
+    if (errno > 0) this.#result = -errno;
+    else underWay.add(this);
+  }
+
+  /**
+   * How many bytes there were, 0 or 1, or minus the error number; `undefined`
+   * while the answer isn't there.
+   */
+  get result(): number | undefined {
+    if (this.#result !== undefined) return this.#result;
+    const errno = aio.aio_error(this.#block);
+    if (errno === EINPROGRESS) return undefined;
+    underWay.delete(this);
+    const count = Number(aio.aio_return(this.#block));
+    return this.#result = errno === 0 ? count : -errno;
+  }
+}
+
+/* Memory that a thread writes into isn't to be collected. */
+const underWay = new Set<BackgroundRead>();
+
+/**
+ * Has reads through a descriptor ask the file server each time, or not. See
+ * O_DIRECT in open(2). Where a filesystem can't, nothing changes.
+ */
+export function setDirect(fd: number, direct: boolean): void {
+  const flags = openFlags(fd);
+  if (flags < 0) return;
+  setOpenFlags(fd, direct ? flags | O_DIRECT : flags & ~O_DIRECT);
+}
