@@ -22,6 +22,7 @@ import {
 } from "../support/foreign_flock.ts";
 import { runScript } from "../support/run_script.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
+import { settled } from "../support/settled.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** A process that holds a record lock until its stdin ends. */
@@ -40,7 +41,9 @@ Deno.test("the needle of a path is what /proc/locks prints", () => {
   const needle = formatNeedle(needleFromPath(path)!);
   assertEquals(formatNeedle(needleFromFd(lock!.fd)), needle);
   assert(
-    Deno.readTextFileSync("/proc/locks").includes(` ${Deno.pid} ${needle} `),
+    settled(() =>
+      Deno.readTextFileSync("/proc/locks").includes(` ${Deno.pid} ${needle} `)
+    ),
   );
 });
 

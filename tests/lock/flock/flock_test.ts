@@ -11,15 +11,19 @@ import { HelperProcess } from "../../support/helper_process.ts";
 import { holdFlock, isFlockFree } from "../../support/foreign_flock.ts";
 import { openDescriptors } from "../../support/open_descriptors.ts";
 import { runScript } from "../../support/run_script.ts";
+import { settled } from "../../support/settled.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 /** The lines about a file; while others lock, a line may be read twice. */
 function flockLines(path: string): string[] {
   const needle = formatNeedle(needleFromPath(path)!);
-  const lines = Deno.readTextFileSync("/proc/locks").split("\n")
-    .filter((line) => line.includes(` ${needle} `))
-    .map((line) => line.replace(/^\d+: /, ""));
-  return [...new Set(lines)];
+  return settled(() => [
+    ...new Set(
+      Deno.readTextFileSync("/proc/locks").split("\n")
+        .filter((line) => line.includes(` ${needle} `))
+        .map((line) => line.replace(/^\d+: /, "")),
+    ),
+  ]);
 }
 
 Deno.test("tryFlock: an exclusive lock excludes another process", () => {
