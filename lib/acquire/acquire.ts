@@ -1,7 +1,7 @@
 /**
- * Taking a lock of any kind. What waits for locks of one kind is in a module of
- * its own; programs that know theirs in advance, such as the command line, use
- * that one and load less.
+ * Taking a lock of any kind. Each kind has a module of its own; a program that
+ * knows its kind in advance, such as the command line, imports that one and
+ * loads less.
  *
  * @module
  */
@@ -151,8 +151,8 @@ export function tryAcquire(
 }
 
 /**
- * Takes a lock in an engine that several machines share. What loads the engine
- * is loaded now; `acquireClusterLock` of `./cluster` says the rest.
+ * Takes a lock in an engine that several machines share. The engine's code is
+ * loaded now. `acquireClusterLock` of `./cluster` documents the rest.
  *
  * Permissions: `--allow-net` for the engine's servers.
  *
@@ -184,15 +184,15 @@ export function acquire(
  * the time is up or the signal aborts. Other work of this process goes on
  * meanwhile.
  *
- * The wait is a call that sleeps in the kernel on a thread of its own, for each
- * file: /proc/locks and `holdfast who` show it, and the runtime's helper threads
- * have no part in it. The thread tells of its end by SIGURG, for which a program
- * that listens to that signal is called too. Waits in a Worker, on remote
- * filesystems, and for more files than there can be threads sleep until someone
- * closes the file, by inotify(7), and find a release that leaves it open by
- * attempts 0.25 to 5 s apart. What a Worker waits for or has taken so is given
- * up when the Worker ends, even if it is terminated. Calls for one path in one
- * isolate are served in order, with one descriptor for all that wait.
+ * The wait is a call that sleeps in the kernel on a thread of its own, for
+ * each file: /proc/locks and `holdfast who` show it, and the runtime's helper
+ * threads have no part in it. The thread tells of its end by SIGURG, for which
+ * a program that listens to that signal is called too. Waits in a Worker, on
+ * remote filesystems, and for more files than there can be threads sleep until
+ * someone closes the file, by inotify(7); a release that leaves it open is
+ * found by attempts 0.25 to 5 s apart. Whatever a Worker waits for or has
+ * taken is given up when it ends, even if it is terminated. Calls for one path
+ * in one isolate are served in order, with one descriptor for all that wait.
  *
  * Permissions: `--allow-ffi`. See flock(2).
  *
@@ -295,8 +295,8 @@ async function acquireAny(
 
 /**
  * Not a literal: Deno would read the engines' modules, and an npm package, at
- * the start of every program that takes a lock, which costs 15 ms. What makes
- * one file of a program doesn't find them: there, import `./cluster` itself.
+ * the start of every program that takes a lock, which costs 15 ms. A bundler
+ * doesn't find them: import `./cluster` itself there.
  */
 function loadCluster(): Promise<typeof import("../cluster/acquire.ts")> {
   return import(new URL("../cluster/acquire.ts", import.meta.url).href);
@@ -320,7 +320,7 @@ async function acquireByUrl(
  * Permissions and errors as for {@linkcode acquire}.
  *
  * @param path The lock.
- * @param fn Runs once the lock is held; under a lock of an engine it is to stop
+ * @param fn Runs once the lock is held; under a lock of an engine it must stop
  * when `lock.lost` aborts.
  * @returns What `fn` returns.
  *

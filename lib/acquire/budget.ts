@@ -43,7 +43,7 @@ export interface LockWaitOptions
 export interface Wait {
   /** The file to name to the user. */
   path: LockPath | string;
-  /** The lock that is waited for, where that is one and the kernel's. */
+  /** The lock that is waited for, if it is a single lock of the kernel's. */
   attempt: WaitableAttempt<unknown> | undefined;
   /** Makes what wakes a program that has other things to do meanwhile. */
   wake(): Promise<WakeSource>;
@@ -81,8 +81,8 @@ export interface WaitTarget {
 }
 
 /**
- * How long a lock that others hold for microseconds is waited for on the spot,
- * whatever the deadline: even an attempt that isn't to wait goes by it.
+ * How long to wait for a lock that others hold for microseconds only, whatever
+ * the deadline: even an attempt that must not wait needs it.
  */
 export const MOMENT_MS = 50;
 

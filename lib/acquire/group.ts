@@ -54,7 +54,7 @@ export interface AcquireAllOptions extends LockWaitOptions {
    * `ordered-wait`, unless set: takes the locks one after the other, in an
    * order of its own, holding the first ones while it waits for the next.
    * `try-all-backoff`: holds nothing while it waits, which is kinder to those
-   * who need one of the locks only, and may have to begin anew many times.
+   * who need only one of the locks, but may have to start over many times.
    */
   strategy?: "ordered-wait" | "try-all-backoff" | undefined;
 }
@@ -69,9 +69,9 @@ export interface AcquireAllOptions extends LockWaitOptions {
  * either asks for it. When one has been removed or replaced meanwhile, all are
  * released and opened anew: the new file may stand elsewhere in the order.
  *
- * Link locks are taken after the other files, in the order of their names, and
- * last come members that are URLs of locks in engines, for which `./cluster`
- * says the rest, in that of theirs.
+ * Link locks are taken after the other files, and locks in engines, which are
+ * named by URLs, after those; each in the order of their names. `./cluster`
+ * documents locks in engines.
  *
  * Permissions: `--allow-ffi`; for URLs `--allow-net`. See flock(2).
  *
@@ -114,7 +114,7 @@ export type MembersOf<Members extends readonly unknown[]> = {
   readonly [Place in keyof Members]: MemberOf<Members[Place]>;
 };
 
-/** A member, of which nothing may be set that its kind doesn't have. */
+/** A member without options that its kind doesn't have. */
 export type MemberOf<Member> = Member extends PathLike ? Member
   :
     & Member

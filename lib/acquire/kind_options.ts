@@ -1,6 +1,6 @@
 /**
- * Which options go with which kind of lock: what is silently left aside locks
- * less than was asked for.
+ * Which options go with which kind of lock. An option that is silently ignored
+ * would lock less than was asked for.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { checkOptions, checkWord } from "../lock/check.ts";
  */
 export type LockKind = "flock" | "ofd" | "posix" | "both" | "link";
 
-/** What a lock may be asked for as: a URL is a lock in an engine. */
+/** What options are for: a kind of lock, or a lock in an engine. */
 type TargetKind = LockKind | "engine";
 
 /** The kinds, in the order in which errors name them. */
@@ -63,7 +63,7 @@ export function kindOf<Kind extends LockKind>(
 ): Kind | "flock" {
   checkOptions(options);
   const { kind = "flock" } = options;
-  // A look into the list of words costs more than the common case.
+  // Looking the word up costs more than all the rest of the common case.
   if (kind !== "flock") checkWord(kind, LOCK_KINDS, "kind");
   rejectOtherOptions(options, kind);
   return kind;

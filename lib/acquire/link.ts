@@ -67,7 +67,7 @@ export class LinkLockTimeoutError extends LockTimeoutError {
 /** An owner as a holder of the kernel's locks is described. */
 function holdersOf(owner: LinkLockOwner | undefined): HolderInfo[] {
   if (owner === undefined) return [];
-  // Only of a process of this host can be told that it is alive.
+  // Only a process of this host can be known to be alive.
   const isHere = judgeLinkOwner(owner).liveness === "alive";
   return [{
     pid: isHere ? owner.pid : undefined,
@@ -94,10 +94,10 @@ function waitInfoOf({ given, absolute }: LockPath): LinkWaitInfo {
 }
 
 async function wakeFor({ absolute }: LockPath): Promise<WakeSource> {
-  // What tells of events takes libc.
+  // Events need libc.
   if (!hasFfi()) return pollingWake();
   const { eventWake } = await import("../wait/event_wake.ts");
-  // What goes away from its directory when the lock is released.
+  // The entry that its directory loses when the lock is released.
   const target = {
     directory: dirname(absolute),
     entry: absolute.slice(absolute.lastIndexOf("/") + 1),

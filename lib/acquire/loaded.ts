@@ -1,10 +1,10 @@
 /**
- * What a wait, and its end without the lock, load when they are first needed,
- * loaded at once.
+ * Loads now what waits and timeouts would otherwise load when they first
+ * happen.
  *
- * The runtime reads modules by its helper threads. A program that keeps all of
- * these busy would have its first wait begin, and its first timeout arrive,
- * only when one is free. The command line has no such work and starts faster
+ * The runtime reads modules on its helper threads. In a program that keeps all
+ * of them busy, the first wait would begin, and the first timeout arrive, only
+ * when one is free. The command line does no such work, and starts faster
  * without.
  *
  * @module

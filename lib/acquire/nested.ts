@@ -13,7 +13,7 @@ import type { Conflict } from "../wait/lock_wake.ts";
 
 const WHOLE_FILE: ByteSpan = { startByte: 0n, endByte: undefined };
 
-/** Whether a wait is refused that an ancestor keeps from ending. */
+/** Whether to refuse a wait that an ancestor keeps from ending. */
 export interface NestedOptions {
   /**
    * Wait without a deadline even for a lock that an ancestor of this process
@@ -40,9 +40,10 @@ export function mayBeNested(
 }
 
 /**
- * Refuses a wait for a lock that an ancestor holds who waits for this process.
+ * Refuses a wait for a lock that is held by an ancestor which waits for this
+ * process.
  *
- * What can't be seen, by /proc, is no reason to refuse a wait.
+ * What /proc doesn't show is no reason to refuse a wait.
  *
  * @param path The lock file.
  * @param conflict What is in the way there.
@@ -70,8 +71,8 @@ async function readPidsInTheWay(
 }
 
 /**
- * An ancestor that holds a lock for the sake of this line of processes, and
- * waits for it, where the command isn't told of the lock file but of what it
+ * An ancestor that holds a lock for its descendants, this process among them,
+ * and waits for them; where a command isn't told the lock file, but what it
  * stands for.
  *
  * @param conflict What is in the way at the lock file.
@@ -94,9 +95,9 @@ export async function findKeeper(
 }
 
 /**
- * Refuses a wait for processes of which one is an ancestor that waits for this
- * process; or which are this process alone, where that was started with the
- * lock. Where it has taken the lock itself, it goes on and can release it.
+ * Refuses to wait for some processes if one of them is an ancestor that waits
+ * for this process, or if they are this process alone and it was started with
+ * the lock. If it took the lock itself, it can release it while it waits.
  *
  * @param file The lock that they hold.
  * @param pids All of them are in the way.

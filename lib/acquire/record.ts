@@ -122,9 +122,9 @@ export function bothLockAttempt(
  * or the signal aborts. Other work of this process goes on meanwhile.
  *
  * OFD locks are the default; see `tryRecordLock` for the traps of POSIX locks.
- * Such a wait is never part of a ring for the kernel: two processes that wait
- * for each other so go on until their deadlines. `blockRecordLock` is
- * refused instead, for POSIX locks.
+ * The kernel doesn't see such a wait as part of a ring: two processes that
+ * wait for each other this way go on until their deadlines. `blockRecordLock`
+ * of a POSIX lock is refused instead.
  *
  * Permissions: `--allow-ffi`. See fcntl(2), F_GETLK(2const).
  *

@@ -29,7 +29,7 @@ export interface DeadlockStep extends ByteSpan {
 }
 
 /**
- * To wait for a POSIX lock would have closed a ring of processes that wait for
+ * Waiting for a POSIX lock would have closed a ring of processes that wait for
  * each other: the kernel refused with EDEADLK.
  */
 export class RecordDeadlockError extends LockError {

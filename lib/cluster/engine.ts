@@ -72,7 +72,7 @@ export interface ClusterLockRequest extends LeaseOptions {
   readonly timeoutMs?: number | undefined;
   /** Give up when it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** What others are told that runs here, instead of the command line. */
+  /** What to tell others that runs here; the command line unless set. */
   readonly message?: string | undefined;
   /** Called when the wait begins and whenever the place in the queue changes. */
   readonly onWait?: ((info: ClusterWaitInfo) => void) | undefined;

@@ -79,7 +79,7 @@ export class ClusterLockTimeoutError extends LockTimeoutError {
   /**
    * Made by those who take locks.
    *
-   * @param note Why it can't be had though nobody is ahead, a clause.
+   * @param note Why it can't be taken though nobody is ahead, a clause.
    */
   constructor(
     path: string,

@@ -53,7 +53,7 @@ function servesSmb(): boolean {
  * @param path An absolute path without symbolic links.
  */
 export function findExport(path: string): Export | undefined {
-  // Of a directory that is served both ways the worse one counts.
+  // If a directory is served both ways, the worse one counts.
   const served: Export[] = [
     ...parseSmbShares(readTextIfAny("/etc/samba/smb.conf") ?? "")
       .map((directory): Export => ({ protocol: "smb", directory })),

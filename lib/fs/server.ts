@@ -30,7 +30,9 @@ export type AskedKind = "flock" | "fcntl" | "any";
 export interface ServerAnswer {
   /** One of them, if any is told. */
   blocking: BlockingLock | undefined;
-  /** Why there may be others none the less, as a clause; absent if not. */
+  /**
+   * Why there may be others all the same, as a clause; absent if there can't.
+   */
   unknown: string | undefined;
 }
 
@@ -43,8 +45,8 @@ export interface ServerAnswer {
  * @param path The file; it is not created.
  * @param kind What the question is about: not every filesystem tells of every
  * kind.
- * @param mode What it is to be taken as: nobody who shares is in the way of
- * sharing.
+ * @param mode How the lock would be taken: a sharer isn't in the way of
+ * another.
  * @returns `undefined` when the filesystem is local, or there is no such file.
  */
 export function askServer(

@@ -22,9 +22,9 @@ export const TRUST_KINDS: readonly TrustKind[] = [
 ];
 
 /**
- * Between whom a lock is to exclude. `host`: processes of this host.
- * `clients`: this host and others that mount the same storage. `server`: a
- * file server's own processes and its clients.
+ * Whom a lock must keep apart. `host`: processes of this host. `clients`: this
+ * host and others that mount the same storage. `server`: a file server's own
+ * processes and its clients.
  */
 export type TrustScope = "host" | "clients" | "server";
 

@@ -19,11 +19,10 @@ import { formatNeedle, needleFromPath } from "./needle.ts";
 export const HELD_LOCKS_VARIABLE = "HOLDFAST_LOCK";
 
 /**
- * Of the processes that hold a lock, the nearest one that is an ancestor of
- * this process and holds it for the sake of this line of processes: it or its
- * child in the line was told so at its start. `holdfast run` is such a process
- * and waits for its command; a command that has inherited the lock, or became
- * one by `--exec`, is another.
+ * The nearest ancestor of this process that holds a lock for its descendants:
+ * it, or the child that leads to this process, was told so when it started.
+ * `holdfast run` is such a process, and waits for its command; a command that
+ * has inherited the lock, or became one by `--exec`, is another.
  *
  * A shell that holds a lock by a descriptor of its own is not: it may release
  * it while its background job waits.

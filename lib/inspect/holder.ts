@@ -93,7 +93,7 @@ export function readHoldersIfAny(path: string): HolderInfo[] {
   return ifKnown(() => readHolders(path)) ?? [];
 }
 
-/** What is read from /proc; `undefined` where it can't be had. */
+/** What is read from /proc; `undefined` where that fails. */
 export function ifKnown<T>(read: () => T): T | undefined {
   try {
     return read();

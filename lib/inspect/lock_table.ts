@@ -169,7 +169,7 @@ interface ReadLocks {
   unparsedLines: number;
 }
 
-/** What it has read is garbage, megabytes of it, when this returns. */
+/** When this returns, megabytes of what it has read are garbage. */
 function readJoinedLocks(): ReadLocks {
   const { lines, descriptors, unreadable, unparsedLines } = readLockViews();
   const joined = joinLocks(lines, descriptors, groupByOpenFile);

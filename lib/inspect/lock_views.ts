@@ -23,10 +23,10 @@ export interface LockViews extends DescriptorScan {
 /**
  * Reads both views.
  *
- * The descriptors are read first, which takes long, and then the list, which
- * doesn't, and counts: a lock taken in between is known by its taker alone;
- * of one released in between there are only descriptors, for
- * {@linkcode withoutReleased} to look at again.
+ * The descriptors are read first, which takes long; then the list, which is
+ * quick and has the last word. A lock taken in between is known by its taker
+ * alone. Of one released in between there are only descriptors, at which
+ * {@linkcode withoutReleased} looks again.
  *
  * @throws {SyscallError} when /proc can't be read.
  */

@@ -1,6 +1,6 @@
 /**
- * Arguments of the wrong type: a caller need not be TypeScript, and what is
- * silently taken for something else locks less than was asked for.
+ * Arguments of the wrong type. A caller may not be TypeScript, and an argument
+ * that is silently misread locks less than was asked for.
  *
  * @module
  */
@@ -71,8 +71,7 @@ export function checkFunction(
 }
 
 /**
- * The last two arguments of a `with…` function, of which the first may be left
- * out.
+ * The last two arguments of a `with…` function; the options may be left out.
  *
  * @throws {TypeError} when there is nothing to run.
  */

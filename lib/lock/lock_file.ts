@@ -47,7 +47,8 @@ export interface OpenLockFileOptions {
   createParents?: boolean | undefined;
   /**
    * Open for reading only, which asks for less permission but can't hold an
-   * exclusive lock on NFS. A file that may not be written is opened so anyway.
+   * exclusive lock on NFS. A file that may not be written is opened that way
+   * anyway.
    */
   readOnly?: boolean | undefined;
   /**

@@ -58,8 +58,8 @@ export function isLockUrl(text: unknown): text is LockUrl {
  * @param value A path, or a `file:` URL.
  * @param name What the argument is called, for the error.
  * @throws {TypeError} when it is neither.
- * @throws {SyscallError} when it is empty: with a name put behind it, it would
- * mean another file.
+ * @throws {SyscallError} when it is empty: with a name appended to it, it
+ * would mean another file.
  */
 export function toLockPath(
   value: PathLike | LockPath,

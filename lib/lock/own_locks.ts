@@ -61,8 +61,9 @@ export class OwnLocks {
   }
 
   /**
-   * Refuses a sleep without end on this thread for a lock that is in its own
-   * hands; or may be before it wakes, since somebody here waits for it too.
+   * Refuses to let this thread sleep without end for a lock that this isolate
+   * holds; or may get before the thread wakes, since it waits for it elsewhere
+   * too.
    *
    * @param file The open file that is to have the lock.
    * @param path Names it in the error.

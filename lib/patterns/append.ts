@@ -49,10 +49,10 @@ const LINE_FEED = 0x0a;
  * append meanwhile stays where it is.
  *
  * The file itself is locked. O_APPEND alone promises the first of these only
- * for one write(2), and on no network filesystem. The filesystem sets the space
- * aside first; one that can't do that (such as NFS) may find the
- * disk full in the middle, and what was written of the piece is then cut off
- * again if nobody else has the file open, else the error says how much it is.
+ * for one write(2), and on no network filesystem. The filesystem sets the
+ * space aside first. One that can't do that (such as NFS) may find the disk
+ * full in the middle: what was written of the piece is then cut off again if
+ * nobody else has the file open; otherwise the error says how much it is.
  *
  * Permissions: `--allow-ffi`. See flock(2), write(2), fallocate(2).
  *

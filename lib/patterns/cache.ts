@@ -80,9 +80,9 @@ class HeldCacheEntry implements CacheEntry {
  * once the lock is held.
  *
  * An entry is built in a place of its own in `.building`, which no two builds
- * share, and gets its name when it is complete; a file is made sure to be on
- * disk first. A builder that goes on after this process has died can thus spoil
- * no later build; what it leaves is removed by the next one, of whatever key. A
+ * share, and gets its name when it is complete; a file is synced to the disk
+ * first. A builder that goes on after this process has died can thus spoil no
+ * later build; what it leaves is removed by the next one, of whatever key. A
  * command started by `build` can inherit the lock, so that there is no later
  * build before it has ended: `lock.setInheritable(true)`.
  *
@@ -242,7 +242,7 @@ function newBuildPlace({ key, building, locks }: CachePaths): string {
 /** The key and the token of a build. */
 const BUILD_NAME = /^([^.].*)\.[0-9a-f]{32}$/s;
 
-/** Another key's: what can't be had doesn't keep this build from going on. */
+/** Another key's: a failure here doesn't stop this build. */
 function removeIfDead(place: string, lockPath: string): void {
   try {
     using lock = tryFlock(lockPath);

@@ -105,7 +105,7 @@ export interface Taken<Lock> {
 /**
  * Takes what one choice needs, all or nothing.
  *
- * @param take Takes one lock; `undefined` when it is not to be had.
+ * @param take Takes one lock; `undefined` when it is busy.
  */
 export function takeChoice<Lock extends { release(): void }>(
   { domains: candidates, count, whole }: Choice,

@@ -22,7 +22,7 @@ export interface DebounceOptions extends LockWaitOptions {
 /** What the first line of a file with such state says. */
 export const DEBOUNCE_KIND = "debounce";
 
-/** When it was last time, and the longest interval that anybody asked for. */
+/** When the last run was, and the longest interval that anybody asked for. */
 interface LastRun {
   timeMs: number;
   longestMs: number | undefined;
@@ -46,8 +46,8 @@ export function isIntervalOver(text: string, nowMs: number): boolean {
 }
 
 /**
- * Takes a lock if the last one to take it so did it long enough ago, and notes
- * the time in the lock file.
+ * Takes a lock if the last one to take it by this function did so long enough
+ * ago, and notes the time in the lock file.
  *
  * The time is noted before anything is run under the lock: what fails isn't
  * tried again before the interval is over. A time in the future, after the

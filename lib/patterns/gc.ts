@@ -86,10 +86,10 @@ export interface CollectedFile {
  *
  * Each file is locked first, in every way there is (flock and all bytes by
  * fcntl), then it is made sure that its name still means it, and it is removed
- * while it is locked. Who has opened it meanwhile gets the lock of a file
- * without a name; everybody who takes locks by holdfast then notices, and takes
- * that of the new file. Programs that don't look again, such as flock(1), can
- * end up with a lock that excludes nobody: leave their lock files alone.
+ * while it is locked. A process that has opened it meanwhile gets the lock of
+ * a file without a name; one that uses holdfast notices, and takes the lock of
+ * the new file. Programs that don't look again, such as flock(1), can end up
+ * with a lock that excludes nobody: leave their lock files alone.
  *
  * Only regular files that are empty are removed, or that hold nothing but
  * holdfast's own state, and only when that is of no more use. A link lock is
@@ -142,7 +142,7 @@ export function collectLockFiles(
 
 const OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
-/** Who makes deeper trees than this wants to use up our descriptors. */
+/** A deeper tree than this was made to use up our descriptors. */
 const MAX_DEPTH = 256;
 
 /** A directory on the walk. */
@@ -192,7 +192,7 @@ function* collectIn(
         yield { path, outcome: collectFile(directory, name, stat, options) };
       }
     } catch (error) {
-      // One that can't be had doesn't keep the others from going.
+      // A failure with one doesn't keep the others.
       if (!(error instanceof LockError)) throw error;
       yield { path, outcome: "failed", error };
     }

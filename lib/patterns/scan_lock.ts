@@ -16,14 +16,14 @@ export class ScanLock {
   }
 
   /**
-   * Whether it could not be had the last time. Nobody holds it longer than it
-   * takes to try each lock once, unless a process has been stopped.
+   * Whether it was busy the last time. Nobody holds it longer than it takes to
+   * try each lock once, unless a process has been stopped.
    */
   get isBusy(): boolean {
     return this.#isBusy;
   }
 
-  /** Takes it, within a moment; `undefined` when that is not to be. */
+  /** Takes it, within a moment; `undefined` when it stays busy. */
   take(): FlockHandle | undefined {
     const lock = tryFlock(this.path) ??
       blockFlock(this.path, { timeoutMs: MOMENT_MS });

@@ -35,7 +35,7 @@ export interface AcquireSlotsOptions extends LockWaitOptions {
   want?: number | undefined;
   /**
    * Take turns with the others who set this, in the order of arrival: without
-   * it, who wants many may wait as long as others want few.
+   * it, a caller that wants many may wait as long as others want few.
    */
   fair?: boolean | undefined;
 }

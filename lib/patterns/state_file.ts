@@ -59,8 +59,8 @@ export function readState(
 }
 
 /**
- * Writes the state of a lock file, in place: who waits for the lock has this
- * very file open.
+ * Writes the state of a lock file, in place: those who wait for the lock have
+ * this very file open.
  *
  * @throws {SyscallError} when it can't be written.
  */

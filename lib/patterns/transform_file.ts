@@ -81,7 +81,8 @@ export type Transform = (
  * @returns How the file was written.
  * @throws {LockTimeoutError} when the file was locked until the deadline.
  * @throws {StaleFenceError} when a higher `fence` has been here.
- * @throws {LockError} when `method` can't be had, or it isn't a regular file.
+ * @throws {LockError} when `method` isn't possible, or it isn't a regular
+ * file.
  * @throws {SyscallError} when it can't be opened, locked, read or written.
  * @throws `signal.reason` when the signal aborts.
  *

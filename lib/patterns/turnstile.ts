@@ -1,12 +1,13 @@
 /**
- * Turns in the order of arrival. Neither flock(2) nor fcntl(2) locks promise
- * any, and those who share a lock keep away for ever one who wants it alone.
+ * Turns in the order of arrival. Neither flock(2) nor fcntl(2) promises any
+ * order, and a stream of sharers can keep one who wants the lock alone waiting
+ * for ever.
  *
  * A queue file beside the lock is the ticket machine. Ticket N is an exclusive
  * lock on a byte of it, and it is N's turn when all bytes before are free: one
- * shared lock over all of them tells. The kernel frees the byte of who dies,
- * wherever in the line. Tickets are numbered by a counter in the file, which
- * is read and written under a lock on the first byte.
+ * shared lock over all of them tells. The kernel frees the byte of a process
+ * that dies, wherever it stands in the line. Tickets are numbered by a counter
+ * in the file, which is read and written under a lock on the first byte.
  *
  * @module
  */
@@ -102,8 +103,8 @@ export const QUEUE_KIND = "queue";
 /**
  * Draws the next ticket of a queue file, which is created if need be.
  *
- * @throws {LockTimeoutError} when somebody who draws one doesn't come to an end
- * with it until the deadline.
+ * @throws {LockTimeoutError} when somebody else is still drawing one at the
+ * deadline.
  */
 export async function joinQueue(
   file: PathLike | LockPath,
@@ -173,7 +174,7 @@ function drawTicket(fd: number, path: string): bigint {
     );
   }
   const ticket = BigInt(state);
-  // First the lock, then the counter: who dies in between leaves no gap.
+  // First the lock, then the counter: one that dies in between leaves no gap.
   const free = fOfdSetlk(fd, {
     type: "write",
     startByte: FIRST_TICKET + ticket,
@@ -255,7 +256,7 @@ export function queuePath(path: string): string {
  * @param path The lock file; created if need be.
  * @param options Mode, `timeoutMs`, `signal`.
  * @returns The held lock; `using` releases it at the end of the block.
- * @throws {LockTimeoutError} when it wasn't to be had until the deadline.
+ * @throws {LockTimeoutError} when it was busy until the deadline.
  * @throws {UnsupportedFilesystemError} when flock can't be relied on there.
  * @throws {SyscallError} when a file can't be opened or locked.
  * @throws `signal.reason` when the signal aborts.

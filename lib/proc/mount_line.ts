@@ -1,6 +1,6 @@
 /**
- * Two fields of one line of mountinfo, for who needs no more of it than that:
- * the guard of every first lock.
+ * Two fields of one line of mountinfo, for a caller that needs no more: the
+ * guard of every first lock.
  *
  * @module
  */

@@ -81,7 +81,7 @@ export function watchDescriptors(someone: DescriptorWatcher): void {
 }
 
 /**
- * Tells who watches of a descriptor that was opened by another call than
+ * Tells the watcher of a descriptor that was opened by another call than
  * {@linkcode openFile}.
  *
  * @param fd The descriptor, or minus the error number.
@@ -92,7 +92,7 @@ export function noteOpened(fd: number): number {
   return fd;
 }
 
-/** Tells who watches of a descriptor that another thread is about to close. */
+/** Tells the watcher of a descriptor that another thread is about to close. */
 export function noteClosed(fd: number): void {
   watcher?.closed(fd);
 }

@@ -6,8 +6,8 @@
  * this module binds nothing.
  *
  * `--allow-ffi` lets this process call any function of any library as itself:
- * it is as strong as `--allow-all`, and is asked for because the kernel's lock
- * calls can't be had another way.
+ * it is as strong as `--allow-all`, and is asked for because there is no other
+ * way to the kernel's lock calls.
  */
 
 /* The C declaration stands above each entry; parameter types follow it.
@@ -290,8 +290,8 @@ function bind(
 
 /* V8 compiles a direct call into C only where it has never seen another
  * function called. The callers have seen the pointer's: so each call of an
- * uncontended lock goes through a place of its own: without, `tryAcquire` and
- * its release take 15 % longer. */
+ * uncontended lock goes through a place of its own. Without that, `tryAcquire`
+ * and its release take 15 % longer. */
 const OWN_CALL_SITE: Readonly<
   Record<string, (f: LibcFunction) => LibcFunction>
 > = {

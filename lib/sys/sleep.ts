@@ -35,14 +35,14 @@ export interface InterruptTimerOptions {
  * Makes a call that sleeps in the kernel, wakes it by a signal for ticks and
  * the deadline, and makes it again until it succeeds, fails or is too late.
  *
- * The signal is caught by a C function without effect, for a JavaScript one
- * can't run inside a signal handler. The timer repeats, so a signal that
- * arrives just before the call falls asleep delays the wait's end and doesn't
- * miss it. It is aimed at this thread, which in a Worker isn't the main one.
+ * The signal is caught by a C function without effect, since JavaScript can't
+ * run inside a signal handler. The timer repeats, so a signal that arrives
+ * just before the call falls asleep delays the wait's end and doesn't miss it.
+ * It is aimed at this thread, which in a Worker isn't the main one.
  *
  * It is a real-time signal that nothing else in the process deals with. Its
- * handler stays, for to put back what was there would pull it from under other
- * threads that sleep here; exec(3) gives the signal its default action again.
+ * handler stays: restoring the old one would take it away from other threads
+ * that sleep here; exec(3) gives the signal its default action again.
  *
  * @param call Makes the system call once and returns `-EINTR` when a signal
  * ended it.

@@ -45,9 +45,9 @@ export type TracedMode = "READ" | "WRITE";
 /**
  * What happened: `held`: it was so when the trace began, or when it was found
  * out later; `waiting`: a wait began; `acquired`: the lock is taken;
- * `refused`: it could not be had at once; `released`; `gave-up`: a wait ended
- * without the lock. `breaking` and `broken`: somebody waits until a lease is
- * given up, and that wait is over.
+ * `refused`: it was busy and isn't waited for; `released`; `gave-up`: a wait
+ * ended without the lock. `breaking` and `broken`: somebody waits until a
+ * lease is given up, and that wait is over.
  */
 export type LockEventName =
   | "held"

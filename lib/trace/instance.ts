@@ -77,8 +77,8 @@ export class TraceInstance implements Disposable {
   }
 
   /**
-   * Makes an instance, and removes those that tracers left behind which were
-   * killed. The kernel traces from now on.
+   * Makes an instance, and removes those of tracers that were killed. The
+   * kernel traces from now on.
    *
    * @param root Where tracefs is.
    * @throws {TraceUnavailableError} when this kernel lacks the events.

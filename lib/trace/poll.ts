@@ -178,7 +178,8 @@ class Poller {
       const { subject, sinceNs } = wait;
       const { file, process } = subject;
       wait.goneNs ??= nowNs;
-      // Who is woken is listed no more, and takes the lock when it gets a CPU.
+      // A waiter that is woken is no longer listed, and takes the lock when it
+      // gets a CPU.
       if (
         nowNs - wait.goneNs < WAKING_NS &&
         !this.#state.processes.checkEnded(process)

@@ -12,7 +12,7 @@ import { closeFile, readText, statPath } from "../sys/file.ts";
 import { currentUid } from "../sys/process/environment.ts";
 
 /**
- * The kernel's trace of locks can't be had here: this user isn't root, the
+ * The kernel's trace of locks isn't available here: this user isn't root, the
  * kernel has none, or is locked down.
  */
 export class TraceUnavailableError extends LockError {

@@ -57,8 +57,8 @@ export function checkTimeout(timeoutMs: number): void {
 
 /**
  * Attempts something until it succeeds, the time is up or the signal aborts.
- * One who sleeps at the head of the queue when the time is up attempts it once
- * more; one who is still behind others doesn't.
+ * At the deadline, the wait at the head of the queue makes a last attempt;
+ * those behind it make none.
  *
  * @param attempt Gives a value when it succeeds, and `undefined` when busy.
  * What it throws ends the loop.
@@ -115,7 +115,8 @@ export async function attemptUntil<T>(
     // The next in the queue takes over what the wake source leaves behind.
     place?.[Symbol.dispose]();
     const tidied = wake?.[Symbol.asyncDispose]();
-    // Who has the lock now shouldn't keep others waiting for the tidying up.
+    // A caller that has the lock shouldn't keep others waiting while this
+    // tidies up.
     if (value === undefined) await tidied;
   }
   return { value, waitedMs: clock.now() - start };

@@ -60,8 +60,8 @@ const TOGETHER_MS = 1000;
  * CPU in between: an attempt that fails then is repeated soon. */
 const AFTER_EVENT_MS = [0.05, 0.2, 0.8, 3];
 
-/* Where many processes contend, each release wakes them all. Whoever has come
- * away with nothing so often in a row lets the others have a go. */
+/* Where many processes contend, each release wakes them all. One that has come
+ * away empty so often in a row lets the others try. */
 const PATIENT_WAKES = 4;
 const MAX_PAUSE_MS = 16;
 
@@ -70,8 +70,8 @@ const MAX_PAUSE_MS = 16;
  * directory goes away; and, should that raise no event, by a slow clock.
  *
  * The first wait begins to watch and returns at once, for what has happened
- * before raises no event any more. When the kernel can't watch (out of
- * inotify instances or watches, no /proc, no thread to listen), it polls.
+ * before raises no event. When the kernel can't watch (out of inotify
+ * instances or watches, no /proc, no thread to listen), it polls.
  *
  * @param targets Asked for at each wait: a file may have been opened anew.
  * @param options Clock and backstop.
@@ -147,7 +147,7 @@ class EventWake implements WakeSource {
       if (!this.#events.listen()) {
         return this.#degrade(
           new LockError(
-            "Polling: no thread of this process can be had to tell of events",
+            "Polling: this process can't start a thread to wait for events",
           ),
         );
       }

@@ -58,7 +58,7 @@ export function lockWake(
 ): WakeSource {
   const isRemote = allowRemote === true && isRemoteFd(attempt.fd);
   return parkedWake(
-    // Whether a call to another host can be interrupted is up to that.
+    // Whether the call can be interrupted is up to the other host.
     () => isRemote ? undefined : attempt.park?.(),
     async () => {
       if (isRemote) {

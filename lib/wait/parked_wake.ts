@@ -9,8 +9,8 @@ import type { ParkedCall } from "../sys/thread/parked_call.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { WakeSource } from "./wake.ts";
 
-/* A call may end without the lock: its file has been replaced. One that does
- * so this often in a row is refused, and will go on to be. */
+/* A call may end without the lock: its file has been replaced. One that does so
+ * this often in a row is being refused, and will be again. */
 const MAX_FRUITLESS = 3;
 
 /**

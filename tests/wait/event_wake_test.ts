@@ -364,7 +364,7 @@ Deno.test("without a thread to tell of events, it polls and says so once", async
     assertEquals(pauses, [1, 2, 4]);
   }
   assertEquals(reasons, [
-    "Polling: no thread of this process can be had to tell of events",
+    "Polling: this process can't start a thread to wait for events",
   ]);
   assertEquals(openDescriptors(), before);
 });

@@ -25,7 +25,7 @@ export interface RunRequest {
   readonly allowNested: boolean;
   /** How long to wait for the lock; 0 doesn't wait. */
   readonly timeoutMs: number;
-  /** Exit code when the lock is not to be had in time. */
+  /** Exit code when the lock stays busy until the deadline. */
   readonly conflictExitCode: number;
   /** The highest load to start at. */
   readonly maxLoad: LoadLimit | undefined;

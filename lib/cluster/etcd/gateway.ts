@@ -97,7 +97,7 @@ export class Gateway implements Disposable {
         this.#failOver(error.origin);
         const allTried = failures.length === this.settings.origins.length;
         if (!allTried) continue;
-        // Who is persistent waits for servers that are down to come back.
+        // A persistent caller waits for servers that are down to come back.
         const hopeless = failures.every(({ kind }) =>
           kind === "unfit" || kind === "down" && patienceMs !== Infinity
         );

@@ -109,8 +109,8 @@ function advisoryLock(row: Row): AdvisoryLock {
 /**
  * The queue of one lock.
  *
- * Who wants a slot holds the lock's key shared from the start, and the key of
- * the turn, or a place in its queue, until there is a slot.
+ * A session that wants a slot holds the lock's key shared from the start, and
+ * the key of the turn, or a place in its queue, until there is a slot.
  */
 export async function lockStatus(
   url: ClusterUrl,

@@ -119,8 +119,9 @@ export class PostgresSession implements AsyncDisposable {
     this.ended = this.#ended.signal;
     this.#settings = settings;
     this.#encryption = encryption;
-    // Set, lest the library looks for them in the environment. A lifetime or
-    // an idle timeout of its own would end the session and the lock with it.
+    // Set so that the library doesn't look for them in the environment. A
+    // lifetime or an idle timeout of its own would end the session and the lock
+    // with it.
     const options: ClientOptions = {
       host: server.host,
       port: server.port,

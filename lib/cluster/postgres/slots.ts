@@ -1,8 +1,9 @@
 /**
  * A lock that several may hold: each holds the lock's key shared and, besides,
- * the key of one slot. Who wants one waits for its turn first, so that slots
- * are given out in order, and then for any slot to become free: a release is
- * notified, and a holder that was killed is noticed by asking again.
+ * the key of one slot. A session that wants one waits for its turn first, so
+ * that slots are given out in order, and then for any slot to become free: a
+ * release is notified, and a holder that was killed is noticed by asking
+ * again.
  *
  * @module
  */

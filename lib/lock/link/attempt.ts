@@ -40,7 +40,7 @@ import {
 } from "./protocol.ts";
 import { readStoredOwner, type StoredOwner } from "./stored_owner.ts";
 
-/** Takings of the same counter by others in a row, before giving way. */
+/** How often in a row others may take the same counter before this gives up. */
 const MAX_OVERTAKEN = 20;
 
 /** One link lock on its way to being taken. */
@@ -94,7 +94,7 @@ export class LinkLockAttempt {
     return undefined;
   }
 
-  /** Whether the lock that was in the way is so no longer. */
+  /** Whether the lock that was in the way is gone. */
   #clear(stored: StoredOwner): boolean {
     const { breakStale = true, breakExpired = false, onIncident } =
       this.#options;
@@ -126,7 +126,7 @@ export class LinkLockAttempt {
     );
   }
 
-  /** Asking the server takes a written file: not at every attempt. */
+  /** To ask the server, a file must be written: not at every attempt. */
   #serverClock(leaseMs: number): number | undefined {
     const now = performance.now();
     if (now < this.#nextClockMs) return undefined;

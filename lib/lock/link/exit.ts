@@ -21,7 +21,7 @@ interface Releasable {
 /** Told why a lock was released by a process that goes on all the same. */
 type OnLost = (reason: string) => void;
 
-/** Signals sent to end a process, which nobody listens to for another end. */
+/** Signals that are sent to end a process, and listened to for nothing else. */
 const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const satisfies SignalName[];
 
 /**
@@ -57,7 +57,7 @@ export function releaseAtExit(lock: Releasable, onLost: OnLost): void {
   locks.set(lock, onLost);
   globalThis.addEventListener("unload", releaseAll);
   for (const type of ["error", "unhandledrejection"] as const) {
-    // Behind the listeners of the program, one of which may prevent the end.
+    // After the program's own listeners: one of them may prevent the end.
     globalThis.removeEventListener(type, onError);
     globalThis.addEventListener(type, onError);
   }

@@ -45,10 +45,10 @@ export interface LinkLockOptions {
   breakStale?: boolean | undefined;
   /**
    * Release it when this process ends: at an exit, an uncaught error, an
-   * unhandled rejection, SIGINT, SIGTERM, SIGHUP, and any other signal that
-   * ends it and that it doesn't listen to when the lock is taken; all of them
-   * then end the process as ever. SIGKILL and faults leave the lock to be found
-   * stale. `false` unless set.
+   * unhandled rejection, SIGINT, SIGTERM, SIGHUP, or any other signal that
+   * ends it, unless the program listened to that one when the lock was taken.
+   * The process still ends as it would have. SIGKILL and faults leave the lock
+   * to be found stale. `false` unless set.
    */
   releaseOnExit?: boolean | undefined;
   /** Told of a lock that a program outside the protocol has put in the way. */

@@ -1,5 +1,5 @@
 /**
- * All of link locks but waiting for one; `link_lock.ts` says what they are.
+ * Link locks, except for waiting; `link_lock.ts` says what they are.
  *
  * @module
  */

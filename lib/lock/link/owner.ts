@@ -27,7 +27,7 @@ export interface LinkLockOwner extends ProcessIdentity {
   leaseMs: number | null;
 }
 
-/** What stands at the path of a link lock is none. It is left alone. */
+/** What is at the path of a link lock isn't one. It is left alone. */
 export class ForeignLinkLockError extends LockError {
   /** The name of the class. */
   override name = "ForeignLinkLockError";
@@ -48,8 +48,8 @@ export class ForeignLinkLockError extends LockError {
 }
 
 /**
- * The runtime's own calls, which work without `--allow-ffi`, would take another
- * name for one that isn't UTF-8.
+ * The runtime's own calls, which work without `--allow-ffi`, would turn a name
+ * that isn't UTF-8 into another one.
  *
  * @throws {ForeignLinkLockError} for such a name.
  */

@@ -203,8 +203,8 @@ export function removeByClaim(
     return takeAway(names, token, onIncident);
   } finally {
     removeIfAny(names.claim(token, claim));
-    // While the lock still has its name, the claims of the dead go on
-    // standing before those of the living.
+    // While the lock still has its name, claims of dead processes still come
+    // before those of living ones.
     if (!carries(names, token)) {
       for (let n = claim - 1; n >= 0; n--) removeIfAny(names.claim(token, n));
     }

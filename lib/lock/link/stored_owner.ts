@@ -184,8 +184,8 @@ function readByDeno(path: string, given: string): FoundFile | undefined {
 const UNREADABLE = "it may not be read by this user";
 
 /**
- * Says what was tried in front of what Deno says; the class stays, since it
- * tells what kind of failure it was.
+ * Puts what was tried in front of what Deno says. The class stays: it tells
+ * the kind of failure.
  */
 export function explain(
   action: string,

@@ -17,10 +17,9 @@ export interface SweptFile {
 }
 
 /**
- * Removes the private files that processes have left behind which died while
- * taking or breaking a link lock: those of processes proved dead, and records
- * that were begun a day ago and never finished. The lock itself and its counter
- * stay.
+ * Removes the private files of processes that died while they took or broke a
+ * link lock: those of processes proved dead, and records that were begun a day
+ * ago and never finished. The lock itself and its counter stay.
  *
  * Permissions: `--allow-read`, `--allow-write` and `--allow-ffi`.
  *
@@ -100,7 +99,7 @@ function judgeFile(
     if (stored === undefined) return undefined;
     const { liveness, reason } = judgeLinkOwner(stored.owner);
     if (liveness !== "dead") return { removed: false, reason };
-    // A claim stands before later ones as long as its lock has the name.
+    // A claim comes before later ones as long as its lock has the name.
     return file.includes(".claim-") && carries(names, token)
       ? { removed: false, reason: "breaking the lock goes on from it" }
       : { removed: true, reason };
@@ -112,7 +111,9 @@ function judgeFile(
   }
 }
 
-/** Who is stopped in the middle of a record for as long finds it gone. */
+/**
+ * A process that is stopped that long in the middle of a record finds it gone.
+ */
 const UNFINISHED_MS = 24 * 3600 * 1000;
 
 /**

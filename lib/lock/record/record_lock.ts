@@ -136,9 +136,9 @@ function setLockWait(
 }
 
 /**
- * F_OFD_SETLKW on a thread of its own, while the event loop goes on. The kernel
- * looks for no rings among OFD locks, so it is refused for no reason that
- * {@linkcode fOfdSetlk} can't tell.
+ * F_OFD_SETLKW on a thread of its own, while the event loop goes on. The
+ * kernel looks for no rings among OFD locks, so whatever refuses it refuses
+ * {@linkcode fOfdSetlk} too, which says why.
  *
  * @param fd An open descriptor, for reading or writing as the type needs it.
  * @param request The range and what to do with it.
@@ -252,8 +252,8 @@ export function fSetlkw(
 }
 
 /**
- * F_OFD_GETLK: the first lock in the way of an OFD lock. Asked so, POSIX locks
- * of this very process are in the way too.
+ * F_OFD_GETLK: the first lock in the way of an OFD lock. POSIX locks of this
+ * very process are in its way too.
  *
  * Permissions, parameters and errors as for {@linkcode fGetlk}.
  *

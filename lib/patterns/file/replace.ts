@@ -45,8 +45,8 @@ export interface Temporary {
 }
 
 /**
- * Creates a file beside another. It is locked: who opens its later name at once
- * has to wait, and a cleaner sees that it is in use.
+ * Creates a file beside another. It is locked: a process that opens its later
+ * name at once has to wait, and a cleaner sees that it is in use.
  *
  * @throws {SyscallError} when it can't be created.
  */
@@ -79,7 +79,7 @@ export function removeTemporary(
 /** What a directory says that takes no new file. */
 const NO_NEW_FILE = [EACCES, EDQUOT, ENAMETOOLONG, ENOSPC, EPERM, EROFS];
 
-/** Whether it is for want of room or right that a file can't be made. */
+/** Whether a file can't be made because there is no room or no permission. */
 export function isRefused(error: unknown): boolean {
   return error instanceof SyscallError && NO_NEW_FILE.includes(error.errno);
 }
@@ -143,7 +143,7 @@ export function replaceFile(
 /**
  * Gives the name of the old file to the new one.
  *
- * Somebody may rename a third file to that name in the last moment, and
+ * Somebody may rename a third file to that name at the last moment, and
  * rename(2) would remove it. So the two change names where the filesystem can
  * do that, and the old one goes when it has been seen under the new one's.
  *

@@ -137,7 +137,7 @@ function firstDifference(a: Bytes, b: Bytes): number {
   return at;
 }
 
-/** Restores the old content; gives what is to be said about it. */
+/** Restores the old content; gives what to say about it. */
 function putBack(
   calls: FileCalls,
   file: OpenedFile,

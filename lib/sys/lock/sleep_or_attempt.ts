@@ -20,10 +20,9 @@ const MAX_PAUSE_MS = 100;
 
 /**
  * A call that sleeps until there is a lock, or attempts where it can't: on
- * virtiofs, whose server has locks that don't wait alone (EOPNOTSUPP); and on
- * SMB, where it sleeps past its deadline, for its client waits for the server
- * until that answers, whatever signal comes (wait_for_response in
- * fs/cifs/transport.c, Linux 6.1).
+ * virtiofs, whose server only has locks that don't wait (EOPNOTSUPP); and on
+ * SMB, whose client waits for the server's answer past any deadline, whatever
+ * signal comes (wait_for_response in fs/cifs/transport.c, Linux 6.1).
  *
  * @param fd The open file.
  * @param sleeping Makes the call that sleeps.

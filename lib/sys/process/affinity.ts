@@ -46,7 +46,7 @@ export function getAffinity(): number[] {
  * Permissions: `--allow-ffi`. See sched_setaffinity(2).
  *
  * @param cpus Their numbers, 0 to 8191.
- * @throws {SyscallError} when none of them can be had.
+ * @throws {SyscallError} when it may run on none of them.
  */
 export function setAffinity(cpus: readonly number[]): void {
   const set = new Uint8Array(SET_BYTES);

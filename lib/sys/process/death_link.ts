@@ -16,8 +16,8 @@ const O_ASYNC = 0o20000;
  */
 export class DeathLink implements Disposable {
   /**
-   * Must be open in another process when this one ends: who ends closes its
-   * descriptors in an order of the kernel's.
+   * Must be open in another process when this one ends: a process that ends
+   * closes its descriptors in an order that the kernel chooses.
    */
   readonly readEnd: number;
   readonly #writeEnd: number;

@@ -149,8 +149,8 @@ const SIGKILL = 9n;
  * See PR_SET_PDEATHSIG(2const).
  *
  * @param parent The parent's process id.
- * @returns False when the parent had ended before, of which the kernel doesn't
- * tell.
+ * @returns False when the parent had already ended, which the kernel doesn't
+ * report.
  */
 export function dieWithParent(parent: number): boolean {
   libc.prctl(PR_SET_PDEATHSIG, SIGKILL);

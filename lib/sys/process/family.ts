@@ -13,7 +13,7 @@ const KTHREADD = 2;
  * and theirs, and, for those whose parent has ended, the processes that have its
  * mark in their environment.
  *
- * Who has another environment and no parent any more isn't found, nor may
+ * A process with another environment and no living parent isn't found; nor can
  * another user's environment be read.
  *
  * Permissions: `--allow-ffi`. See proc_pid_environ(5).
@@ -85,7 +85,7 @@ export class ProcessFamily implements Disposable {
     }
   }
 
-  /** Sends KILL to all; who can't be sent one isn't there any more. */
+  /** Sends KILL to all; one that can't be sent it is gone already. */
   kill(): void {
     for (const [pid, member] of this.#members) {
       if (!member.signal("SIGKILL")) this.#drop(pid);

@@ -22,8 +22,8 @@ const LOWEST_REAL_TIME = new Int32Array([1]);
  * it will have. Commands that it starts from then on inherit that.
  *
  * It gets the lowest real-time priority: a nice value counts within a session
- * only, where the kernel groups by session (autogroup), and is what is left
- * where there is no real time to be had. A process that was given a policy or
+ * only, where the kernel groups by session (autogroup), and is the fallback
+ * where real-time priorities are refused. A process that was given a policy or
  * a nice value by somebody keeps it.
  *
  * Permissions: `--allow-ffi`; root. See sched_setscheduler(2), sched(7).

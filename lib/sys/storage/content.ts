@@ -71,7 +71,7 @@ export function reserve(fd: number, offset: bigint, length: bigint): number {
 const RLIMIT_FSIZE = 1;
 
 /**
- * How long a file this process may write: who writes beyond is sent SIGXFSZ,
+ * How long a file this process may write: writing beyond that raises SIGXFSZ,
  * which ends it in the middle of its work. See getrlimit(2).
  */
 export function fileSizeLimit(): bigint {
@@ -90,7 +90,8 @@ const SIGURG = 23;
  * file of another user, nor where the filesystem has no leases.
  */
 export function whileAlone(fd: number, action: () => void): boolean {
-  // One who comes meanwhile is announced by a signal, and SIGIO would kill.
+  // A process that opens it meanwhile is announced by a signal; SIGIO would
+  // kill.
   if (setSignal(fd, SIGURG) < 0) return false;
   if (setLease(fd, "write") < 0) return false;
   try {

@@ -52,8 +52,9 @@ export class FilePlace implements Disposable {
 
 /**
  * Finds the directory and name of an open file, all symbolic links behind it:
- * as the kernel knows them, or as its path is resolved where there is no /proc.
- * Either way the name found is made sure to be that of the open file.
+ * as the kernel knows them, or as its path is resolved where there is no
+ * /proc. Either way it is made sure that the name found is that of the open
+ * file.
  *
  * @param path The path it was opened by.
  * @returns The place, or `undefined` when the file has no name that is known.

@@ -19,7 +19,8 @@ import { openFlags, setOpenFlags } from "../process/descriptors.ts";
 
 /**
  * Opens a file to write to it, and makes it if there is none. A FIFO that
- * nobody reads is no wait without end but ENXIO; writing waits for its reader.
+ * nobody reads gives ENXIO, and no wait without end; writing waits for its
+ * reader.
  *
  * @param how Whether what is there stays.
  * @returns A descriptor, or minus the error number.

@@ -192,7 +192,7 @@ export class CallThread {
     return errno === 0;
   }
 
-  /** Makes one of its calls another one, before it comes to that. */
+  /** Replaces one of its calls before the thread gets to it. */
   change(index: number, call: LaterCall): void {
     const step = (this.#contexts.length - 1 - index) * STACK_STEP;
     const stack = sliceMemory(this.#callStack, 0, CALL_STACK_SIZE - step);
@@ -205,8 +205,8 @@ export class CallThread {
   }
 
   /**
-   * Has the memory taken back once the thread is gone, which is to be soon:
-   * only its last call may not have been made.
+   * Has the memory taken back once the thread is gone. That must be soon: at
+   * most its last call may be left to make.
    */
   release(): void {
     ending.add(this);

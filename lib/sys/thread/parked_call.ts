@@ -36,8 +36,8 @@ const LOOK_AGAIN_MS = 5000;
 export interface ParkedCall {
   /**
    * Resolves when the call has ended: it was granted what it asked for, has
-   * failed, or has been interrupted. Which of these, another call by the same
-   * open file tells.
+   * failed, or has been interrupted. Another call on the same open file tells
+   * which.
    */
   readonly ended: Promise<void>;
   /** Has the call end as soon as can be, unless it has. */
@@ -92,7 +92,7 @@ function endCalls(): void {
     parked.delete(call);
     unwanted.delete(call);
   }
-  // Before anybody is told: who has waited leaves nothing behind.
+  // Before the waiter is told, so that it leaves nothing behind.
   if (unwanted.size === 0) {
     clearInterval(interrupting);
     interrupting = undefined;
@@ -139,14 +139,14 @@ export function parkLockCall(
 
 /**
  * Makes a call that sleeps in the kernel on a thread of its own. In a Worker,
- * which may be terminated, it is to end by itself some day.
+ * which may be terminated, the call must end by itself some day.
  *
  * @param name The C function.
  * @param args Its arguments; bytes are copied, at most 64 of them, and pointed
  * to. Until the call has ended, a descriptor stays open and its lock isn't
  * touched: a thread that is slow to begin would act on whatever that has become.
  * @returns The call; `undefined` where it can't be made: without glibc; where
- * SIGURG isn't to be had; when the system has no thread left.
+ * SIGURG isn't available; when the system has no thread left.
  */
 export function parkCall(
   name: "flock" | "fcntl" | "poll" | "close",

@@ -3,8 +3,8 @@
  *
  * A context has a function, its arguments, the stack and the signal mask to
  * call it with, and a link to the context that follows when it has returned.
- * setcontext(3) begins such a chain, which so is a small program: no JavaScript
- * and no compiler is needed for it.
+ * setcontext(3) starts such a chain: a small program that needs neither
+ * JavaScript nor a compiler.
  *
  * @module
  */

@@ -1,11 +1,12 @@
 /**
  * What a Worker has open, closed when it is terminated.
  *
- * Descriptors belong to the process: those of a Worker that is terminated would
- * stay open, and the locks held by them, until the process ends. JavaScript
- * isn't told, but the kernel is of the end of a thread: it passes on a robust
- * mutex that the thread has locked; see pthread_mutexattr_setrobust(3). Another
- * thread sleeps until then, and closes what is left.
+ * Descriptors belong to the process: those of a Worker that is terminated
+ * would stay open, and the locks held by them, until the process ends.
+ * JavaScript isn't told, but the kernel knows when a thread ends: it passes on
+ * a robust mutex that the thread has locked; see
+ * pthread_mutexattr_setrobust(3). Another thread sleeps until then, and closes
+ * what is left.
  *
  * @module
  */

@@ -93,7 +93,8 @@ export class LockOrder {
   /** Takes note of somebody who takes or waits for a lock. */
   add(activity: LockActivity): void {
     const { alsoHeld, canWait, event, waitedMs } = activity;
-    // Who doesn't wait can't be part of a deadlock; who waited was noted then.
+    // One that doesn't wait can't be part of a deadlock; one that waited was
+    // noted then.
     if (alsoHeld === undefined || !canWait || waitedMs !== undefined) return;
     if (event !== "acquired" && event !== "waiting") return;
     const { file, type, mode, startByte, endByte, process, timeMs } = activity;

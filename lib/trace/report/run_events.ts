@@ -163,7 +163,7 @@ export class RunEventReader {
     return held.length > 0 ? held : undefined;
   }
 
-  /** Who was killed could not tell that it has its locks no longer. */
+  /** A run that was killed could not tell that its locks are gone. */
   #expel(run: OpenRun): void {
     for (const { file, type, mode } of run.held) {
       if (mode === "READ" || type === "SLOTS") continue;
