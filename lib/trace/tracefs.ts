@@ -39,6 +39,9 @@ export interface Tracefs extends Disposable {
   readonly root: string;
 }
 
+/** The inode of the first pid namespace; see include/linux/proc_ns.h. */
+const INITIAL_PID_NAMESPACE = 0xefff_fffcn;
+
 /**
  * Finds tracefs where it is mounted, or else mounts it where nobody sees it.
  *
@@ -48,11 +51,20 @@ export interface Tracefs extends Disposable {
  * Permissions: `--allow-ffi`; root. See Documentation/trace/ftrace.rst.
  *
  * @returns The way to it, which must be disposed of.
- * @throws {TraceUnavailableError} when there is none.
+ * @throws {TraceUnavailableError} when there is none, and in another pid
+ * namespace than the host's.
  */
 export function openTracefs(): Tracefs {
   if (currentUid() !== 0) {
     throw new TraceUnavailableError("it takes root", "run it as root");
+  }
+  const namespace = statPath("/proc/self/ns/pid");
+  if (namespace !== undefined && namespace.inode !== INITIAL_PID_NAMESPACE) {
+    throw new TraceUnavailableError(
+      "the kernel tells process ids of the host, which mean others in this " +
+        "pid namespace",
+      "run it on the host, or in a container with the host's pid namespace",
+    );
   }
   const mounted = findMounted();
   if (mounted !== undefined) return { root: mounted, [Symbol.dispose]() {} };

@@ -11,6 +11,9 @@ import { pollLocks } from "../../lib/trace/poll.ts";
 import { TraceReader } from "../../lib/trace/reader.ts";
 import { openTracefs, TraceUnavailableError } from "../../lib/trace/tracefs.ts";
 import { runCli } from "../support/cli.ts";
+import { cliArgs } from "../support/cli.ts";
+import { needsMounts } from "../support/private_mounts.ts";
+import { runProgram } from "../support/run_program.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -227,6 +230,24 @@ for (
     },
   });
 }
+
+const pidNamespace = needsMounts();
+
+Deno.test({
+  name:
+    `in a pid namespace of its own a trace says what to do${pidNamespace.suffix}`,
+  ignore: pidNamespace.ignore,
+  async fn() {
+    const { code, stderr } = await runProgram("unshare", [
+      "-pf",
+      "--mount-proc",
+      Deno.execPath(),
+      ...cliArgs(["trace", "--for", "1ms"]),
+    ]);
+    assertEquals(code, 69);
+    assertStringIncludes(stderr, "run it on the host");
+  },
+});
 
 Deno.test({
   name: "without root a trace says what to do (needs another user)",
