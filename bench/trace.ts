@@ -49,11 +49,12 @@ export async function measureTrace(peers: Peers): Promise<Report> {
     title: "Tracing locks",
     method: "What `holdfast trace` costs: CPU time of `open`, `flock`, " +
       "`close` in a loop, pairs of rounds with and without a tracer, median of " +
-      "the ratios. What it bears: processes that spin, each bound to a CPU, " +
-      "for 3 s. What it tells: 64 processes with real-time priority contend " +
+      "the ratios. What it bears: processes that spin for 3 s, each bound to a " +
+      "CPU, at real-time priorities below the tracer's, so that nothing else " +
+      "takes part. What it tells: 64 processes with real-time priority contend " +
       "for a lock, so that none is preempted between the lock and its own " +
-      "clock. When it tells: from the event to the line, in a pipe, of 8 " +
-      "contending processes.",
+      "clock, which each reads after its call. When it tells: from the event " +
+      "to the line, in a pipe, of 8 contending processes.",
     columns: ["figure"],
     rows,
     chartColumn: 0,
@@ -86,7 +87,7 @@ class TraceBench {
     for (let pair = 0; pair < (this.#quick ? 3 : 12); pair++) {
       for (const [at, traced] of [this.directory, other].entries()) {
         const without = await rounds(round);
-        const tracer = await Tracer.start(traced);
+        const tracer = await Tracer.start([traced]);
         const withTrace = await rounds(round);
         await tracer.end();
         ratios[at]!.push(withTrace.map((ns, each) => ns / without[each]!));
@@ -120,7 +121,8 @@ class TraceBench {
   /** Processes that take and release a lock at a pace. */
   async #spin(paces: number[], ms: number, ...options: string[]) {
     const paths = paces.map((_, at) => this.#file(`spin${at}`));
-    const tracer = await Tracer.start(...paths, ...options);
+    const above = ["chrt", "-r", "2"];
+    const tracer = await Tracer.start([...paths, ...options], above);
     const spinners = paces.map((pace, at) => {
       const words = ["spin", paths[at]!, `${pace}`, `${ms}`];
       return new Dialogue({
@@ -141,7 +143,7 @@ class TraceBench {
   async truth(): Promise<Figures> {
     const path = this.#file("truth");
     const turns = this.#quick ? 20 : 50;
-    const tracer = await Tracer.start(this.directory);
+    const tracer = await Tracer.start([this.directory]);
     const takings = await this.#contend(path, CONTENDERS, turns, 200, true);
     const lines = await tracer.end();
     const byPid = Map.groupBy(takings, ({ pid }) => pid);
@@ -271,11 +273,15 @@ class Tracer {
     this.#path = path;
   }
 
-  static async start(...words: string[]): Promise<Tracer> {
+  static async start(
+    words: string[],
+    before: string[] = [],
+  ): Promise<Tracer> {
     const path = Deno.makeTempFileSync({ prefix: "holdfast-bench-trace-" });
-    const { command, args } = holdfast("trace", "-o", path, ...words);
+    const tracer = holdfast("trace", "-o", path, ...words);
+    const [command, ...args] = [...before, tracer.command, ...tracer.args];
     using changes = Deno.watchFs(path);
-    const process = new Deno.Command(command, { args }).spawn();
+    const process = new Deno.Command(command!, { args }).spawn();
     for await (const _change of changes) {
       if (Deno.readTextFileSync(path).includes("\n")) break;
     }

@@ -56,12 +56,18 @@ static void cost(const char *path, int turns) {
   }
 }
 
+static void prefer_real_time(int policy) {
+  struct sched_param first = {.sched_priority = 1};
+  if (sched_setscheduler(0, policy, &first) < 0) die("sched_setscheduler");
+}
+
 /* So many lock events a second for some time, and no CPU left to others. */
 static void spin(const char *path, long per_second, long ms) {
   int fd = open_file(path);
   puts("ready");
   fflush(stdout);
   wait_for_line();
+  prefer_real_time(SCHED_RR);
   long start = now_ns(), made = 0;
   for (;;) {
     long passed = now_ns() - start;
@@ -110,8 +116,7 @@ static void contend(const char *path, int processes, int turns, long hold_us,
     memset(takings, 1, turns * sizeof *takings);
     char byte;
     close(gate[1]);
-    struct sched_param first = {.sched_priority = 1};
-    if (fifo && sched_setscheduler(0, SCHED_FIFO, &first) < 0) die("SCHED_FIFO");
+    if (fifo) prefer_real_time(SCHED_FIFO);
     if (read(gate[0], &byte, 1) < 0) die("read");
     int fd = open_file(path);
     for (int n = 0; n < turns; n++) {
