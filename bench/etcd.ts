@@ -5,6 +5,7 @@ import { ETCD, etcdctlEnv, EtcdServer } from "../tests/support/etcd.ts";
 import {
   compareWays,
   type Holder,
+  npmWays,
   type Way,
   WAY_COLUMNS,
 } from "./lock_ways.ts";
@@ -27,7 +28,8 @@ export async function measureEtcd(peers: Peers): Promise<Report> {
     method: "One server on loopback, its data in memory. The time to take a " +
       "free lock and release it, for commands all of their run; and the time " +
       "from the release by another client to the moment that one waiter has " +
-      "the lock, for commands until their first line of output.",
+      "the lock, for commands until their first line of output. The locks of " +
+      "npm etcd3 don't wait: its hand-over is that of its elections.",
     columns: WAY_COLUMNS,
     rows: [],
     chartColumn: 1,
@@ -51,9 +53,17 @@ export async function measureEtcd(peers: Peers): Promise<Report> {
   });
   const run = (...args: string[]) =>
     holdfast("run", server.url(NAME), "--", ...args);
-  const ways = [
+  await using stack = new AsyncDisposableStack();
+  // Its keys end in a lease too, but in decimal.
+  const election = holderOf(holder, `election/${NAME}`, async () => {
+    const keys = await server.ctl("get", "--prefix", "--keys-only", "election");
+    return keys.trim().split(/\s+/).length > 1;
+  });
+  const npm = await npmWays(peers, "etcd3", server.endpoint, NAME, election);
+  const ways: Way[] = [
     commandWay("etcdctl lock NAME CMD", etcdctl),
     commandWay("holdfast run URL CMD", run),
+    ...npm.map((way) => stack.use(way)),
     libraryWay(waiter),
   ];
   const rounds = peers.quick ? 5 : 40;
@@ -61,14 +71,18 @@ export async function measureEtcd(peers: Peers): Promise<Report> {
   return report;
 }
 
-function holderOf(engine: ClusterEngine): Holder {
+function holderOf(
+  engine: ClusterEngine,
+  name = NAME,
+  isAwaited = async () => (await engine.status(name)).waiters.length > 0,
+): Holder {
   let lock: ClusterLock | undefined;
   return {
     async take() {
-      lock = await engine.acquire(NAME, {});
+      lock = await engine.acquire(name, {});
     },
     async awaited() {
-      while ((await engine.status(NAME)).waiters.length === 0);
+      while (!await isAwaited());
       // Its watch comes after its place in the queue.
       await pause(SETTLE_MS);
     },

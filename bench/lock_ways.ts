@@ -1,6 +1,12 @@
 /** What the benchmarks of servers that keep locks have in common. */
 
-import { median, type Report } from "./support.ts";
+import {
+  Dialogue,
+  median,
+  type Peers,
+  type Report,
+  repositoryPath,
+} from "./support.ts";
 
 /** One way to take a lock of a server. */
 export interface Way {
@@ -9,6 +15,8 @@ export interface Way {
   round(): Promise<unknown>;
   /** Waits; the result is there when it waits or is about to. */
   wait(): Wait | Promise<Wait>;
+  /** Who hands the lock over where its name stands for another key. */
+  readonly holder?: Holder;
 }
 
 /** A wait for the lock. */
@@ -43,7 +51,7 @@ export async function compareWays(
       const start = performance.now();
       await way.round();
       takes[i]!.push(performance.now() - start);
-      handovers[i]!.push(await handOver(holder, way));
+      handovers[i]!.push(await handOver(way.holder ?? holder, way));
     }
   }
   return ways.map(({ name }, i) => ({
@@ -62,4 +70,51 @@ async function handOver(holder: Holder, way: Way): Promise<number> {
   const ms = await got - start;
   await wait.end();
   return ms;
+}
+
+/** A package of npm in a process of Node; none where it is absent. */
+export async function npmWays(
+  peers: Peers,
+  kind: string,
+  server: string,
+  name: string,
+  holder: Holder,
+): Promise<NpmWay[]> {
+  if (peers.nodePath === undefined || !peers.npm.includes(kind)) return [];
+  const node = new Dialogue({
+    command: "node",
+    args: [repositoryPath("bench/peers/lock_servers.cjs"), kind, server, name],
+    env: { NODE_PATH: peers.nodePath },
+  });
+  await node.hear();
+  return [new NpmWay(`npm ${kind}`, node, holder)];
+}
+
+class NpmWay implements Way, AsyncDisposable {
+  readonly name: string;
+  readonly holder: Holder;
+  readonly #node: Dialogue;
+
+  constructor(name: string, node: Dialogue, holder: Holder) {
+    this.name = name;
+    this.holder = holder;
+    this.#node = node;
+  }
+
+  async #ask(line: string): Promise<void> {
+    await this.#node.say(line);
+    await this.#node.hear();
+  }
+
+  round(): Promise<void> {
+    return this.#ask("round");
+  }
+
+  wait(): Wait {
+    return { got: this.#ask("wait"), end: () => this.#ask("end") };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#node[Symbol.asyncDispose]();
+  }
 }

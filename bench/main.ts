@@ -45,7 +45,7 @@ const BENCHMARKS: Record<string, (peers: Peers) => Promise<Report>> = {
   trace: measureTrace,
 };
 
-const NPM_PEERS = ["fs-ext", "proper-lockfile"];
+const NPM_PEERS = ["fs-ext", "proper-lockfile", "etcd3", "advisory-lock"];
 
 async function preparePeers(directory: string, quick: boolean): Promise<Peers> {
   const absent: string[] = [];

@@ -9,6 +9,7 @@ import {
 import {
   compareWays,
   type Holder,
+  npmWays,
   type Way,
   WAY_COLUMNS,
 } from "./lock_ways.ts";
@@ -46,7 +47,21 @@ export async function measurePostgres(peers: Peers): Promise<Report> {
   // A lock of a server that has just started is waited for.
   await pause(TTL_MS);
   await using holder = await Session.open(server);
-  const ways = [await psql(server), library(server), own(server)];
+  await using stack = new AsyncDisposableStack();
+  const theirs = stack.use(new Session(server, await advisoryLockKey()));
+  const npm = await npmWays(
+    peers,
+    "advisory-lock",
+    server.url(),
+    NAME,
+    theirs,
+  );
+  const ways: Way[] = [
+    await psql(server),
+    library(server),
+    ...npm.map((way) => stack.use(way)),
+    own(server),
+  ];
   const rounds = peers.quick ? 10 : 100;
   report.rows = await compareWays(ways, rounds, holder);
   return report;
@@ -57,13 +72,13 @@ class Session implements Holder, AsyncDisposable {
   readonly #sql: postgres.Sql;
   readonly #key: string;
 
-  constructor(server: PostgresTestServer, key: bigint) {
-    this.#key = `${key}`;
+  constructor(server: PostgresTestServer, key: string) {
+    this.#key = key;
     this.#sql = postgres(server.url(), { max: 1, fetch_types: false });
   }
 
   static async open(server: PostgresTestServer): Promise<Session> {
-    return new Session(server, await lockKey(NAME));
+    return new Session(server, `${await lockKey(NAME)}`);
   }
 
   take(): Promise<void> {
@@ -89,6 +104,13 @@ class Session implements Holder, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sql.end();
   }
+}
+
+/** The key that npm's advisory-lock has for the name: two numbers. */
+async function advisoryLockKey(): Promise<string> {
+  const bytes = new TextEncoder().encode(NAME);
+  const hash = new DataView(await crypto.subtle.digest("SHA-256", bytes));
+  return `${hash.getInt32(0, true)}, ${hash.getInt32(4, true)}`;
 }
 
 function library(server: PostgresTestServer): Way {
