@@ -1,29 +1,24 @@
 /** Commands under locks in etcd, and what ends them in time. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   acquireClusterLock,
   readClusterLock,
 } from "../../../lib/cluster/mod.ts";
 import { runCli } from "../../support/cli.ts";
-import { ETCD, EtcdServer } from "../../support/etcd.ts";
+import { ETCD, etcdctlEnv, EtcdServer } from "../../support/etcd.ts";
 import { freePort } from "../../support/free_port.ts";
-import {
-  isAlive,
-  nextHolder,
-  startLeased,
-  untilQueued,
-  WORKERS,
-} from "../../support/leased_command.ts";
-import type { HelperProcess } from "../../support/helper_process.ts";
-import { assertForm } from "../../support/json_schema.ts";
+import { startLeased, untilQueued } from "../../support/leased_command.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
 import { Certificates } from "../../support/certificates.ts";
 import { needs } from "../../support/programs.ts";
-import { TcpProxy } from "../../support/tcp_proxy.ts";
-import { until } from "../../support/until.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 const PERMISSIONS = ["--allow-ffi", "--allow-net"];
-const TTL_MS = 5000;
 const openssl = needs("openssl");
 
 function etcdTest(
@@ -39,11 +34,6 @@ function etcdTest(
       await fn(server, directory);
     },
   });
-}
-
-function startHolding(args: string[], setup?: string) {
-  const lease = ["--lease", `${TTL_MS}ms`];
-  return startLeased([...lease, ...args], PERMISSIONS, setup);
 }
 
 function run(args: string[], env: Record<string, string> = {}) {
@@ -141,102 +131,6 @@ Deno.test("run with etcd: what can't go with a lease is refused", async () => {
     assert(!stderr.includes("hunter2"), stderr);
   }
 });
-
-etcdTest(
-  "a revoked lease: TERM for the command, 65, and events that say so",
-  async (server, directory) => {
-    const url = server.url("deploy");
-    const events = directory.join("events");
-    const { held } = await startHolding(
-      ["--json-events", events, url],
-      "trap 'echo told; exit 0' TERM",
-    );
-    await using _held = held;
-    const [holder] = (await readClusterLock(url)).holders;
-    await server.ctl("lease", "revoke", holder!.key.split("/").at(-1)!);
-    assertEquals(await held.nextLine(), "told");
-    assertEquals((await held.status).code, 65);
-    const text = Deno.readTextFileSync(events);
-    assertForm("run-events", text);
-    const seen = text.trim().split("\n").map((line) => JSON.parse(line));
-    const lost = seen.find(({ event }) => event === "lost");
-    assertStringIncludes(lost.reason, "revoked");
-    assertEquals(seen.at(-1).event, "released");
-  },
-);
-
-etcdTest(
-  "events tell of renewals, and of the next server when one is cut off",
-  async (server, directory) => {
-    using proxy = new TcpProxy(server.port);
-    const addresses = `127.0.0.1:${proxy.port},127.0.0.1:${server.port}`;
-    const events = directory.join("events");
-    const { held } = await startHolding(
-      ["--json-events", events, `etcd://${addresses}/deploy`],
-      "trap 'exit 0' TERM",
-    );
-    await using _held = held;
-    const isTold = (event: string) =>
-      Deno.readTextFileSync(events).includes(`"event":"${event}"`);
-    await until(() => isTold("renewed"));
-    proxy.cut();
-    await until(() => isTold("failed-over"));
-    assertForm("run-events", Deno.readTextFileSync(events));
-  },
-);
-
-const FAULTS: [
-  string,
-  exitCode: number,
-  (held: HelperProcess, proxy: TcpProxy) => void,
-][] = [
-  ["cut", 65, (_held, proxy) => proxy.cut()],
-  ["frozen", 65, (held) => held.kill("SIGSTOP")],
-  ["killed", 128 + 9, (held) => held.kill("SIGKILL")],
-];
-
-for (const [who, setup] of Object.entries(WORKERS)) {
-  etcdTest(
-    `a supervisor cut off, frozen or killed with -9: ${who} is dead before the next holder starts`,
-    async (server) => {
-      await Promise.all(FAULTS.map(async ([fault, exitCode, inflict]) => {
-        using proxy = new TcpProxy(server.port);
-        const { held, pid } = await startHolding(
-          [`etcd://127.0.0.1:${proxy.port}/${fault}`],
-          setup,
-        );
-        await using _held = held;
-        const next = nextHolder(server.url(fault), pid);
-        await untilQueued(server.url(fault));
-        assert(isAlive(pid));
-        const faultAt = performance.now();
-        inflict(held, proxy);
-        const { wasAlive, startedAt } = await next;
-        assertEquals(wasAlive, false, fault);
-        // Within a second of the end of the lease, where the machine is idle.
-        const waitedMs = startedAt - faultAt;
-        assert(waitedMs < 2 * TTL_MS, `${fault}: ${waitedMs} ms`);
-        if (fault === "frozen") held.kill("SIGCONT");
-        assertEquals((await held.status).code, exitCode, fault);
-      }));
-    },
-  );
-}
-
-etcdTest(
-  "what a command leaves behind when it ends by itself goes on",
-  async (server) => {
-    const url = server.url("deploy");
-    const { held, pid } = await startHolding(
-      ["--quiet", url],
-      "(sh -c 'trap \"\" TERM; echo $$; exec sleep 100' >&3 3>&- &) 3>&1; exit",
-    );
-    await using _held = held;
-    assertEquals((await held.status).code, 0);
-    assert(isAlive(pid));
-    Deno.kill(pid, "SIGKILL");
-  },
-);
 
 etcdTest(
   "a group of files and URLs: files first, and one order for everybody",
@@ -362,3 +256,36 @@ Deno.test("options for the server of a URL are refused without one", async () =>
     assertStringIncludes(stderr, "goes with a URL");
   }
 });
+
+etcdTest(
+  "who names all in the order of the queue, whatever program they are",
+  async (server) => {
+    const url = server.url("deploy");
+    await using held = await acquireClusterLock(url, { message: "release 7" });
+    const env = etcdctlEnv([server.endpoint]);
+    await using _etcdctl = HelperProcess.spawn(
+      "etcdctl",
+      ["lock", "deploy"],
+      { env },
+    );
+    await untilQueued(url);
+    // As Go's package concurrency does it.
+    const lease = (await server.ctl("lease", "grant", "600")).split(" ")[1]!;
+    await server.ctl("put", `--lease=${lease}`, `deploy/${lease}`, "");
+    const { code, stderr } = await run([
+      ...["-v", "-w", "0.3", url, "--", "true"],
+    ]);
+    assertEquals(code, 75);
+    assertStringIncludes(stderr, "place 3 in its queue");
+    const who = await runCli(["who", url]);
+    assertEquals(who.code, 1);
+    const [title, holder, queue, ...waiters] = who.stdout.trim().split("\n");
+    assertEquals([title, queue], [`"${url}": held by`, " waited for by"]);
+    assertStringIncludes(holder!, `pid ${Deno.pid}`);
+    assertStringIncludes(holder!, "release 7, since ");
+    assertEquals(waiters.length, 2);
+    assertMatch(waiters[0]!, /^ {2}etcdctl, lease [0-9a-f]+$/);
+    assertEquals(waiters[1], `  etcdctl, lease ${lease}`);
+    assert(held.held);
+  },
+);

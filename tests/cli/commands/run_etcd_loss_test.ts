@@ -1,0 +1,180 @@
+/** What ends a command under a lock in etcd in time, or keeps it its lock. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { readClusterLock } from "../../../lib/cluster/mod.ts";
+import { cliArgs } from "../../support/cli.ts";
+import { ETCD, EtcdServer } from "../../support/etcd.ts";
+import {
+  isAlive,
+  nextHolder,
+  startLeased,
+  untilQueued,
+  WORKERS,
+} from "../../support/leased_command.ts";
+import { HelperProcess } from "../../support/helper_process.ts";
+import { assertForm } from "../../support/json_schema.ts";
+import { TcpProxy } from "../../support/tcp_proxy.ts";
+import { TempDir } from "../../support/temp_dir.ts";
+import { until } from "../../support/until.ts";
+
+const PERMISSIONS = ["--allow-ffi", "--allow-net"];
+const TTL_MS = 5000;
+
+function etcdTest(
+  name: string,
+  fn: (server: EtcdServer, directory: TempDir) => Promise<void>,
+): void {
+  Deno.test({
+    name: `run with etcd: ${name}${ETCD.suffix}`,
+    ignore: ETCD.ignore,
+    fn: async () => {
+      await using server = await EtcdServer.start();
+      using directory = new TempDir();
+      await fn(server, directory);
+    },
+  });
+}
+
+function startHolding(args: string[], setup?: string) {
+  const lease = ["--lease", `${TTL_MS}ms`];
+  return startLeased([...lease, ...args], PERMISSIONS, setup);
+}
+
+etcdTest(
+  "a revoked lease: TERM for the command, 65, and events that say so",
+  async (server, directory) => {
+    const url = server.url("deploy");
+    const events = directory.join("events");
+    const { held } = await startHolding(
+      ["--json-events", events, url],
+      "trap 'echo told; exit 0' TERM",
+    );
+    await using _held = held;
+    const [holder] = (await readClusterLock(url)).holders;
+    await server.ctl("lease", "revoke", holder!.key.split("/").at(-1)!);
+    assertEquals(await held.nextLine(), "told");
+    assertEquals((await held.status).code, 65);
+    const text = Deno.readTextFileSync(events);
+    assertForm("run-events", text);
+    const seen = text.trim().split("\n").map((line) => JSON.parse(line));
+    const lost = seen.find(({ event }) => event === "lost");
+    assertStringIncludes(lost.reason, "revoked");
+    assertEquals(seen.at(-1).event, "released");
+  },
+);
+
+etcdTest(
+  "events tell of renewals, and of the next server when one is cut off",
+  async (server, directory) => {
+    using proxy = new TcpProxy(server.port);
+    const addresses = `127.0.0.1:${proxy.port},127.0.0.1:${server.port}`;
+    const events = directory.join("events");
+    const { held } = await startHolding(
+      ["--json-events", events, `etcd://${addresses}/deploy`],
+      "trap 'exit 0' TERM",
+    );
+    await using _held = held;
+    using changes = Deno.watchFs(events);
+    const isTold = (event: string) =>
+      Deno.readTextFileSync(events).includes(`"event":"${event}"`);
+    let isCut = false;
+    for await (const _change of changes) {
+      if (!isCut && isTold("renewed")) {
+        proxy.cut();
+        isCut = true;
+      }
+      // Had it lost the lease, it would end.
+      if (isTold("failed-over") || isTold("released")) break;
+    }
+    assert(isTold("failed-over"));
+    assertForm("run-events", Deno.readTextFileSync(events));
+  },
+);
+
+const FAULTS: [
+  string,
+  exitCode: number,
+  (held: HelperProcess, proxy: TcpProxy) => void,
+][] = [
+  ["cut", 65, (_held, proxy) => proxy.cut()],
+  ["frozen", 65, (held) => held.kill("SIGSTOP")],
+  ["killed", 128 + 9, (held) => held.kill("SIGKILL")],
+];
+
+for (const [who, setup] of Object.entries(WORKERS)) {
+  etcdTest(
+    `a supervisor cut off, frozen or killed with -9: ${who} is dead before the next holder starts`,
+    async (server) => {
+      await Promise.all(FAULTS.map(async ([fault, exitCode, inflict]) => {
+        using proxy = new TcpProxy(server.port);
+        const { held, pid } = await startHolding(
+          [`etcd://127.0.0.1:${proxy.port}/${fault}`],
+          setup,
+        );
+        await using _held = held;
+        const next = nextHolder(server.url(fault), pid);
+        await untilQueued(server.url(fault));
+        assert(isAlive(pid));
+        const faultAt = performance.now();
+        inflict(held, proxy);
+        const { wasAlive, startedAt } = await next;
+        assertEquals(wasAlive, false, fault);
+        // Within a second of the end of the lease, where the machine is idle.
+        const waitedMs = startedAt - faultAt;
+        assert(waitedMs < 2 * TTL_MS, `${fault}: ${waitedMs} ms`);
+        if (fault === "frozen") held.kill("SIGCONT");
+        assertEquals((await held.status).code, exitCode, fault);
+      }));
+    },
+  );
+}
+
+etcdTest(
+  "what a command leaves behind when it ends by itself goes on",
+  async (server) => {
+    const url = server.url("deploy");
+    const { held, pid } = await startHolding(
+      ["--quiet", url],
+      "(sh -c 'trap \"\" TERM; echo $$; exec sleep 100' >&3 3>&- &) 3>&1; exit",
+    );
+    await using _held = held;
+    assertEquals((await held.status).code, 0);
+    assert(isAlive(pid));
+    Deno.kill(pid, "SIGKILL");
+  },
+);
+
+etcdTest(
+  "of several servers one is cut off: holder and waiter ask another, and events say so",
+  async (server, directory) => {
+    using first = new TcpProxy(server.port);
+    using second = new TcpProxy(server.port);
+    const hosts = [first, second].map(({ port }) => `127.0.0.1:${port}`);
+    const url = `etcd://${hosts.join()}/deploy`;
+    const events = directory.join("events");
+    const { held, pid } = await startHolding(["--json-events", events, url]);
+    await using _held = held;
+    const [{ key = "" } = {}] = (await readClusterLock(server.url("deploy")))
+      .holders;
+    await using waiter = HelperProcess.spawn(
+      Deno.execPath(),
+      cliArgs(["run", "-q", url, "--", "echo", "got"], PERMISSIONS),
+    );
+    await untilQueued(server.url("deploy"));
+    const seen = (event: string) =>
+      Deno.readTextFileSync(events).includes(`"event":"${event}"`);
+    await until(() => seen("renewed"));
+    first.cut();
+    await until(() => seen("failed-over"));
+    await until(() =>
+      Deno.readTextFileSync(events).split(`"event":"failed-over"`)[1]!
+        .includes(`"event":"renewed"`)
+    );
+    assert(isAlive(pid));
+    const { holders } = await readClusterLock(server.url("deploy"));
+    assertEquals(holders.map((holder) => holder.key), [key]);
+    Deno.kill(pid, "SIGKILL");
+    assertEquals((await held.status).code, 128 + 9);
+    assertEquals(await waiter.nextLine(), "got");
+    assertEquals((await waiter.status).code, 0);
+  },
+);
