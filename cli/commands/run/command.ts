@@ -43,6 +43,10 @@ export async function runCommand(args: string[]): Promise<number> {
   request.beforeSleep = command.exec
     ? async () => void await import("./become_command.ts")
     : async () => await (supervisor ??= await makeSupervisor()).standBy();
+  request.beforeQueue = async (onSignal) => {
+    waiting?.[Symbol.dispose]();
+    await (supervisor ??= await makeSupervisor()).heedSignals(onSignal);
+  };
   const waiting = isFirstProcess()
     ? (await import("../../ui/first_process.ts")).endBySignals()
     : undefined;

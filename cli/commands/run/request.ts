@@ -7,6 +7,7 @@
 import type { HeldLock } from "../../../lib/lock/held_lock.ts";
 import type { LockMode } from "../../../lib/lock/flock/flock.ts";
 import type { ByteRange } from "../../../lib/lock/record/record_lock.ts";
+import type { SignalName } from "../../../lib/sys/process/signals.ts";
 import type { ClusterTarget } from "./cluster/request.ts";
 import type { LoadLimit } from "./load_gate.ts";
 import type { RunLog } from "./log.ts";
@@ -37,6 +38,12 @@ export interface RunRequest {
   readonly log: RunLog | undefined;
   /** Called before this thread sleeps until the lock is free. */
   beforeSleep?: () => Promise<void>;
+  /**
+   * Called before a lock is waited for that others wait for too as long as this
+   * wait isn't given up in good order: has a function told of signals instead
+   * of their default action.
+   */
+  beforeQueue?: (onSignal: (name: SignalName) => void) => Promise<void>;
 }
 
 /** What is locked, each in its own way. */

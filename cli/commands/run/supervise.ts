@@ -97,6 +97,15 @@ export class Supervisor {
   }
 
   /**
+   * The same, but has a function told of signals until {@linkcode run}, instead
+   * of their default action.
+   */
+  heedSignals(onSignal: (name: SignalName) => void): void {
+    this.#start ??= prepareCommand(this.#command);
+    this.#signals.heed(onSignal);
+  }
+
+  /**
    * Runs the command until it ends, and passes on to it the signals that arrive
    * here. The lock stays held.
    *
@@ -195,6 +204,7 @@ class SignalForwarder {
   #origins: SignalOrigins | undefined;
   #pid: number | undefined;
   #early: SignalName[] = [];
+  #onEarly: ((name: SignalName) => void) | undefined;
   #killTimer: ReturnType<typeof setTimeout> | undefined;
   #commandStopped = false;
   /** The last request to stop that hasn't been met or taken back. */
@@ -223,10 +233,18 @@ class SignalForwarder {
     await new Promise((resolve) => setTimeout(resolve));
   }
 
+  /** Has a function told of signals until {@linkcode listen}. */
+  heed(onSignal: (name: SignalName) => void): void {
+    this.#resume?.();
+    this.#resume = undefined;
+    this.#onEarly = onSignal;
+  }
+
   /** Has signals wait for the command from now on. */
   async listen(): Promise<void> {
     this.#resume?.();
     this.#resume = undefined;
+    this.#onEarly = undefined;
     if (this.#origins !== undefined || !isInForeground()) return;
     const { SignalOrigins } = await import(
       "../../../lib/sys/process/signal_origin.ts"
@@ -245,7 +263,8 @@ class SignalForwarder {
   #onSignal(name: SignalName): void {
     const pid = this.#pid;
     if (pid === undefined) {
-      if (this.#resume === undefined) this.#early.push(name);
+      if (this.#onEarly !== undefined) this.#onEarly(name);
+      else if (this.#resume === undefined) this.#early.push(name);
       else sendSignal(0, name);
       return;
     }

@@ -246,6 +246,23 @@ for (const [who, setup] of Object.entries(WORKERS)) {
 }
 
 commandTest(
+  "a wait that SIGTERM ends leaves the queue, and dies of it",
+  async (server) => {
+    const url = server.url("given up");
+    await using _held = await acquireClusterLock(url, TTL);
+    await using waiter = HelperProcess.spawn(
+      Deno.execPath(),
+      cliArgs(["run", "-q", url, "--", "echo", "never"], PERMISSIONS),
+    );
+    await untilQueued(url);
+    waiter.kill("SIGTERM");
+    assertEquals((await waiter.status).signal, "SIGTERM");
+    assertEquals(await waiter.nextLine(), undefined);
+    assertEquals((await readClusterLock(url)).waiters, []);
+  },
+);
+
+commandTest(
   "the command of a session that is ended at the server is told so, and ends with 65",
   async (server) => {
     const url = server.url("ended");

@@ -1,6 +1,10 @@
 /** What ends a command under a lock in etcd in time, or keeps it its lock. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { readClusterLock } from "../../../lib/cluster/mod.ts";
+import {
+  acquireClusterLock,
+  listClusterLocks,
+  readClusterLock,
+} from "../../../lib/cluster/mod.ts";
 import { cliArgs } from "../../support/cli.ts";
 import { ETCD, EtcdServer } from "../../support/etcd.ts";
 import {
@@ -178,3 +182,29 @@ etcdTest(
     assertEquals((await waiter.status).code, 0);
   },
 );
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  etcdTest(
+    `a wait that ${signal} ends leaves the queue at once, and dies of it`,
+    async (server) => {
+      const url = server.url("deploy");
+      await using held = await acquireClusterLock(url);
+      await using waiter = HelperProcess.spawn(
+        Deno.execPath(),
+        cliArgs(["run", "-q", server.url("a"), url, "--", "echo", "never"], [
+          ...PERMISSIONS,
+        ]),
+      );
+      await untilQueued(url);
+      waiter.kill(signal);
+      assertEquals((await waiter.status).signal, signal);
+      assertEquals(await waiter.nextLine(), undefined);
+      const left = await listClusterLocks(server.url(""));
+      assertEquals(
+        left.map(({ name, waiters }) => [name, waiters.length]),
+        [["deploy", 0]],
+      );
+      assert(held.held);
+    },
+  );
+}

@@ -20,6 +20,7 @@ import { formatDuration } from "../../../args/duration.ts";
 import { writeError } from "../../../ui/output.ts";
 import { StatusLine } from "../../../ui/terminal.ts";
 import type { RunRequest, TakenLock } from "../request.ts";
+import { Interruption } from "./interruption.ts";
 import { LeaseGuard } from "./lease_guard.ts";
 import { Survivors } from "./survivors.ts";
 import type { ClusterTarget } from "./request.ts";
@@ -35,18 +36,32 @@ export async function takeCluster(
   request: RunRequest,
   target: ClusterTarget,
 ): Promise<TakenLock | undefined> {
+  const interruption = new Interruption();
+  try {
+    return await takeAll(request, target, interruption);
+  } catch (error) {
+    interruption.dieIfAny();
+    throw error;
+  }
+}
+
+async function takeAll(
+  request: RunRequest,
+  target: ClusterTarget,
+  interruption: Interruption,
+): Promise<TakenLock | undefined> {
   await using stack = new AsyncDisposableStack();
   const start = performance.now();
   const runId = crypto.randomUUID();
   const mark = `HOLDFAST_RUN_ID=${runId}`;
   const guard = stack.use(new LeaseGuard(mark));
-  const ready = request.beforeSleep?.();
   let files: TakenLock | undefined;
   if (target.files.length > 0) {
     files = await takeFilesFirst(request, target.files);
     if (files === undefined) return undefined;
     stack.use(files.lock);
   }
+  const ready = request.beforeQueue?.((name) => interruption.note(name));
   const locks: ClusterLock[] = [];
   for (const [index, url] of inOneOrder(target.urls).entries()) {
     const spentMs = request.timeoutMs === 0 ? 0 : performance.now() - start;
@@ -56,11 +71,13 @@ export async function takeCluster(
       target,
       url,
       (at) => guard.setDeadline(index, at),
+      interruption.signal,
     );
     if (lock === undefined) return undefined;
     locks.push(stack.use(lock));
   }
   await ready;
+  interruption.signal.throwIfAborted();
   const owned = stack.move();
   const env = {
     ...files?.env,
@@ -126,6 +143,7 @@ async function takeOne(
   { mode, slots, message, engine, lease }: ClusterTarget,
   url: string,
   setDeadline: (moments: ClusterLock["moments"]) => void,
+  signal: AbortSignal,
 ): Promise<ClusterLock | undefined> {
   const { timeoutMs, verbosity, log, command } = request;
   const notice = new QueueNotice(url, request);
@@ -143,6 +161,7 @@ async function takeOne(
     return await acquireClusterLock(url, {
       ...lease,
       engine,
+      signal,
       mode,
       slots,
       timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs,
