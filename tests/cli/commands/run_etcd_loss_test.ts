@@ -77,19 +77,11 @@ etcdTest(
       "trap 'exit 0' TERM",
     );
     await using _held = held;
-    using changes = Deno.watchFs(events);
     const isTold = (event: string) =>
       Deno.readTextFileSync(events).includes(`"event":"${event}"`);
-    let isCut = false;
-    for await (const _change of changes) {
-      if (!isCut && isTold("renewed")) {
-        proxy.cut();
-        isCut = true;
-      }
-      // Had it lost the lease, it would end.
-      if (isTold("failed-over") || isTold("released")) break;
-    }
-    assert(isTold("failed-over"));
+    await until(() => isTold("renewed"));
+    proxy.cut();
+    await until(() => isTold("failed-over"));
     assertForm("run-events", Deno.readTextFileSync(events));
   },
 );
