@@ -23,7 +23,7 @@ Deno.test({
         "is held by somebody else",
       );
     }
-    assertEquals(await withLock(url, {}, ({ path }) => path), url);
+    assertEquals(await withLock(url, ({ path }) => path), url);
     {
       // A program that doesn't know whether its path is a URL.
       await using lock = await acquire(url as string);

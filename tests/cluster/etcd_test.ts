@@ -119,7 +119,7 @@ etcdTest(
     const url = server.url("deploy");
     await assertRejects(
       () =>
-        withClusterLock(url, {}, (lock) => {
+        withClusterLock(url, (lock) => {
           assert(lock.held);
           throw new Error("no");
         }),

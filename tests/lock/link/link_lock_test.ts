@@ -101,7 +101,7 @@ Deno.test("withLinkLock releases when the function throws", async () => {
   using dir = new TempDir();
   await assertRejects(
     () =>
-      withLinkLock(dir.join("a"), {}, (lock) => {
+      withLinkLock(dir.join("a"), (lock) => {
         assert(lock.held);
         throw new Error("inside");
       }),
