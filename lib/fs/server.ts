@@ -61,7 +61,7 @@ export function askServer(
   try {
     filesystem = remoteFilesystemOfFd(fd);
     if (filesystem === undefined || staysHere(fd, kind)) return undefined;
-    isTold = kind !== "flock" ||
+    isTold = kind === "fcntl" ||
       (filesystem.tells === "all" && isRecordAsked(fd));
   } finally {
     closeFile(fd);
@@ -73,10 +73,9 @@ export function askServer(
       unknown: `${name} doesn't tell of locks that are held elsewhere`,
     };
   }
-  const answer = isTold ? ask(path, mode) : undefined;
+  const answer = isTold || kind === "any" ? ask(path, mode) : undefined;
   if (
-    answer?.blocking !== undefined || answer?.unknown !== undefined ||
-    (tells === "all" && isTold) || kind === "fcntl"
+    answer?.blocking !== undefined || answer?.unknown !== undefined || isTold
   ) return answer;
   return {
     blocking: undefined,

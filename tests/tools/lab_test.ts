@@ -6,7 +6,13 @@ import type { Finding } from "../../tools/lab/agent.ts";
 import type { Cells } from "../../tools/lab/cells.ts";
 import { CONFIGURATIONS } from "../../tools/lab/configurations.ts";
 import { judge, judgeTrust, onServer } from "../../tools/lab/judge.ts";
-import { pageOf, type Place, readResults } from "../../tools/lab/page.ts";
+import {
+  pageOf,
+  PARTS,
+  type Place,
+  readResults,
+  withPart,
+} from "../../tools/lab/page.ts";
 import type { Asked, Said, Words } from "../../tools/lab/words.ts";
 
 const PAGE = new URL("../../docs/filesystems.md", import.meta.url);
@@ -129,6 +135,15 @@ Deno.test("every configuration has a name of its own", () => {
 Deno.test("docs/filesystems.md is what the lab has found", () => {
   assertEquals(Deno.readTextFileSync(PAGE), pageOf(readResults()));
 });
+
+for (const { page, has } of PARTS) {
+  Deno.test(`${page} carries what the lab has found`, () => {
+    const url = new URL(`../../${page}`, import.meta.url);
+    const text = Deno.readTextFileSync(url);
+    assertMatch(text, /<!-- from the lab -->\n\n\| filesystem /);
+    assertEquals(text, withPart(text, readResults(), has));
+  });
+}
 
 for (const [name, result] of Object.entries(readResults())) {
   Deno.test(`what doctor says of ${name} is what was found there`, () => {

@@ -8,6 +8,7 @@
 
 import { type Cells, Locker, type Places, tryAll } from "./cells.ts";
 import { type Configuration, CONFIGURATIONS } from "./configurations.ts";
+import { HOSTS } from "./hosts.ts";
 import { allWords, type Words } from "./words.ts";
 
 /** What is known of one configuration. */
@@ -73,24 +74,6 @@ async function tryOne(
 
 /* A mount that hangs must not hide the others. */
 const MOUNT_SECONDS = "60";
-
-/* Two hosts are two network namespaces with names and /run of their own, so
- * that a server takes them for two. What they mount is seen by all: only /run
- * isn't shared. In the room without a machine there are no hosts. */
-const HOSTS = `PATH=$PATH:\${PACKAGES-}/usr/bin
-SFTP=/usr/lib/openssh/sftp-server
-[ -x "$SFTP" ] || SFTP=\${PACKAGES-}$SFTP
-on() {
-  local host=$1
-  shift
-  nsenter --net="/run/netns/$host" \\
-    unshare --uts --mount --propagation unchanged sh -euc '
-      hostname "$0"
-      mount --make-private /run
-      mount --bind "/run/$0" /run
-      exec "$@"
-    ' "host-$host" "$@"
-}`;
 
 if (import.meta.main) {
   const [served, mounts, ...names] = Deno.args as [string, string];

@@ -6,6 +6,7 @@
  * deno task lab                 # every group; about ten minutes
  * deno task lab quick           # NFS, CIFS, 9p, virtiofs
  * deno task lab nfs4.2 bindfs   # some of them
+ * deno task lab faults          # what locks live through
  * ```
  *
  * Writes docs/filesystems.md. Needs root, Debian's apt-get and, for all but
@@ -23,10 +24,12 @@ import {
   GROUPS,
 } from "./configurations.ts";
 import { findHere } from "./here.ts";
-import { findInMachine } from "./outside.ts";
+import { faultLines, findInMachine } from "./outside.ts";
 import { judge } from "./judge.ts";
 import { updatePage } from "./page.ts";
 import { KERNEL, unpackPackages } from "./packages.ts";
+
+const FAULTS = "faults";
 
 /** What this machine must have of its own. */
 const PROGRAMS = ["apt-get", "dpkg", "unshare"];
@@ -34,8 +37,13 @@ const MACHINE_PROGRAMS = ["qemu-system-x86_64", "busybox", "modprobe"];
 
 /** Runs configurations; gives the exit code. */
 async function main(args: string[]): Promise<number> {
+  if (args.includes(FAULTS)) return await runFaults();
   const wanted = select(args);
-  const lacking = cannotRun(wanted);
+  const lacking = cannotRun(
+    wanted.some(({ group }) => group !== "here")
+      ? [...PROGRAMS, ...MACHINE_PROGRAMS]
+      : PROGRAMS,
+  );
   if (lacking !== undefined) {
     console.log(`skipped: the lab ${lacking}`);
     return 0;
@@ -74,6 +82,30 @@ async function main(args: string[]): Promise<number> {
     : 0;
 }
 
+/** Runs the faults; gives the exit code. */
+async function runFaults(): Promise<number> {
+  const lacking = cannotRun(["apt-get", "dpkg", ...MACHINE_PROGRAMS]);
+  if (lacking !== undefined) {
+    console.log(`skipped: the lab ${lacking}`);
+    return 0;
+  }
+  const { root, missing } = await unpackPackages([
+    ...["nfs-kernel-server", "nfs-common", "rpcbind", "samba", "cifs-utils"],
+    KERNEL,
+  ]);
+  const [reason] = missing.values();
+  if (reason !== undefined) {
+    console.log(`skipped: ${reason}`);
+    return 0;
+  }
+  let failed = 0;
+  for await (const line of faultLines(root)) {
+    console.log(line);
+    if (!/: (ok|\d+ takings)/.test(line)) failed++;
+  }
+  return failed === 0 ? 0 : 1;
+}
+
 function select(args: readonly string[]): Configuration[] {
   const names = args.length === 0 ? GROUPS : args;
   const known = new Set<string>([
@@ -93,11 +125,8 @@ function select(args: readonly string[]): Configuration[] {
 }
 
 /** Why nothing can be run, as a clause. */
-function cannotRun(wanted: readonly Configuration[]): string | undefined {
+function cannotRun(needed: readonly string[]): string | undefined {
   if (Deno.uid() !== 0) return "needs root";
-  const needed = wanted.some(({ group }) => group !== "here")
-    ? [...PROGRAMS, ...MACHINE_PROGRAMS]
-    : PROGRAMS;
   const missing = needed.filter((name) => !isInstalled(name));
   return missing.length === 0 ? undefined : `needs ${missing.join(", ")}`;
 }

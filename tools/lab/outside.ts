@@ -77,3 +77,31 @@ function servicesFor(configurations: readonly Configuration[]): string[] {
   ]);
   return [...new Set(services)];
 }
+
+/** What locks live through; gives the lines that are said of it. */
+export async function* faultLines(packages: string): AsyncGenerator<string> {
+  const agent = new URL("./faults/agent.ts", import.meta.url).pathname;
+  const shared = Deno.makeTempDirSync({ prefix: "holdfast-lab-" });
+  await using machine = await startMachine({
+    packages,
+    shared,
+    virtiofs: new Map(),
+    command: [
+      ...["nfs", "smb", "--", Deno.execPath(), "run", "-A", "--quiet"],
+      ...["--no-check", agent],
+    ],
+  });
+  let watchdog = setTimeout(() => machine.end(), LONGEST_MS);
+  let line = "";
+  for await (line of machine.said) {
+    clearTimeout(watchdog);
+    if (line === "END") break;
+    yield line;
+    watchdog = setTimeout(() => machine.end(), LONGEST_MS);
+  }
+  clearTimeout(watchdog);
+  if (line !== "END") {
+    yield `the machine: it ended too soon\n${machine.console}`;
+  }
+  Deno.removeSync(shared, { recursive: true });
+}

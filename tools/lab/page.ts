@@ -54,17 +54,54 @@ export function updatePage(finding: Finding, day: string): void {
   };
   Deno.writeTextFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`);
   Deno.writeTextFileSync(PAGE, pageOf(results));
+  for (const { page, has } of PARTS) {
+    const path = `${ROOT}/${page}`;
+    const text = Deno.readTextFileSync(path);
+    Deno.writeTextFileSync(path, withPart(text, results, has));
+  }
 }
 
-/** The page, formatted as deno fmt would. */
+/** docs/filesystems.md, formatted as deno fmt would. */
 export function pageOf(results: Results): string {
-  const rows = CONFIGURATIONS.flatMap((configuration) => {
+  return `${HEAD}\n${matrix(results, CONFIGURATIONS)}${FOOT}\n${
+    table(["filesystem", "tried on", "with"], versionRows(results))
+  }`;
+}
+
+/** The pages that carry a part of the matrix, between two comments. */
+export const PARTS: readonly {
+  page: string;
+  has(configuration: Configuration): boolean;
+}[] = [
+  { page: "docs/flock-on-nfs.md", has: ({ service }) => service === "nfs" },
+  {
+    page: "docs/which-kind-of-lock.md",
+    has: ({ service }) => service !== "nfs",
+  },
+];
+
+/** Such a page with what is known now. */
+export function withPart(
+  text: string,
+  results: Results,
+  has: (configuration: Configuration) => boolean,
+): string {
+  const part = matrix(results, CONFIGURATIONS.filter(has));
+  return text.replace(
+    /(<!-- from the lab -->\n)[^]*(<!-- end -->)/,
+    (_, start, end) => `${start}\n${part}\n${end}`,
+  );
+}
+
+function matrix(
+  results: Results,
+  configurations: readonly Configuration[],
+): string {
+  const rows = configurations.flatMap((configuration) => {
     const result = results[configuration.name];
     return result === undefined ? [] : [rowOf(configuration, result)];
   });
-  return `${HEAD}\n${table(HEADINGS, rows)}${FOOT}\n${
-    table(["filesystem", "tried on", "with"], versionRows(results))
-  }`;
+  return table(HEADINGS, rows);
 }
 
 const HEADINGS = [
