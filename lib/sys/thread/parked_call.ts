@@ -202,8 +202,9 @@ function isSignalLeft(): boolean {
  * that take the kernel long, or whose server can't be reached.
  */
 export async function closeElsewhere(fd: number): Promise<void> {
-  const call = parkCall("close", [fd]);
-  if (call === undefined) return closeFile(fd);
+  // Before: as soon as there is a thread the number may be another's.
   noteClosed(fd);
-  await call.ended;
+  const call = parkCall("close", [fd]);
+  if (call === undefined) closeFile(fd);
+  await call?.ended;
 }

@@ -1,0 +1,20 @@
+/**
+ * Read before every test module (`deno test --preload`): a descriptor that is
+ * closed a second time fails the test. Its number may be another's by then, a
+ * socket's of the program, and so the mistake shows where nothing is wrong.
+ *
+ * @module
+ */
+
+import { watchDescriptors } from "../../lib/sys/file.ts";
+
+watchDescriptors({
+  opened() {},
+  closed(fd) {
+    try {
+      Deno.lstatSync(`/proc/self/fd/${fd}`);
+    } catch {
+      throw new Error(`descriptor ${fd} is closed, and it isn't open`);
+    }
+  },
+});
