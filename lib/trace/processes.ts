@@ -36,13 +36,17 @@ const EAGER_READS = 32;
 /** More ancestors than this can only be a loop. */
 const MAX_ANCESTORS = 1000;
 
+/** Parents that are remembered. */
+const MAX_PARENTS = 100_000;
+
 /** Remembers processes by pid; those that ended a while ago are forgotten. */
 export class ProcessBook {
   readonly #known = new Map<number, KnownProcess>();
   readonly #parents = new Map<number, number>();
   /** The programs of those whose command line nobody has asked for yet. */
   readonly #programs = new Map<number, string>();
-  #ended: { id: number; atNs: number }[] = [];
+  /** When threads ended, the earliest first. */
+  readonly #endedNs = new Map<number, number>();
   #eagerReads = EAGER_READS;
 
   /** The process of an id. */
@@ -57,6 +61,7 @@ export class ProcessBook {
         holds: new Set(),
       };
       this.#known.set(pid, known);
+      if (this.#endedNs.has(pid)) this.checkEnded(known);
     }
     return known;
   }
@@ -70,13 +75,22 @@ export class ProcessBook {
   parentOf(id: number): number | undefined {
     let parent = this.#parents.get(id);
     if (parent === undefined) {
-      const status = readTextIfAny(`/proc/${id}/status`);
-      const text = /^PPid:\t(\d+)/m.exec(status ?? "")?.[1];
-      if (text === undefined || text === "0") return undefined;
-      parent = Number(text);
-      this.#parents.set(id, parent);
+      parent = readParent(id);
+      if (parent !== undefined) this.#setParent(id, parent);
     }
     return parent;
+  }
+
+  /**
+   * Those of the ended are kept, since their children may live: a new thread
+   * with the number of an old one is told of.
+   */
+  #setParent(id: number, parent: number): void {
+    this.#parents.delete(id);
+    this.#parents.set(id, parent);
+    if (this.#parents.size <= MAX_PARENTS) return;
+    const [oldest] = this.#parents.keys();
+    this.#parents.delete(oldest!);
   }
 
   /** The ids of its parent, that one's parent, and so on. */
@@ -105,7 +119,8 @@ export class ProcessBook {
   /** A process or thread was made. */
   forked({ threadId, childId, comm }: ForkLine): void {
     this.#known.delete(childId);
-    this.#parents.set(childId, threadId);
+    this.#endedNs.delete(childId);
+    this.#setParent(childId, threadId);
     this.#programs.set(childId, this.#nameOf(threadId) ?? `[${comm}]`);
   }
 
@@ -132,7 +147,7 @@ export class ProcessBook {
     const known = this.#known.get(threadId);
     // A first thread may end before the others.
     if (known !== undefined && isLast !== false) known.ended = true;
-    this.#ended.push({ id: threadId, atNs: timeNs });
+    this.#endedNs.set(threadId, timeNs);
   }
 
   /** Marks a process as ended if it is, though no event has told so. */
@@ -148,18 +163,14 @@ export class ProcessBook {
   /** Forgets who ended long before a moment. */
   sweep(nowNs: number): void {
     this.#eagerReads = EAGER_READS;
-    let count = 0;
-    for (const { id, atNs } of this.#ended) {
+    for (const [id, atNs] of this.#endedNs) {
       if (nowNs - atNs < KEEP_ENDED_NS) break;
-      count++;
-      // It goes on in other threads, or another has its number.
-      if (this.#known.get(id)?.ended !== false) {
-        this.#known.delete(id);
-        this.#parents.delete(id);
-        this.#programs.delete(id);
-      }
+      this.#endedNs.delete(id);
+      // It goes on in other threads.
+      if (this.#known.get(id)?.ended === false) continue;
+      this.#known.delete(id);
+      this.#programs.delete(id);
     }
-    if (count > 0) this.#ended = this.#ended.slice(count);
   }
 
   /** Forgets who holds nothing, where no event tells that a process ended. */
@@ -176,4 +187,13 @@ export class ProcessBook {
     const program = this.#programs.get(pid);
     return program === undefined ? command : printable(program);
   }
+}
+
+/** Of a first thread the parent of its process, of another its first thread. */
+function readParent(id: number): number | undefined {
+  const status = readTextIfAny(`/proc/${id}/status`) ?? "";
+  const process = Number(/^Tgid:\t(\d+)/m.exec(status)?.[1] ?? id);
+  if (process !== id) return process;
+  const parent = Number(/^PPid:\t(\d+)/m.exec(status)?.[1] ?? 0);
+  return parent === 0 ? undefined : parent;
 }

@@ -2,9 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { cliArgs, runCli } from "../support/cli.ts";
 import { HelperProcess } from "../support/helper_process.ts";
+import { unless } from "../support/programs.ts";
 import { needsTracing } from "./support/tracing.ts";
 
-const { ignore, suffix } = needsTracing;
 const SCHED_OTHER = 0;
 const SCHED_RR = 2;
 
@@ -14,6 +14,12 @@ function scheduling(stat: string): { nice: number; policy: number } {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return { nice: Number(fields[19 - 3]), policy: Number(fields[41 - 3]) };
 }
+
+const own = scheduling(Deno.readTextFileSync("/proc/self/stat"));
+const isOrdinary = own.nice === 0 && own.policy === SCHED_OTHER;
+const { ignore, suffix } = isOrdinary
+  ? needsTracing
+  : unless("this runs at another priority than others");
 
 async function schedulingOfTracer(...before: string[]) {
   const [command, ...args] = [

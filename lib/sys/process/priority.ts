@@ -33,10 +33,22 @@ const LOWEST_REAL_TIME = new Int32Array([1]);
 export function runBeforeOthers(): boolean {
   if (readPidStat(Deno.pid)?.nice !== 0) return false;
   if (callLibc(() => libc.sched_getscheduler(0)) !== SCHED_OTHER) return false;
-  const threads = listDirectory("/proc/self/task");
-  if (typeof threads === "number") return false;
-  // A thread may have ended meanwhile.
-  return threads.map(Number).filter((id) => id > 0).map(prefer).includes(true);
+  const preferred = new Set<string>();
+  // One that is made meanwhile by another that isn't preferred yet isn't either.
+  for (let isNew = true; isNew;) {
+    isNew = false;
+    const threads = listDirectory("/proc/self/task");
+    if (typeof threads === "number") return preferred.size > 0;
+    for (const thread of threads) {
+      if (!/^\d+$/.test(thread) || preferred.has(thread)) continue;
+      // A thread that has ended can't be preferred, and isn't listed again.
+      if (prefer(Number(thread))) {
+        preferred.add(thread);
+        isNew = true;
+      }
+    }
+  }
+  return preferred.size > 0;
 }
 
 function prefer(thread: number): boolean {
