@@ -2,19 +2,17 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { openLockFile, probeLockFile } from "../../lib/lock/lock_file.ts";
 import { LockError } from "../../lib/sys/error.ts";
-import { callLibc } from "../../lib/sys/call.ts";
 import { closeFile } from "../../lib/sys/file.ts";
-import { libc } from "../../lib/sys/libc.ts";
+import { openFlags } from "../../lib/sys/process/descriptors.ts";
 import { cliArgs } from "../support/cli.ts";
 import { asNobody, needsNobody } from "../support/nobody.ts";
 import { needsRoot } from "../support/programs.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-const F_GETFL = 3;
 const O_ACCMODE = 3;
 
 function accessOf(fd: number): string {
-  const flags = callLibc(() => libc.fcntl_int(fd, F_GETFL, 0));
+  const flags = openFlags(fd);
   closeFile(fd);
   return ["read", "write", "both"][flags & O_ACCMODE]!;
 }

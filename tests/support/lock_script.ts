@@ -3,10 +3,23 @@
  * calls as they are, on holdfast's own libc.
  */
 
-import { callLibc } from "../../lib/sys/call.ts";
-import { libc } from "../../lib/sys/libc.ts";
+import { EINTR } from "../../lib/sys/errno.ts";
 import { O_CREAT, O_RDWR, openFile } from "../../lib/sys/file.ts";
-import { SIGACTION_SIZE } from "../../lib/sys/process/signals.ts";
+import {
+  flockAsleep,
+  flockNow,
+  type LockMode,
+  unflock,
+} from "../../lib/sys/lock/flock.ts";
+import {
+  ofdSetlk,
+  ofdSetlkw,
+  posixSetlk,
+  posixSetlkw,
+  type RecordLockRequest,
+  type RecordLockType,
+} from "../../lib/sys/lock/record_lock.ts";
+import { setLease } from "../../lib/sys/process/descriptors.ts";
 
 /** The arguments of the script. */
 export const args: readonly string[] = Deno.args;
@@ -14,91 +27,77 @@ export const args: readonly string[] = Deno.args;
 /** The bytes of a record lock: a length of 0 reaches to the end. */
 export type Bytes = readonly [start: number, length: number];
 
-const LOCK = { shared: 1, exclusive: 2, unlock: 8 } as const;
-const LOCK_NB = 4;
-const TYPE = { read: 0, write: 1, unlock: 2 } as const;
-const F_SETLK = 6;
-const F_SETLKW = 7;
-const F_OFD_SETLK = 37;
-const F_OFD_SETLKW = 38;
-
 /** Opens a file for reading and writing; commands inherit the descriptor. */
 export function open(path: string): number {
   return checked(openFile(path, O_RDWR | O_CREAT), `open ${path}`);
 }
 
-/** Takes a flock, and sleeps until it is there. */
-export function flock(fd: number, mode: keyof typeof LOCK = "exclusive"): void {
-  checked(callLibc(() => libc.flock(fd, LOCK[mode])), "flock");
+/** Takes a flock, and sleeps until it is there; or gives it up. */
+export function flock(
+  fd: number,
+  mode: LockMode | "unlock" = "exclusive",
+): void {
+  const result = mode === "unlock"
+    ? unflock(fd)
+    : uninterrupted(() => flockAsleep(fd, mode));
+  checked(result, "flock");
 }
 
 /** Takes a flock; whether it was free. */
 export function tryFlock(fd: number): boolean {
-  return callLibc(() => libc.flock(fd, LOCK.exclusive | LOCK_NB)) === 0;
+  return flockNow(fd, "exclusive") === 0;
 }
 
 /** Takes a POSIX lock, and sleeps until it is there. */
-export function posix(
-  fd: number,
-  bytes: Bytes,
-  type: keyof typeof TYPE = "write",
-): void {
-  checked(setLock(fd, F_SETLKW, bytes, type), "fcntl");
+export function posix(fd: number, bytes: Bytes, type?: RecordLockType): void {
+  checked(
+    uninterrupted(() => posixSetlkw(fd, request(bytes, type))),
+    "fcntl",
+  );
 }
 
 /** Takes a POSIX lock; whether it was free. */
 export function tryPosix(
   fd: number,
   bytes: Bytes,
-  type: keyof typeof TYPE = "write",
+  type?: RecordLockType,
 ): boolean {
-  return setLock(fd, F_SETLK, bytes, type) === 0;
+  return posixSetlk(fd, request(bytes, type)) === 0;
 }
 
 /** Takes an OFD lock, and sleeps until it is there. */
-export function ofd(
-  fd: number,
-  bytes: Bytes,
-  type: keyof typeof TYPE = "write",
-): void {
-  checked(setLock(fd, F_OFD_SETLKW, bytes, type), "fcntl");
+export function ofd(fd: number, bytes: Bytes, type?: RecordLockType): void {
+  checked(uninterrupted(() => ofdSetlkw(fd, request(bytes, type))), "fcntl");
 }
 
 /** Takes an OFD lock; whether it was free. */
 export function tryOfd(fd: number, bytes: Bytes): boolean {
-  return setLock(fd, F_OFD_SETLK, bytes, "write") === 0;
+  return ofdSetlk(fd, request(bytes)) === 0;
 }
 
-/* struct flock: type and whence as shorts, start and length aligned to eight,
- * and the pid. */
-function setLock(
-  fd: number,
-  command: number,
-  [start, length]: Bytes,
-  type: keyof typeof TYPE,
-): number {
-  const buffer = new DataView(new ArrayBuffer(32));
-  buffer.setInt16(0, TYPE[type], true);
-  buffer.setBigInt64(8, BigInt(start), true);
-  buffer.setBigInt64(16, BigInt(length), true);
-  const bytes = new Uint8Array(buffer.buffer);
-  return callLibc(() => libc.fcntl(fd, command, bytes));
+/** A signal that is handled has a call that sleeps end. */
+function uninterrupted(call: () => number): number {
+  for (;;) {
+    const result = call();
+    if (result !== -EINTR) return result;
+  }
 }
+
+function request(
+  [start, length]: Bytes,
+  type: RecordLockType = "write",
+): RecordLockRequest {
+  return { type, startByte: BigInt(start), lengthBytes: BigInt(length) };
+}
+
+export { ignoreSignal } from "../../lib/sys/process/signals.ts";
 
 /** The signal by which a lease's holder is told that somebody wants the file. */
-export const SIGIO = 29;
-
-/** Ignores a signal. See sigaction(2). */
-export function ignoreSignal(signal: number): void {
-  const action = new Uint8Array(SIGACTION_SIZE);
-  action[0] = 1; // SIG_IGN
-  libc.sigaction(signal, action, null);
-}
+export const SIGIO = "SIGIO";
 
 /** Takes a write lease. See F_SETLEASE(2const). */
 export function takeLease(fd: number): void {
-  const F_SETLEASE = 1024;
-  checked(callLibc(() => libc.fcntl_int(fd, F_SETLEASE, 1)), "F_SETLEASE");
+  checked(setLease(fd, "write"), "F_SETLEASE");
 }
 
 function checked(result: number, what: string): number {

@@ -5,25 +5,24 @@
  */
 
 import { execCommand } from "../../lib/sys/process/exec.ts";
-import { libc } from "../../lib/sys/libc.ts";
+import {
+  flockAsleep,
+  flockNow,
+  type LockMode,
+} from "../../lib/sys/lock/flock.ts";
 import { O_CREAT, O_RDONLY, openFile } from "../../lib/sys/file.ts";
-import { callLibc } from "../../lib/sys/call.ts";
-
-const LOCK_SH = 1;
-const LOCK_EX = 2;
-const LOCK_NB = 4;
 
 const args = [...Deno.args];
-let operation = LOCK_EX;
-let flags = 0;
+let take = flockAsleep;
+let mode: LockMode = "exclusive";
 for (;;) {
-  if (args[0] === "-n") flags = LOCK_NB;
-  else if (args[0] === "-s") operation = LOCK_SH;
+  if (args[0] === "-n") take = flockNow;
+  else if (args[0] === "-s") mode = "shared";
   else break;
   args.shift();
 }
 const [path, ...command] = args as [string, ...string[]];
 const fd = openFile(path, O_RDONLY | O_CREAT);
 if (fd < 0) throw new Error(`open ${path}: errno ${-fd}`);
-if (callLibc(() => libc.flock(fd, operation | flags)) < 0) Deno.exit(1);
+if (take(fd, mode) < 0) Deno.exit(1);
 execCommand(command);

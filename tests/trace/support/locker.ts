@@ -3,21 +3,14 @@
  * `try FILE`, `share FILE`, `unlock FILE`; FILE is the number of an argument.
  * Answers a line each.
  */
-import { callLibc } from "../../../lib/sys/call.ts";
 import { O_CREAT, O_RDWR, openFile } from "../../../lib/sys/file.ts";
-import { libc } from "../../../lib/sys/libc.ts";
+import { flockAsleep, flockNow, unflock } from "../../../lib/sys/lock/flock.ts";
 
-/* include/uapi/asm-generic/fcntl.h */
-const LOCK_SH = 1;
-const LOCK_EX = 2;
-const LOCK_NB = 4;
-const LOCK_UN = 8;
-
-const OPERATIONS: Readonly<Record<string, number>> = {
-  lock: LOCK_EX,
-  try: LOCK_EX | LOCK_NB,
-  share: LOCK_SH,
-  unlock: LOCK_UN,
+const OPERATIONS: Readonly<Record<string, (fd: number) => number>> = {
+  lock: (fd) => flockAsleep(fd, "exclusive"),
+  try: (fd) => flockNow(fd, "exclusive"),
+  share: (fd) => flockAsleep(fd, "shared"),
+  unlock: unflock,
 };
 
 const fds = Deno.args.map((path) => openFile(path, O_RDWR | O_CREAT));
@@ -33,8 +26,7 @@ for await (
   for (const line of lines) {
     const [command, file] = line.split(" ");
     const fd = fds[Number(file)]!;
-    const operation = OPERATIONS[command!]!;
-    const result = callLibc(() => libc.flock(fd, operation));
+    const result = OPERATIONS[command!]!(fd);
     console.log(answers[result] ?? `error ${result}`);
   }
 }
