@@ -8,6 +8,7 @@
 
 import { callLibc } from "../call.ts";
 import { SyscallError } from "../error.ts";
+import { noteOpened } from "../file.ts";
 import { libc } from "../libc.ts";
 
 const RLIMIT_NOFILE = 7;
@@ -18,6 +19,7 @@ const F_SETFL = 4;
 const F_SETOWN = 8;
 const F_SETSIG = 10;
 const F_SETLEASE = 1024;
+const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 
 /**
@@ -59,6 +61,11 @@ export function openFlags(fd: number): number {
 /** F_SETFL: what may be changed of those flags. */
 export function setOpenFlags(fd: number, flags: number): number {
   return callLibc(() => libc.fcntl_int(fd, F_SETFL, flags));
+}
+
+/** F_DUPFD_CLOEXEC: another descriptor of the same open file. */
+export function duplicate(fd: number): number {
+  return noteOpened(callLibc(() => libc.fcntl_int(fd, F_DUPFD_CLOEXEC, 0)));
 }
 
 /** F_SETSIG: the signal that tells of the descriptor, in place of SIGIO. */

@@ -8,7 +8,8 @@
 import { EINPROGRESS } from "../errno.ts";
 import { bindLazily } from "../libc.ts";
 import { callLibc } from "../call.ts";
-import { openFlags, setOpenFlags } from "../process/descriptors.ts";
+import { closeFile } from "../file.ts";
+import { duplicate, openFlags, setOpenFlags } from "../process/descriptors.ts";
 
 const aio = bindLazily({
   // int aio_read(struct aiocb *aiocbp)
@@ -27,17 +28,27 @@ const SIGEV_NONE = 1;
 
 const O_DIRECT = Deno.build.arch === "aarch64" ? 0o200000 : 0o40000;
 
-/** One byte that is being read. See aio_read(3). */
+/**
+ * One byte that is being read, through a descriptor of its own: the other may
+ * be closed before the thread comes to read, and its number be a socket's, from
+ * which it would take a byte. See aio_read(3).
+ */
 export class BackgroundRead {
   /* The thread writes into both: they are kept until it has ended. */
   readonly #block = new Uint8Array(AIOCB_SIZE);
   readonly #byte = new Uint8Array(1);
+  readonly #fd: number;
   #result: number | undefined;
 
   /** Starts to read the first byte. */
   constructor(fd: number) {
+    this.#fd = duplicate(fd);
+    if (this.#fd < 0) {
+      this.#result = this.#fd;
+      return;
+    }
     const block = new DataView(this.#block.buffer);
-    block.setInt32(0, fd, true);
+    block.setInt32(0, this.#fd, true);
     const address = Deno.UnsafePointer.value(
       Deno.UnsafePointer.of(this.#byte),
     );
@@ -45,7 +56,7 @@ export class BackgroundRead {
     block.setBigUint64(24, 1n, true);
     block.setInt32(44, SIGEV_NONE, true);
     const errno = -callLibc(() => aio.aio_read(this.#block));
-    if (errno > 0) this.#result = -errno;
+    if (errno > 0) this.#end(-errno);
     else underWay.add(this);
   }
 
@@ -59,7 +70,12 @@ export class BackgroundRead {
     if (errno === EINPROGRESS) return undefined;
     underWay.delete(this);
     const count = Number(aio.aio_return(this.#block));
-    return this.#result = errno === 0 ? count : -errno;
+    return this.#end(errno === 0 ? count : -errno);
+  }
+
+  #end(result: number): number {
+    closeFile(this.#fd);
+    return this.#result = result;
   }
 }
 
