@@ -81,6 +81,7 @@ export class ServerLease implements LossWatch {
   /** Ends the watch. */
   end(): void {
     void this.#keeper.end();
+    this.#read?.drop();
     if (!this.lost.aborted) setDirect(this.#lock.fd, false);
   }
 

@@ -5,19 +5,23 @@
  * @module
  */
 
-import { EINPROGRESS } from "../errno.ts";
+import { EINPROGRESS, ENOMEM } from "../errno.ts";
 import { bindLazily } from "../libc.ts";
 import { callLibc } from "../call.ts";
 import { closeFile } from "../file.ts";
 import { duplicate, openFlags, setOpenFlags } from "../process/descriptors.ts";
 
 const aio = bindLazily({
+  // void *calloc(size_t nelem, size_t elsize)
+  calloc: { parameters: ["usize", "usize"], result: "pointer" },
+  // void free(void *ptr)
+  free: { parameters: ["pointer"], result: "void" },
   // int aio_read(struct aiocb *aiocbp)
-  aio_read: { parameters: ["buffer"], result: "i32" },
+  aio_read: { parameters: ["pointer"], result: "i32" },
   // int aio_error(const struct aiocb *aiocbp)
-  aio_error: { parameters: ["buffer"], result: "i32" },
+  aio_error: { parameters: ["pointer"], result: "i32" },
   // ssize_t aio_return(struct aiocb *aiocbp)
-  aio_return: { parameters: ["buffer"], result: "isize" },
+  aio_return: { parameters: ["pointer"], result: "isize" },
 });
 
 /* struct aiocb of glibc on 64 bits, the same for both architectures: the
@@ -28,15 +32,18 @@ const SIGEV_NONE = 1;
 
 const O_DIRECT = Deno.build.arch === "aarch64" ? 0o200000 : 0o40000;
 
+/** How often a read is looked at that nobody waits for. */
+const DROPPED_LOOK_MS = 100;
+
 /**
  * One byte that is being read, through a descriptor of its own: the other may
  * be closed before the thread comes to read, and its number be a socket's, from
  * which it would take a byte. See aio_read(3).
  */
 export class BackgroundRead {
-  /* The thread writes into both: they are kept until it has ended. */
-  readonly #block = new Uint8Array(AIOCB_SIZE);
-  readonly #byte = new Uint8Array(1);
+  /* The thread writes into it, the byte at its end, and may do so after the
+   * Worker that asked has been terminated: it isn't JavaScript's to free. */
+  #block: Deno.PointerValue = null;
   readonly #fd: number;
   #result: number | undefined;
 
@@ -47,17 +54,21 @@ export class BackgroundRead {
       this.#result = this.#fd;
       return;
     }
-    const block = new DataView(this.#block.buffer);
-    block.setInt32(0, this.#fd, true);
-    const address = Deno.UnsafePointer.value(
-      Deno.UnsafePointer.of(this.#byte),
+    this.#block = aio.calloc(1n, BigInt(AIOCB_SIZE + 1));
+    if (this.#block === null) {
+      this.#end(-ENOMEM);
+      return;
+    }
+    const block = new DataView(
+      Deno.UnsafePointerView.getArrayBuffer(this.#block, AIOCB_SIZE),
     );
-    block.setBigUint64(16, BigInt(address), true);
+    const byte = Deno.UnsafePointer.value(this.#block) + BigInt(AIOCB_SIZE);
+    block.setInt32(0, this.#fd, true);
+    block.setBigUint64(16, byte, true);
     block.setBigUint64(24, 1n, true);
     block.setInt32(44, SIGEV_NONE, true);
     const errno = -callLibc(() => aio.aio_read(this.#block));
     if (errno > 0) this.#end(-errno);
-    else underWay.add(this);
   }
 
   /**
@@ -68,19 +79,22 @@ export class BackgroundRead {
     if (this.#result !== undefined) return this.#result;
     const errno = aio.aio_error(this.#block);
     if (errno === EINPROGRESS) return undefined;
-    underWay.delete(this);
     const count = Number(aio.aio_return(this.#block));
     return this.#end(errno === 0 ? count : -errno);
   }
 
+  /** Nobody waits for it any more: it is tidied up when it has ended. */
+  drop(): void {
+    if (this.result !== undefined) return;
+    Deno.unrefTimer(setTimeout(() => this.drop(), DROPPED_LOOK_MS));
+  }
+
   #end(result: number): number {
+    aio.free(this.#block);
     closeFile(this.#fd);
     return this.#result = result;
   }
 }
-
-/* Memory that a thread writes into isn't to be collected. */
-const underWay = new Set<BackgroundRead>();
 
 /**
  * Has reads through a descriptor ask the file server each time, or not. See

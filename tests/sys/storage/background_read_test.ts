@@ -82,11 +82,16 @@ Deno.test("a read that comes late takes nothing from whoever has the number now"
   }
 });
 
-Deno.test("a read leaves no descriptor", async () => {
-  using temp = new TempDir();
-  const fd = openFile(temp.join("file"), O_RDWR | O_CREAT);
+Deno.test("a read leaves no descriptor, nor does one that nobody waits for", async () => {
+  const { readEnd, writeEnd } = openPipe();
   const before = openDescriptors();
-  await resultOf(fd);
+  writeLine(writeEnd, "");
+  await resultOf(readEnd);
   assertEquals(openDescriptors(), before);
-  closeFile(fd);
+  new BackgroundRead(readEnd).drop();
+  assertEquals(openDescriptors().length, before.length + 1);
+  writeLine(writeEnd, "");
+  await until(() => openDescriptors().length === before.length);
+  closeFile(readEnd);
+  closeFile(writeEnd);
 });
