@@ -25,6 +25,7 @@ import {
   type SessionParameters,
 } from "./session.ts";
 import type { PostgresSettings } from "./settings.ts";
+import { explainRefusal } from "./connect_error.ts";
 import { slotUnlock, takeSlot } from "./slots.ts";
 import { type PostgresWait, runWait } from "./wait.ts";
 
@@ -98,7 +99,9 @@ class Acquisition {
         return lock;
       } catch (error) {
         await session.close();
-        if (!(error instanceof SessionEndedError)) throw error;
+        if (!(error instanceof SessionEndedError)) {
+          throw explainRefusal(error, this.#wait.url.text);
+        }
         // A restarted server has forgotten its queue: this one goes to its end.
         session = await this.#openAgain(error);
       }

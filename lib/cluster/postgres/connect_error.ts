@@ -144,6 +144,20 @@ export function explainFailure(
   }
 }
 
+/** In words what a server has said in a session; any other error as it is. */
+export function explainRefusal(error: unknown, url: string): unknown {
+  // The client library's class, which it is loaded for.
+  if (!(error instanceof Error) || error.name !== "PostgresError") return error;
+  const { code, message } = error as CodedError;
+  return code === "42501" // insufficient_privilege
+    ? new ClusterPermissionError(
+      url,
+      `the server refuses: ${message}; a lock takes pg_advisory_lock, ` +
+        "pg_logical_emit_message and their like",
+    )
+    : new ClusterUnreachableError(url, `the server says ${code}: ${message}`);
+}
+
 /** The error for the caller, of the failures at each server. */
 export function connectError(
   url: string,

@@ -12,9 +12,11 @@ import type {
   ClusterLockStatus,
   EngineOptions,
 } from "../engine.ts";
+import { ClusterUnreachableError } from "../errors.ts";
 import { DEFAULT_TTL_MS } from "../lease_rule.ts";
 import type { ClusterUrl } from "../url.ts";
 import { acquireLock } from "./acquire.ts";
+import { explainRefusal } from "./connect_error.ts";
 import {
   forgetfulNote,
   lockList,
@@ -96,6 +98,13 @@ class PostgresEngine implements ClusterEngine {
         locks: await readAdvisoryLocks(session, timeoutMs),
         memoryMs: session.memoryMs,
       };
+    } catch (error) {
+      throw session.ended.aborted
+        ? new ClusterUnreachableError(
+          this.#url.text,
+          `the session has ended: ${session.ended.reason.message}`,
+        )
+        : explainRefusal(error, this.#url.text);
     } finally {
       signal?.removeEventListener("abort", stop);
       signal?.throwIfAborted();
