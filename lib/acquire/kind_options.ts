@@ -17,7 +17,7 @@ export type LockKind = "flock" | "ofd" | "posix" | "both" | "link";
 type TargetKind = LockKind | "engine";
 
 /** The kinds, in the order in which errors name them. */
-export const LOCK_KINDS: readonly LockKind[] = [
+const LOCK_KINDS: readonly LockKind[] = [
   "flock",
   "ofd",
   "posix",

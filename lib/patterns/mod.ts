@@ -78,7 +78,11 @@ export {
   evict,
   getOrBuild,
 } from "./cache.ts";
-export { acquireTree, treeLockPath } from "./tree_lock.ts";
+export {
+  acquireTree,
+  type AcquireTreeOptions,
+  treeLockPath,
+} from "./tree_lock.ts";
 export {
   type Transform,
   transformFile,

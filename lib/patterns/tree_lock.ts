@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FlockHandle } from "../lock/flock/flock.ts";
+import type { FlockHandle, LockMode } from "../lock/flock/flock.ts";
 import { type PathLike, toPath } from "../lock/lock_path.ts";
 import { encodePath } from "../proc/path_text.ts";
 import { ENOENT } from "../sys/errno.ts";
@@ -55,6 +55,12 @@ export async function treeLockPath(directory: PathLike): Promise<string> {
   return `${lockFiles}/tree.${name}.${hash}.lock`;
 }
 
+/** How {@linkcode acquireTree} takes a lock. */
+export interface AcquireTreeOptions extends LockWaitOptions {
+  /** Shared or exclusive; exclusive unless set. */
+  mode?: LockMode | undefined;
+}
+
 /**
  * Takes the lock of a directory tree, such as for a build in it; nothing is
  * written into the tree.
@@ -62,7 +68,7 @@ export async function treeLockPath(directory: PathLike): Promise<string> {
  * Permissions: `--allow-ffi`. See flock(2).
  *
  * @param directory The root of the tree.
- * @param options `timeoutMs`, `signal` and so on.
+ * @param options `mode`, `timeoutMs`, `signal` and so on.
  * @returns The held lock; `using` releases it at the end of the block.
  * @throws {LockTimeoutError} when it was busy until the deadline.
  * @throws {SyscallError} when there is no such tree, or it can't be locked.
@@ -78,11 +84,10 @@ export async function treeLockPath(directory: PathLike): Promise<string> {
  */
 export async function acquireTree(
   directory: PathLike,
-  options: LockWaitOptions = {},
+  options: AcquireTreeOptions = {},
 ): Promise<FlockHandle> {
   const path = await treeLockPath(directory);
   const budget = new WaitBudget(options);
-  using attempt = flockAttempt(path, { ...options, mode: "exclusive" });
-  const lock = await budget.acquire(path, attempt);
-  return lock;
+  using attempt = flockAttempt(path, options);
+  return await budget.acquire(path, attempt);
 }

@@ -235,11 +235,6 @@ export interface AcquireFairOptions extends LockWaitOptions {
 
 const QUEUE_SUFFIX = ".queue";
 
-/** The queue file of a lock file. */
-export function queuePath(path: string): string {
-  return path + QUEUE_SUFFIX;
-}
-
 /**
  * Takes a flock(2) in the order of arrival: whoever has called this earlier
  * gets the lock earlier, shared and exclusive alike, so that a stream of

@@ -12,8 +12,8 @@ import type { Step } from "./explore.ts";
 
 /** A second is the unit of the model; the holder acts once in each. */
 const SECOND = 1000;
-const MOST_STATEMENTS = 2;
-const MOST_RESTARTS = 2;
+const MAX_STATEMENTS = 2;
+const MAX_RESTARTS = 2;
 
 /** What the model is run with. */
 export interface SessionVariant {
@@ -135,7 +135,7 @@ function holderSteps(
   const sentAt = holderClock(state);
   const isDue = ruleOf(state, variant).state(sentAt * SECOND) === "renew";
   const isSent = state.statements.some((each) => each.sentAt === sentAt);
-  if (isDue && !isSent && state.statements.length < MOST_STATEMENTS) {
+  if (isDue && !isSent && state.statements.length < MAX_STATEMENTS) {
     const statement = { sentAt, behind: state.behind, isDone: false };
     steps.push({
       state: { ...state, statements: [...state.statements, statement] },
@@ -203,7 +203,7 @@ function serverSteps(
       steps.push({ state: ended, label: "the server ends an idle session" });
     }
   }
-  if (restarts < MOST_RESTARTS) {
+  if (restarts < MAX_RESTARTS) {
     steps.push({
       state: {
         ...ended,

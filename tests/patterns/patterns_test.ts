@@ -7,7 +7,7 @@ import { debounce } from "../../lib/patterns/debounce.ts";
 import { makePrivateDirectory } from "../../lib/patterns/lock_directory.ts";
 import { trySingleton } from "../../lib/patterns/singleton.ts";
 import { transformFile } from "../../lib/patterns/transform_file.ts";
-import { treeLockPath } from "../../lib/patterns/tree_lock.ts";
+import { acquireTree, treeLockPath } from "../../lib/patterns/tree_lock.ts";
 import { tryFlock } from "../../lib/lock/flock/flock.ts";
 import { LockError, SyscallError } from "../../lib/sys/error.ts";
 import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
@@ -38,6 +38,31 @@ Deno.test("treeLockPath: one lock for all names of a tree", async () => {
   assert((await treeLockPath(dir.path)) !== path);
   assert(/\/tree\.a_b\.[0-9a-f]{32}\.lock$/.test(path), path);
   await assertRejects(() => treeLockPath(dir.join("none")), SyscallError);
+});
+
+Deno.test("acquireTree: readers of a tree share it, a build has it alone", async () => {
+  using dir = new TempDir();
+  const before = Deno.env.get("HOLDFAST_LOCK_DIR");
+  Deno.env.set("HOLDFAST_LOCK_DIR", dir.join("locks"));
+  try {
+    const now = { timeoutMs: 0 };
+    const shared = { ...now, mode: "shared" } as const;
+    {
+      using _one = await acquireTree(dir.path, shared);
+      using other = await acquireTree(dir.path, shared);
+      assertEquals(other.mode, "shared");
+      await assertRejects(() => acquireTree(dir.path, now), LockTimeoutError);
+    }
+    using build = await acquireTree(dir.path, now);
+    assertEquals(build.mode, "exclusive");
+    await assertRejects(() => acquireTree(dir.path, shared), LockTimeoutError);
+    assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name), [
+      "locks",
+    ]);
+  } finally {
+    if (before === undefined) Deno.env.delete("HOLDFAST_LOCK_DIR");
+    else Deno.env.set("HOLDFAST_LOCK_DIR", before);
+  }
 });
 
 Deno.test("lock directory: one that others could meddle with is refused", () => {

@@ -14,7 +14,7 @@ import { startMachine } from "./machine.ts";
 import { VirtiofsServers } from "./virtiofs.ts";
 
 /** One filesystem takes half a minute on two idle, emulated cores. */
-const LONGEST_MS = 300_000;
+const MAX_MS = 300_000;
 
 /** Tries them; gives what is found as it comes. */
 export async function* findInMachine(
@@ -55,12 +55,12 @@ export async function* findInMachine(
     });
     let failed = false;
     // A call that hangs in the kernel is ended with the machine.
-    let watchdog = setTimeout(() => machine.end(), LONGEST_MS);
+    let watchdog = setTimeout(() => machine.end(), MAX_MS);
     for await (const finding of findingsIn(machine.said, configurations)) {
       clearTimeout(watchdog);
       failed ||= finding.failed !== undefined;
       yield finding;
-      watchdog = setTimeout(() => machine.end(), LONGEST_MS);
+      watchdog = setTimeout(() => machine.end(), MAX_MS);
     }
     clearTimeout(watchdog);
     if (failed) console.log(`The machine said:\n${machine.console}`);
@@ -91,13 +91,13 @@ export async function* faultLines(packages: string): AsyncGenerator<string> {
       ...["--no-check", agent],
     ],
   });
-  let watchdog = setTimeout(() => machine.end(), LONGEST_MS);
+  let watchdog = setTimeout(() => machine.end(), MAX_MS);
   let line = "";
   for await (line of machine.said) {
     clearTimeout(watchdog);
     if (line === "END") break;
     yield line;
-    watchdog = setTimeout(() => machine.end(), LONGEST_MS);
+    watchdog = setTimeout(() => machine.end(), MAX_MS);
   }
   clearTimeout(watchdog);
   if (line !== "END") {
