@@ -58,7 +58,7 @@ async function main(args: string[]): Promise<number> {
     const lacks = [...one.packages, ...one.group === "here" ? [] : [KERNEL]]
       .flatMap((name) => missing.get(name) ?? []);
     if (lacks.length === 0) return true;
-    findings.push({ name: one.name, skipped: lacks[0]! });
+    report({ name: one.name, skipped: lacks[0]! });
     return false;
   };
   const found = [

@@ -247,6 +247,17 @@ const MOUNTS: MountCase[] = [
     says: /posix, ofd: it depends, .* unless the client mounts with nolock/,
   },
   {
+    name: "of a path that is exported by NFS and SMB the worse one counts",
+    setup: `${EXPORTED}; mkdir etc/samba; ` +
+      'printf "[s]\\npath = %s\\n" "$PWD/m" > etc/samba/smb.conf',
+    path: "m/a.lock",
+    kind: "posix",
+    code: 1,
+    fsType: "ext4",
+    recommended: "link",
+    says: /posix, ofd: NO, .* a client's lock isn't seen/,
+  },
+  {
     name: "a cleaner's rule is found",
     setup: "mkdir -p m etc/tmpfiles.d; mount --bind etc /etc; " +
       'echo "d $PWD/m - - - 10d" > /etc/tmpfiles.d/x.conf',

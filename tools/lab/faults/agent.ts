@@ -80,21 +80,28 @@ async function takenByOther(path: string): Promise<number> {
 }
 
 async function cutOff(): Promise<void> {
-  const held = await new Run(`${A}/cut`, "-q", ...HOLD).started();
+  const held = await new Run(`${A}/cut`, ...HOLD).started();
   using unwatched = tryFlock(`${A}/unwatched`)!;
   setDirect(unwatched.fd, true);
+  // Processes of their own: an open may sleep until the lease has ended.
+  const next = new Run(`${B}/cut`, ...HOLD);
+  const other = new Run(`${B}/unwatched`, ...HOLD);
   await bash("ip link set to-a down");
-  const takenAt = takenByOther(`${B}/cut`);
-  await takenByOther(`${B}/unwatched`);
+  const takenAt = next.started().then(() => performance.now());
   expect(
     await held.ended === 65 && held.complaint.includes("Lost the lock"),
     `run ended with ${await held.ended}: ${held.complaint}`,
   );
   const lead = await takenAt - held.endedAt;
   expect(lead > 0, `the other host had it ${-lead} ms before run ended`);
+  await other.started();
   await bash("ip link set to-a up");
   const result = await readOnce(unwatched.fd);
   expect(result === -EIO, `a read with a lost lock gave ${result}`);
+  for (const run of [next, other]) {
+    await run.child.stdin.close();
+    await run.ended;
+  }
 }
 
 async function readOnce(fd: number): Promise<number> {

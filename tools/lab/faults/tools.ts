@@ -8,8 +8,11 @@ export interface Fault {
   run(): Promise<void>;
 }
 
+/** The directory that is served, and where two hosts mount it. */
 export const SERVER = "/srv/lab/nfs/faults";
+/** See {@linkcode SERVER}. */
 export const A = "/mnt/lab/faults-a";
+/** See {@linkcode SERVER}. */
 export const B = "/mnt/lab/faults-b";
 
 /** Runs a script of bash to its end. */
