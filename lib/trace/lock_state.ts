@@ -44,7 +44,10 @@ export type ActivitySink = (activity: LockActivity, of: KnownProcess) => void;
 
 interface Orphan {
   process: KnownProcess;
+  /** When it ended. */
   atNs: number;
+  /** Whether it has closed its files, though that may not be told yet. */
+  isGone: boolean;
 }
 
 /** The close of a process's files comes that soon after its end, in ns. */
@@ -151,22 +154,29 @@ export class LockState {
     });
   }
 
-  /** A process has ended; what it held on may live on in an ancestor. */
+  /** A process ends; what it held on may live on in an ancestor. */
   orphan(process: KnownProcess, atNs: number): void {
-    if (process.holds.size > 0) this.#orphans.push({ process, atNs });
+    if (process.holds.size === 0) return;
+    this.#orphans.push({ process, atNs, isGone: false });
   }
 
   /**
-   * Gives what the ended still hold to their nearest living ancestors.
+   * Ends a batch: gives what the ended still hold to their nearest living
+   * ancestors.
    *
-   * @param looks Whether to look who has ended without an event to tell.
+   * The event of an end comes before the files are closed, since Linux 6.16
+   * milliseconds before. Who was gone at the end of the batch before has been
+   * told of with all that it closed.
    */
-  adoptOrphans(nowNs: number, looks = false): void {
+  adoptOrphans(nowNs: number): void {
     if (this.#orphans.length === 0) return;
-    this.#orphans = this.#orphans.filter(({ process, atNs }) => {
-      if (nowNs - atNs < CLOSING_NS) return true;
-      if (looks) this.processes.checkEnded(process);
-      if (!process.ended) return true;
+    this.#orphans = this.#orphans.filter((orphan) => {
+      const { process } = orphan;
+      if (process.holds.size === 0) return false;
+      if (!orphan.isGone) {
+        this.#look(orphan, nowNs);
+        return true;
+      }
       const heir = this.processes.present(process);
       if (heir === process) return false;
       for (const hold of process.holds) {
@@ -178,16 +188,32 @@ export class LockState {
     });
   }
 
+  /** Whether somebody that ended some time ago is gone. */
+  #look(orphan: Orphan, nowNs: number): boolean {
+    if (!orphan.isGone && nowNs - orphan.atNs >= CLOSING_NS) {
+      orphan.isGone = this.processes.isGone(orphan.process);
+      if (orphan.isGone) orphan.process.ended = true;
+    }
+    return orphan.isGone;
+  }
+
   /** What a process and its ancestors hold on other files. */
   alsoHeld(
     file: KnownFile,
     process: KnownProcess,
     nowNs: number,
   ): AlsoHeldLock[] | undefined {
-    this.adoptOrphans(nowNs);
-    let held = collect(undefined, process, file);
+    let held = collect(undefined, process, process.pid, file);
     for (const id of process.ancestors) {
-      held = collect(held, this.processes.find(id), file);
+      held = collect(held, this.processes.find(id), id, file);
+    }
+    // What a flock(1) took for its shell may be needed before a batch ends.
+    for (const orphan of this.#orphans) {
+      if (process.ancestors.includes(orphan.process.pid)) continue;
+      if (!this.#look(orphan, nowNs)) continue;
+      const { pid } = this.processes.present(orphan.process);
+      if (pid !== process.pid && !process.ancestors.includes(pid)) continue;
+      held = collect(held, orphan.process, pid, file);
     }
     return held;
   }
@@ -276,12 +302,12 @@ export function msSince(
 function collect(
   held: AlsoHeldLock[] | undefined,
   process: KnownProcess | undefined,
+  holderPid: number,
   except: KnownFile,
 ): AlsoHeldLock[] | undefined {
   if (process === undefined) return held;
   for (const { file, type, mode, startByte, endByte } of process.holds) {
     if (file === except) continue;
-    const holderPid = process.pid;
     (held ??= []).push({ file, type, mode, startByte, endByte, holderPid });
   }
   return held;

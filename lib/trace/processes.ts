@@ -152,12 +152,18 @@ export class ProcessBook {
 
   /** Marks a process as ended if it is, though no event has told so. */
   checkEnded(process: KnownProcess): boolean {
-    if (!process.ended) {
-      const stat = readPidStat(process.pid);
-      process.ended = stat === undefined ||
-        /[ZX]/.test(stat.state) && stat.threads <= 1;
-    }
+    process.ended ||= this.isGone(process);
     return process.ended;
+  }
+
+  /** Whether a process has no files open any more: it is at most a zombie. */
+  isGone(process: KnownProcess): boolean {
+    const { pid } = process;
+    const known = this.#known.get(pid);
+    // Another has its number.
+    if (known !== undefined && known !== process) return true;
+    const stat = readPidStat(pid);
+    return stat === undefined || /[ZX]/.test(stat.state) && stat.threads <= 1;
   }
 
   /** Forgets who ended long before a moment. */

@@ -96,7 +96,7 @@ export class LockTracker {
 
   /** Ends a batch of events: what is old is forgotten. */
   endBatch(nowNs: number): void {
-    this.state.adoptOrphans(nowNs, true);
+    this.state.adoptOrphans(nowNs);
     this.state.processes.sweep(nowNs);
     this.#filter.nextBatch();
   }

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
+import { runScript } from "../support/run_script.ts";
 import { line, type LinePieces, NO_PID, Told } from "./support/events.ts";
 
 const UNLOCK = 2;
@@ -226,6 +227,41 @@ Deno.test("a lock whose taker has ended is its living ancestor's", () => {
   told.tracker.feed(line(3, { timeNs: 5e6, result: -11 }));
   const [refused] = told.activities;
   assertEquals(refused?.holders?.[0]?.process.pid, shell);
+  told.next();
+  // What the shell does next, it does with that lock, in the same batch too.
+  const ofShell = { threadId: shell, processId: shell };
+  const wish = { timeNs: 6e6, inodeLow: 200, owner: 9, ...ofShell };
+  told.tracker.feed(line(0, wish));
+  const [next] = told.activities;
+  assertEquals(
+    next?.alsoHeld?.map(({ file, holderPid }) => [file.inode, holderPid]),
+    [[100n, shell]],
+  );
+  for (const nowNs of [7e6, 8e6]) told.tracker.endBatch(nowNs);
+  const [inherited] = [...told.tracker.state.held()];
+  assertEquals(inherited?.process.pid, shell);
+});
+
+Deno.test("who is still ending gives its locks back itself", async () => {
+  const told = new Told();
+  // It was told to have ended, and lives: as one that has yet to close its files.
+  await using ending = await runScript('say("ready"); line();');
+  const { pid } = ending;
+  const own = { threadId: pid, processId: pid };
+  told.tracker.feed(line(0, { timeNs: 1e6, ...own }));
+  told.tracker.feed({
+    event: "exit",
+    timeNs: 2e6,
+    threadId: pid,
+    comm: "deno",
+    isLast: true,
+  });
+  for (const nowNs of [5e6, 9e6, 13e6]) told.tracker.endBatch(nowNs);
+  told.tracker.feed(line(0, { timeNs: 14e6, type: UNLOCK, ...own }));
+  assertEquals(
+    told.activities.map(({ event, process }) => [event, process.pid]),
+    [["acquired", pid], ["released", pid]],
+  );
 });
 
 Deno.test("what was held before the trace is released by its process", () => {
