@@ -35,6 +35,14 @@ const CASES: [says: string, call: Call][] = [
   ["path must be", () => [doctor.diagnose, [5]]],
   ["file must be", () => [holdfast.rejectRemoteFs, [undefined]]],
   ["A member must be", () => [holdfast.acquireAll, [[5]]]],
+  ["A member must be an object, got null", () => [
+    holdfast.acquireAll,
+    [["/x", null]],
+  ]],
+  ["path must be", () => [holdfast.acquireAll, [[{ kind: "ofd" }]]]],
+  ["options must be", (path) => [holdfast.acquireAll, [[path], null]]],
+  ["options must be", (path) => [holdfast.withLock, [path, 5, () => {}]]],
+  ["mode must be", (path) => [patterns.acquireTree, ["/", { mode: path }]]],
   ["members must be an array", (path) => [holdfast.acquireAll, [path]]],
   ['mode must be "exclusive" or "shared", got "write"', (path) => [
     flock.tryFlock,

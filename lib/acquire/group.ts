@@ -136,7 +136,7 @@ export type GroupOf<Member> =
 
 function isInEngine(member: GroupMember | PathLike): boolean {
   return isLockUrl(member) ||
-    typeof member === "object" && "path" in member && isLockUrl(member.path);
+    isLockUrl((member as Partial<GroupMember> | null)?.path);
 }
 
 async function acquireGroup(
