@@ -20,7 +20,9 @@ import "../wait/busy_lock_file.ts";
 import "../wait/event_wake.ts";
 import "../wait/lock_wake.ts";
 import "./link_group.ts";
+import "./loss.ts";
 import "./record.ts";
 import "./record_deadlock_error.ts";
+import "./server_lease.ts";
 
 export {};
