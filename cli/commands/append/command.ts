@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keepIgnoredSignals } from "../../../lib/sys/process/signals.ts";
 import { appendToFile } from "../../../lib/patterns/append.ts";
 import { APPEND_SPEC } from "./spec.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
@@ -12,6 +13,7 @@ import { readWaitOptions } from "../../args/wait_options.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function appendCommand(args: string[]): Promise<number> {
+  keepIgnoredSignals();
   const options = parseOptions(APPEND_SPEC, args);
   const [path, ...others] = options.operands;
   if (path === undefined) throw new UsageError("missing file");

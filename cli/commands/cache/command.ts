@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keepIgnoredSignals } from "../../../lib/sys/process/signals.ts";
 import { evict, getOrBuild } from "../../../lib/patterns/cache.ts";
 import { CACHE_SPEC } from "./spec.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
@@ -20,6 +21,7 @@ import { readWaitOptions } from "../../args/wait_options.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function cacheCommand(args: string[]): Promise<number> {
+  keepIgnoredSignals();
   const options = parseOptions(CACHE_SPEC, args);
   const [directory, key, ...others] = options.operands;
   if (directory === undefined) throw new UsageError("missing directory");

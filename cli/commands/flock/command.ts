@@ -26,6 +26,7 @@ import {
 } from "../../../lib/sys/file.ts";
 import { isInheritable } from "../../../lib/sys/process/descriptors.ts";
 import { environmentVariable } from "../../../lib/sys/process/environment.ts";
+import { keepIgnoredSignals } from "../../../lib/sys/process/signals.ts";
 import { checkAccess } from "../../../lib/sys/storage/names.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import {
@@ -68,6 +69,7 @@ interface FlockRequest {
 
 /** Runs the subcommand and gives the exit code. */
 export async function flockCommand(args: string[]): Promise<number> {
+  keepIgnoredSignals();
   try {
     if (args.length === 0) throw new UsageError("not enough arguments");
     const options = parseOptions(FLOCK_SPEC, args);

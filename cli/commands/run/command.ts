@@ -9,6 +9,7 @@ import {
   isFirstProcess,
   setEnvironment,
 } from "../../../lib/sys/process/exec.ts";
+import { keepIgnoredSignals } from "../../../lib/sys/process/signals.ts";
 import { parseOptions, UsageError } from "../../args/parse.ts";
 import { EXIT } from "../../ui/exit_codes.ts";
 import { readRequest } from "./read_request.ts";
@@ -18,6 +19,7 @@ import { takeLock } from "./take_lock.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function runCommand(args: string[]): Promise<number> {
+  keepIgnoredSignals();
   const options = parseOptions(RUN_SPEC, args);
   const guard = options.value("guard");
   if (guard !== undefined) {

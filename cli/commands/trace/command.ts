@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keepIgnoredSignals } from "../../../lib/sys/process/signals.ts";
 import type { LockActivity } from "../../../lib/trace/activity.ts";
 import { runBeforeOthers } from "../../../lib/sys/process/priority.ts";
 import type { TraceBatch } from "../../../lib/trace/session.ts";
@@ -20,6 +21,7 @@ import { TRACE_SPEC } from "./spec.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function traceCommand(args: string[]): Promise<number> {
+  keepIgnoredSignals();
   const options = parseOptions(TRACE_SPEC, withPollInterval(args));
   if (options.flag("json") && options.flag("text")) {
     throw new UsageError("options '--json' and '--text' are incompatible");

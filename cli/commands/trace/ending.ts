@@ -1,3 +1,4 @@
+import { isSignalIgnored } from "../../../lib/sys/process/signals.ts";
 import { parseDuration } from "../../args/duration.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -6,7 +7,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export class Ending implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #listens: boolean;
+  readonly #heard: readonly (typeof SIGNALS[number])[] = [];
   readonly #end = () => this.end();
 
   /**
@@ -18,9 +19,10 @@ export class Ending implements Disposable {
     if (duration !== undefined) {
       this.#timer = setTimeout(this.#end, parseDuration(duration));
     }
-    this.#listens = !isCommandInCharge;
-    if (!this.#listens) return;
-    for (const name of SIGNALS) Deno.addSignalListener(name, this.#end);
+    if (isCommandInCharge) return;
+    // As under nohup(1).
+    this.#heard = SIGNALS.filter((name) => !isSignalIgnored(name));
+    for (const name of this.#heard) Deno.addSignalListener(name, this.#end);
   }
 
   /** Aborts when it is to end. */
@@ -36,7 +38,6 @@ export class Ending implements Disposable {
   /** Stops listening. */
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    if (!this.#listens) return;
-    for (const name of SIGNALS) Deno.removeSignalListener(name, this.#end);
+    for (const name of this.#heard) Deno.removeSignalListener(name, this.#end);
   }
 }

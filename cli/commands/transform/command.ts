@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keepIgnoredSignals } from "../../../lib/sys/process/signals.ts";
 import {
   transformFile,
   type TransformOptions,
@@ -20,6 +21,7 @@ import { readWaitOptions } from "../../args/wait_options.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function transformCommand(args: string[]): Promise<number> {
+  keepIgnoredSignals();
   const options = parseOptions(TRANSFORM_SPEC, args);
   const [path, ...others] = options.operands;
   if (path === undefined) throw new UsageError("missing file");

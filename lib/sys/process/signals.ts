@@ -114,6 +114,28 @@ export function ignoreSignal(name: SignalName): void {
   libc.sigaction(SIGNAL_NUMBERS[name], action, null);
 }
 
+/* What Deno 2.9 catches about half a second after its start, whatever it did
+ * before: then SIGHUP ends a program under nohup(1), and SIGUSR1 has it listen
+ * for a debugger. */
+const CAUGHT_BY_RUNTIME = ["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1"] as const;
+
+/**
+ * Has signals stay ignored that this process was started to ignore: to be
+ * called before the runtime catches them, for what they did before can't be told
+ * later.
+ */
+export function keepIgnoredSignals(): void {
+  const ignored = CAUGHT_BY_RUNTIME.filter(isSignalIgnored);
+  if (ignored.length === 0) return;
+  // It begins to catch each only once.
+  for (const name of ignored) {
+    const listener = () => {};
+    Deno.addSignalListener(name, listener);
+    Deno.removeSignalListener(name, listener);
+  }
+  for (const name of ignored) ignoreSignal(name);
+}
+
 /**
  * Sends a signal to a process. One that is gone doesn't get it.
  *
