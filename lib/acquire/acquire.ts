@@ -27,9 +27,6 @@ import {
 } from "./flock.ts";
 import { kindOf, type LockKind, rejectOtherOptions } from "./kind_options.ts";
 import { acquireLinkLock, type AcquireLinkLockOptions } from "./link.ts";
-// For `acquireAll`, so that it needs no free helper thread to load it: see
-// `loaded.ts`.
-import "./link_group.ts";
 import {
   acquireBothLocks,
   type AcquireBothOptions,
