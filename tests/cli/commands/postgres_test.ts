@@ -186,8 +186,10 @@ async function startDeaf(
   url: string,
   { nextUrl = url, setup = "trap '' TERM" } = {},
 ) {
-  const { held, pid } = await startLeased([...LEASE, url], PERMISSIONS, setup);
-  const next = nextHolder(nextUrl, pid, TTL);
+  // KILL comes 2 s before the end: a busy machine is late with it.
+  const lease = ["--lease", "8s", "--lease-margin", "6s"];
+  const { held, pid } = await startLeased([...lease, url], PERMISSIONS, setup);
+  const next = nextHolder(nextUrl, pid, { ttlMs: 8000 });
   await untilQueued(nextUrl);
   assert(isAlive(pid));
   return { held, pid, next };

@@ -52,7 +52,7 @@ export function runLeaseGuard(fd: number, mark: string): number {
   for (;;) {
     const line = reader.next(sleepTime(deadlines, isTold));
     if (line === null) {
-      killAll(command);
+      killUntilGone(command);
       return EXIT.OK;
     }
     const [word, ...values] = line?.split(" ") ?? [];
@@ -78,21 +78,28 @@ export function runLeaseGuard(fd: number, mark: string): number {
     const now = bootTimeMs();
     const all = [...deadlines.values()];
     if (all.some(({ killAt }) => now >= killAt)) {
-      reach(command, () => command.kill());
+      killAll(command);
     } else if (!isTold && all.some(({ termAt }) => now >= termAt)) {
-      reach(command, () => command.askToEnd());
+      // Others are left to KILL, which to look for them might delay.
+      command.follow();
+      command.askToEnd();
       // A command that isn't there yet is told when it is.
       isTold = isStarted;
     }
   }
 }
 
-/** Does something to those who are found at once first: others take time. */
-function reach(command: ProcessFamily, act: () => void): number {
+/**
+ * Kills the command and all it has started, those who are known or found at
+ * once first: to look at all processes takes a busy machine seconds.
+ *
+ * @returns How many there were.
+ */
+function killAll(command: ProcessFamily): number {
   command.follow();
-  act();
+  command.kill();
   const count = command.look();
-  act();
+  command.kill();
   return count;
 }
 
@@ -101,12 +108,11 @@ const LOOK_MS = 20;
 /** Nobody is there any more when nobody has been found for so long. */
 const QUIET_MS = 500;
 
-/** Kills the command, which may just be starting, and all it has started. */
-function killAll(command: ProcessFamily): void {
+/** Kills the command, which may just be starting, until nobody is left. */
+function killUntilGone(command: ProcessFamily): void {
   let lastSeen = bootTimeMs();
   do {
-    const count = reach(command, () => command.kill());
-    if (count > 0) lastSeen = bootTimeMs();
+    if (killAll(command) > 0) lastSeen = bootTimeMs();
     sleepThread(LOOK_MS);
   } while (bootTimeMs() < lastSeen + QUIET_MS);
 }

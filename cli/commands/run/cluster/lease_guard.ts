@@ -14,52 +14,87 @@ import { setDescriptorInheritable } from "../../../../lib/sys/process/descriptor
 import { openPipe, writeLine } from "../../../../lib/sys/pipe.ts";
 import { selfCommand } from "../../../self_command.ts";
 
-/** The process that ends the command in time. */
+/** The process that ends the command in time; another one when it has died. */
 export class LeaseGuard implements Disposable {
-  readonly #writeEnd: number;
-  readonly #link: DeathLink;
+  readonly #mark: string;
+  readonly #link = new DeathLink();
+  /** What it has to know, by subject. */
+  readonly #told = new Map<string, string>();
+  #writeEnd: number;
 
   /** @param mark `NAME=value`, a variable that only the command will have. */
   constructor(mark: string) {
+    this.#mark = mark;
+    try {
+      this.#writeEnd = this.#start();
+    } catch (error) {
+      this.#link[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Starts it, and gives the end of the pipe that it listens to. */
+  #start(): number {
     const { readEnd, writeEnd } = openPipe();
-    this.#writeEnd = writeEnd;
-    this.#link = new DeathLink();
-    const self = selfCommand(["run", "--lease-guard", String(readEnd), mark], [
-      "--allow-ffi",
-    ]);
+    const self = selfCommand(
+      ["run", "--lease-guard", String(readEnd), this.#mark],
+      ["--allow-ffi"],
+    );
     try {
       const start = prepareCommand([self.command, ...self.args]);
       setDescriptorInheritable(readEnd, true, "pipe");
       // It need not know of this one, only have it open.
       setDescriptorInheritable(this.#link.readEnd, true, "pipe");
       start();
+      return writeEnd;
     } catch (error) {
-      this.#close();
+      closeFile(writeEnd);
       throw error;
     } finally {
       closeFile(readEnd);
+      setDescriptorInheritable(this.#link.readEnd, false, "pipe");
     }
-    setDescriptorInheritable(this.#link.readEnd, false, "pipe");
   }
 
   /** Which process the command is, and when it must end for each lock. */
   setCommand(pid: number, moments: readonly LeaseMoments[]): void {
     this.#link.tie(pid);
-    this.#tell(...moments.map(leaseLine), `pid ${pid}`);
+    moments.forEach((each, lock) => this.#note(lock, each));
+    this.#told.set("pid", `pid ${pid}`);
+    this.#tell(...this.#told.values());
   }
 
   /** When the command must end for the sake of one of its locks. */
   setDeadline(lock: number, moments: LeaseMoments): void {
-    this.#tell(leaseLine(moments, lock));
+    this.#tell(this.#note(lock, moments));
+  }
+
+  #note(lock: number, { termAt, killAt }: LeaseMoments): string {
+    const line = `lease ${lock} ${termAt} ${killAt}`;
+    this.#told.set(`lease ${lock}`, line);
+    return line;
   }
 
   /** The command has got its TERM from this process. */
   commandIsTold(): void {
+    this.#told.set("told", "told");
     this.#tell("told");
   }
 
   #tell(...lines: string[]): void {
-    writeLine(this.#writeEnd, lines.join("\n"));
+    if (this.#write(lines)) return;
+    try {
+      const writeEnd = this.#start();
+      closeFile(this.#writeEnd);
+      this.#writeEnd = writeEnd;
+      this.#write([...this.#told.values()]);
+    } catch {
+      // With the next renewal it is tried again.
+    }
+  }
+
+  #write(lines: readonly string[]): boolean {
+    return writeLine(this.#writeEnd, lines.join("\n"));
   }
 
   /**
@@ -67,16 +102,8 @@ export class LeaseGuard implements Disposable {
    * starting.
    */
   [Symbol.dispose](): void {
-    this.#tell("end");
-    this.#close();
-  }
-
-  #close(): void {
+    this.#write(["end"]);
     this.#link[Symbol.dispose]();
     closeFile(this.#writeEnd);
   }
-}
-
-function leaseLine({ termAt, killAt }: LeaseMoments, lock: number): string {
-  return `lease ${lock} ${termAt} ${killAt}`;
 }
