@@ -53,8 +53,8 @@ const encoder = new TextEncoder();
 const shortName = new Uint8Array(24);
 
 /**
- * The same for the entry of a number: for those who open thousands of them,
- * without bytes that are made anew for each.
+ * {@linkcode openAt} for an entry whose name is a number: for those who open
+ * thousands of them, without bytes that are made anew for each.
  */
 export function openEntryAt(
   dirFd: number,
