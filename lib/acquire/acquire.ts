@@ -62,7 +62,7 @@ export type AcquireOptionsOf<Kind extends LockKind> =
     : Kind extends "both" ? AcquireBothOptions
     : AcquireLinkLockOptions);
 
-/** What the kinds of the kernel need not look at. */
+/** Nothing was given, so there is nothing to check: the hot path. */
 const NO_OPTIONS: TryAcquireOptions = {};
 
 /**
