@@ -71,6 +71,7 @@ function neutral(text: string): string {
     .replace(/cmd=\S*holdfast [^\n]*/g, "cmd=holdfast …")
     .replace(/^holdfast locks: .* may not be looked into.*\n?/gm, "")
     .replace(/^ \(.* may not be looked into.*\)\n?/gm, "")
+    .replace(/, user \S+$/gm, ", user root")
     .replace(/\d+/g, "0")
     .trimEnd();
 }

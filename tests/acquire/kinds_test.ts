@@ -82,7 +82,9 @@ for (const kind of KINDS) {
       assertEquals(tryAcquire(dir.join("b"), { kind }), undefined);
     }
     tryAcquire(path, { kind })!.release();
-    assertEquals(openDescriptors(), before);
+    // What an earlier test has left may be closed by now.
+    const isNew = (descriptor: string) => !before.includes(descriptor);
+    assertEquals(openDescriptors().filter(isNew), []);
   });
 
   Deno.test(`kind ${kind}: who waits is told once who is in the way`, async () => {

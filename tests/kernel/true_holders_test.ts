@@ -187,6 +187,7 @@ sys.stdin.read()'`,
   },
   {
     name: "a chroot",
+    needs: ["chroot"],
     setup: "mkdir r; mount --rbind / r",
     lock: "a.lock",
     locksPath: (directory) => `${directory}/r${directory}/a.lock`,

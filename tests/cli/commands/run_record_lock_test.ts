@@ -22,13 +22,14 @@ import { TempDir } from "../../support/temp_dir.ts";
 
 /**
  * A command that prints the locks on a file, each as type and range, when it
- * has read the same twice: see `settled`.
+ * has read the same twice: see `settled`. A shell reads byte by byte, which
+ * /proc/locks stands even less.
  */
 function listLocks(path: string): string[] {
   const script = 'i=$(stat -c %i "$1"); ' +
-    "list() { while read -r _ type _ mode _ file start end; do " +
+    "list() { cat /proc/locks | while read -r _ type _ mode _ file start end; do " +
     'case $file in *:$i) echo "$type $mode $start-$end";; esac; ' +
-    "done </proc/locks; }; " +
+    "done; }; " +
     'last=$(list); while now=$(list); [ "$now" != "$last" ]; ' +
     'do last=$now; done; echo "$last"';
   return ["sh", "-c", script, "sh", path];
