@@ -229,7 +229,22 @@ class SignalForwarder {
     // It has none: what ends the wait of such a process is listening already.
     if (isFirstProcess()) return;
     this.#resume ??= suspendHandlers(this.#caught);
-    // For one that came in between, and is on its way through the event loop.
+    await this.#hearAll();
+  }
+
+  /**
+   * Waits until what came before is heard. The runtime hears of signals on a
+   * thread of its own, which on a busy machine may be late, and looks for one
+   * kind after another: who has heard two that came after has heard all.
+   */
+  async #hearAll(): Promise<void> {
+    for (let round = 0; round < 2; round++) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      Deno.addSignalListener("SIGURG", resolve);
+      sendSignal(0, "SIGURG");
+      await promise;
+      Deno.removeSignalListener("SIGURG", resolve);
+    }
     await new Promise((resolve) => setTimeout(resolve));
   }
 
