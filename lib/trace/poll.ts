@@ -72,10 +72,8 @@ class Poller {
 
   look(): TraceBatch {
     const nowNs = performance.now() * 1e6;
-    const locks = parseProcLocks(readText("/proc/locks"), {
-      onError: () => {},
-    });
-    const listed = this.#keyed(locks);
+    const listed = this.#keyed(readLocks());
+    if (this.#isMissing(listed)) this.#lookAgain(listed);
     this.#dropReleased(listed, nowNs);
     for (const [key, lock] of listed) {
       if (!lock.blocked) this.#hold(key, lock, listed, nowNs);
@@ -89,6 +87,23 @@ class Poller {
     const untilMs = this.#baseMs + nowNs / 1e6;
     const totalReceived = ++this.#looks;
     return { activities, lost: 0, totalReceived, totalLost: 0, untilMs };
+  }
+
+  #isMissing(listed: ReadonlyMap<string, PolledLock>): boolean {
+    for (const key of this.#holds.keys()) if (!listed.has(key)) return true;
+    return false;
+  }
+
+  /**
+   * The kernel makes the list a page at a time; what is released meanwhile moves
+   * other lines across the border. Who is missing twice is gone.
+   */
+  #lookAgain(listed: Map<string, PolledLock>): void {
+    const again = this.#keyed(readLocks());
+    for (const key of this.#holds.keys()) {
+      const lock = again.get(key);
+      if (lock !== undefined && !listed.has(key)) listed.set(key, lock);
+    }
   }
 
   /** The lines that count, by what stays the same of them. */
@@ -215,3 +230,7 @@ interface PolledWait {
 }
 
 type Subject = PolledLock & Pick<Hold, "process" | "threadId">;
+
+function readLocks(): ProcLock[] {
+  return parseProcLocks(readText("/proc/locks"), { onError: () => {} });
+}

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
+import type { ProcLock } from "../proc/proc_locks.ts";
 import type { TraceEvent } from "../proc/trace/trace_event.ts";
 import { monotonicNs, timeOfDayMs } from "../sys/boot_clock.ts";
-import { readText } from "../sys/file.ts";
 import type { LockActivity, TracedFile } from "./activity.ts";
 import type { FileFilterOptions } from "./file_filter.ts";
 import { TraceInstance } from "./instance.ts";
 import { type EventBatch, TraceReader } from "./reader.ts";
+import { readLockListing } from "./lock_listing.ts";
 import { openTracefs } from "./tracefs.ts";
 import { LockTracker } from "./tracker.ts";
 
@@ -190,7 +190,7 @@ class Session {
 
   #list(): Listing {
     const fromNs = this.#nowNs();
-    const locks = readLocks();
+    const locks = readLockListing();
     return { fromNs, untilNs: this.#nowNs(), locks };
   }
 
@@ -246,8 +246,4 @@ class Session {
   #nowNs(): number {
     return Number(monotonicNs() - this.reader.baseNs);
   }
-}
-
-function readLocks(): ProcLock[] {
-  return parseProcLocks(readText("/proc/locks"), { onError: () => {} });
 }
