@@ -12,6 +12,7 @@ import {
   explainFailure,
   UnsuitableServerError,
 } from "./connect_error.ts";
+import { GREETING } from "./greeting.ts";
 import {
   type PostgresServer,
   type PostgresSettings,
@@ -53,25 +54,6 @@ const PARAMETERS: SessionParameters = {
   statement_timeout: "0",
   default_transaction_read_only: "off",
 };
-
-/*
- * What a session is asked first.
- *
- * When one server process crashes, all are ended and their locks forgotten,
- * though the postmaster's start time stays: it resets all statistics then.
- * Somebody who resets one of them by hand leaves the others. The functions are
- * those of the views pg_stat_bgwriter, pg_stat_archiver and pg_stat_wal, which
- * take a new session a millisecond to look up.
- */
-const GREETING = `select pg_backend_pid() as pid,
-  current_setting('application_name') as label,
-  current_setting('server_version') as version,
-  pg_is_in_recovery() as standby,
-  1000 * date_part('epoch', clock_timestamp() - greatest(
-    pg_postmaster_start_time(),
-    least(pg_stat_get_bgwriter_stat_reset_time(),
-      (select stats_reset from pg_stat_get_archiver()),
-      (select stats_reset from pg_stat_get_wal())))) as up_ms`;
 
 /** What is used of the options that the client library leaves untyped. */
 interface ClientOptions extends postgres.Options<Record<string, never>> {
