@@ -6,15 +6,14 @@
  * @module
  */
 
+import { EBADF } from "../../lib/sys/errno.ts";
 import { watchDescriptors } from "../../lib/sys/file.ts";
+import { openFlags } from "../../lib/sys/process/descriptors.ts";
 
 watchDescriptors({
   opened() {},
   closed(fd) {
-    try {
-      Deno.lstatSync(`/proc/self/fd/${fd}`);
-    } catch {
-      throw new Error(`descriptor ${fd} is closed, and it isn't open`);
-    }
+    if (openFlags(fd) !== -EBADF) return;
+    throw new Error(`descriptor ${fd} is closed, and it isn't open`);
   },
 });
