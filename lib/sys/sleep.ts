@@ -5,11 +5,11 @@
  * @module
  */
 
-import { EINTR } from "./errno.ts";
+import { EAGAIN, EINTR } from "./errno.ts";
 import { callLibc, cString } from "./call.ts";
 import { LockError, SyscallError } from "./error.ts";
 import { libc } from "./libc.ts";
-import { SIGACTION_SIZE } from "./process/signals.ts";
+import { SIGACTION_SIZE, SIGNAL_NUMBERS } from "./process/signals.ts";
 
 /* As the C library numbers them: it keeps two real-time signals to itself. */
 const SIGRTMIN = 34;
@@ -100,8 +100,7 @@ let ignored: number | undefined;
  */
 export function wakingSignal(): number {
   if (chosen !== undefined) return chosen;
-  // abs(3) takes an int, as a handler does, and touches nothing.
-  const noop = Deno.UnsafePointer.value(libc.dlsym(null, cString("abs")));
+  const noop = harmlessHandler();
   const action = new BigUint64Array(SIGACTION_SIZE / 8);
   for (let signal = SIGRTMAX; signal > SIGRTMIN; signal--) {
     checkCall("sigaction", () => libc.sigaction(signal, null, action));
@@ -114,6 +113,27 @@ export function wakingSignal(): number {
   throw new LockError(
     "Cannot set a timer: this process uses every real-time signal",
   );
+}
+
+/**
+ * A signal for the same where the kernel refuses that one: real-time signals
+ * wait in a queue, and RLIMIT_SIGPENDING says how many of a user's may. Others
+ * always get through (tgkill(2)), and this one Linux never sends itself.
+ *
+ * @returns `undefined` when the program uses it.
+ */
+export function unqueuedWakingSignal(): number | undefined {
+  const signal = SIGNAL_NUMBERS.SIGSTKFLT;
+  const noop = harmlessHandler();
+  const action = new BigUint64Array(SIGACTION_SIZE / 8);
+  checkCall("sigaction", () => libc.sigaction(signal, null, action));
+  if (action[0] === SIG_DFL) return catchSignal(signal, noop);
+  return action[0] === noop ? signal : undefined;
+}
+
+/** abs(3) takes an int, as a handler does, and touches nothing. */
+function harmlessHandler(): bigint {
+  return Deno.UnsafePointer.value(libc.dlsym(null, cString("abs")));
 }
 
 function catchSignal(signal: number, handler: bigint): number {
@@ -172,7 +192,13 @@ function setTimer(timer: Deno.PointerValue, delayMs: number): void {
 function checkCall(syscall: string, call: () => number): void {
   const result = callLibc(call);
   if (result < 0) {
-    throw new SyscallError("set a timer", { syscall, errno: -result });
+    throw new SyscallError("set a timer", {
+      syscall,
+      errno: -result,
+      advice: result === -EAGAIN
+        ? "this user has too many timers and waiting signals; see ulimit -i"
+        : undefined,
+    });
   }
 }
 

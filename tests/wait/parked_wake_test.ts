@@ -8,12 +8,14 @@ import { parkedWake } from "../../lib/wait/parked_wake.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { holdFlock } from "../support/foreign_flock.ts";
 import { settle } from "../support/manual_clock.ts";
+import { runScript } from "../support/run_script.ts";
 import { settled } from "../support/settled.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { until } from "../support/until.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url);
 const RECORD = new URL("../../lib/acquire/record_lock.ts", import.meta.url);
+const LIBC = new URL("../../lib/sys/libc.ts", import.meta.url);
 
 /** The kinds of lock on a file that someone is asleep for in the kernel. */
 function waitsFor(path: string): string[] {
@@ -168,4 +170,28 @@ Deno.test("where the waking signal is blocked, a wait still ends in time", async
     path,
   ]);
   assertEquals(await waiter.nextLine(), "LockTimeoutError");
+});
+
+Deno.test("where no signal can be queued, a wait still ends in time, and when given up", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  await using _holder = await holdFlock(path);
+  await using waiter = await runScript(
+    `
+    const { libc } = await import(${JSON.stringify(LIBC)});
+    const { acquire } = await import(${JSON.stringify(MOD)});
+    const RLIMIT_SIGPENDING = 11;
+    const none = new BigUint64Array(2);
+    say(libc.prlimit(0, RLIMIT_SIGPENDING, none, null) === 0 ? "ready" : "no");
+    await acquire(args[0], { timeoutMs: 50 })
+      .catch((error) => say(error.name));
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 50);
+    await acquire(args[0], { signal: controller.signal })
+      .catch((error) => say(error.name));
+    `,
+    path,
+  );
+  assertEquals(await waiter.nextLine(), "LockTimeoutError");
+  assertEquals(await waiter.nextLine(), "AbortError");
 });

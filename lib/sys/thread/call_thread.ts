@@ -199,9 +199,13 @@ export class CallThread {
     this.#contexts[index]!.make(call, stack, this.#contexts[index + 1]);
   }
 
-  /** Sends the started thread a signal. */
-  signal(number: number): void {
-    threads.pthread_kill(this.#id[0]!, number);
+  /**
+   * Sends the started thread a signal.
+   *
+   * @returns 0, or the error number: EAGAIN when it can't be queued.
+   */
+  signal(number: number): number {
+    return threads.pthread_kill(this.#id[0]!, number);
   }
 
   /**

@@ -12,12 +12,13 @@
 
 import { LockError } from "../error.ts";
 import { closeFile, noteClosed } from "../file.ts";
-import { wakingSignal } from "../sleep.ts";
+import { EAGAIN } from "../errno.ts";
+import { unqueuedWakingSignal, wakingSignal } from "../sleep.ts";
 import { isSignalHandled, SIGNAL_NUMBERS } from "../process/signals.ts";
 import { type CallThread, takeThread } from "./call_thread.ts";
 import { mostThreads } from "./thread_limit.ts";
 
-const SIGURG = SIGNAL_NUMBERS.SIGURG;
+const { SIGSTKFLT, SIGURG } = SIGNAL_NUMBERS;
 
 /** Where a thread says, in its scratch memory, that its call has ended. */
 const ENDED = 0;
@@ -69,7 +70,10 @@ class CallOnThread implements ParkedCall {
   interrupt(): void {
     if (!parked.has(this)) return;
     unwanted.add(this);
-    this.#thread.signal(wakingSignal());
+    if (this.#thread.signal(wakingSignal()) === EAGAIN) {
+      const unqueued = unqueuedWakingSignal();
+      if (unqueued !== undefined) this.#thread.signal(unqueued);
+    }
     interrupting ??= setInterval(interruptUnwanted, INTERRUPT_AGAIN_MS);
   }
 
@@ -174,7 +178,7 @@ function startCall(
     return address + BigInt(ARGUMENT);
   });
   const isStarted = thread.start([
-    { name, args: numbers, signals: [wakingSignal()] },
+    { name, args: numbers, signals: [wakingSignal(), SIGSTKFLT] },
     { name: "memset", args: [address + BigInt(ENDED), 1, 1] },
     { name: "raise", args: [SIGURG], signals: [SIGURG] },
   ]);
