@@ -7,6 +7,8 @@
 
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { readText } from "../sys/file.ts";
+import { listDirectory } from "../sys/list_directory.ts";
+import { readPidStat } from "../sys/process/process.ts";
 import type { LockActivity } from "./activity.ts";
 import { FileFilter, type FileFilterOptions } from "./file_filter.ts";
 import type { Hold } from "./holds.ts";
@@ -49,9 +51,6 @@ export async function* pollLocks(
   }
 }
 
-/** So long a waiter that was woken may need to take the lock, in ns. */
-const WAKING_NS = 1e9;
-
 class Poller {
   readonly #baseMs = performance.timeOrigin;
   readonly #state: LockState;
@@ -87,6 +86,20 @@ class Poller {
     const untilMs = this.#baseMs + nowNs / 1e6;
     const totalReceived = ++this.#looks;
     return { activities, lost: 0, totalReceived, totalLost: 0, untilMs };
+  }
+
+  /**
+   * Whether a waiter that is listed no more may be about to take the lock: who
+   * is woken takes it when it gets a CPU. Who was asleep at the last look, and
+   * doesn't hold it now, has given up.
+   */
+  #mayTakeIt(wait: PolledWait): boolean {
+    const { process } = wait.subject;
+    if (wait.wasAsleep || this.#state.processes.checkEnded(process)) {
+      return false;
+    }
+    wait.wasAsleep = isAsleep(process.pid);
+    return true;
   }
 
   #isMissing(listed: ReadonlyMap<string, PolledLock>): boolean {
@@ -174,6 +187,7 @@ class Poller {
       const before = this.#waits.get(key);
       if (before !== undefined) {
         before.goneNs = undefined;
+        before.wasAsleep = false;
         waits.set(key, before);
         this.#waits.delete(key);
         continue;
@@ -193,12 +207,7 @@ class Poller {
       const { subject, sinceNs } = wait;
       const { file, process } = subject;
       wait.goneNs ??= nowNs;
-      // A waiter that is woken is no longer listed, and takes the lock when it
-      // gets a CPU.
-      if (
-        nowNs - wait.goneNs < WAKING_NS &&
-        !this.#state.processes.checkEnded(process)
-      ) {
+      if (this.#mayTakeIt(wait)) {
         waits.set(key, wait);
         continue;
       }
@@ -225,12 +234,22 @@ interface PolledLock extends ListedLock {
 interface PolledWait {
   subject: Subject;
   sinceNs: number;
-  /** When it was first missing; it may be about to take the lock. */
+  /** When it was first missing. */
   goneNs?: number | undefined;
+  /** Whether it was asleep then, after the locks were listed. */
+  wasAsleep?: boolean;
 }
 
 type Subject = PolledLock & Pick<Hold, "process" | "threadId">;
 
 function readLocks(): ProcLock[] {
   return parseProcLocks(readText("/proc/locks"), { onError: () => {} });
+}
+
+/** Whether no thread of a process runs, or would if it got a CPU. */
+function isAsleep(pid: number): boolean {
+  const threads = listDirectory(`/proc/${pid}/task`);
+  if (typeof threads === "number") return true;
+  return threads.map(Number).filter((id) => id > 0)
+    .every((id) => !/[RD]/.test(readPidStat(id)?.state ?? ""));
 }

@@ -16,6 +16,7 @@ import { needsMounts } from "../support/private_mounts.ts";
 import { runProgram } from "../support/run_program.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { HelperProcess } from "../support/helper_process.ts";
+import { runScript } from "../support/run_script.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import {
   listInstances,
@@ -290,5 +291,38 @@ Deno.test("polling tells what it sees of taking, waiting and releasing", async (
     `released ${first.pid}`,
     `acquired ${second.pid}`,
     `released ${second.pid}`,
+  ]);
+});
+
+Deno.test("polling tells who gave up, though it lives and is asleep", async () => {
+  using dir = new TempDir();
+  const path = dir.join("lock");
+  await using holder = await startLocker(path);
+  await tell(holder, "lock 0");
+  const flock = new URL("../../lib/lock/flock/flock.ts", import.meta.url);
+  // It waits and gives up again and again: one time or other that is seen.
+  await using waiter = await runScript(
+    `const { blockFlock } = await import("${flock.href}");
+say("ready");
+const gate = new Int32Array(new SharedArrayBuffer(4));
+for (;;) {
+  try { blockFlock(args[0], { timeoutMs: 200 }); } catch { /* Busy. */ }
+  Atomics.wait(gate, 0, 0, 200);
+}`,
+    path,
+  );
+  const controller = new AbortController();
+  const { signal } = controller;
+  const told: string[] = [];
+  const wantsFile = (file: { path: string | undefined }) => file.path === path;
+  const options = { signal, wantsFile, directories: [dir.path], intervalMs: 1 };
+  for await (const { activities } of pollLocks(options)) {
+    told.push(...activities.map(words));
+    if (told.includes(`gave-up ${waiter.pid}`)) controller.abort();
+  }
+  assertEquals(told.slice(0, 3), [
+    `held ${holder.pid}`,
+    `waiting ${waiter.pid}`,
+    `gave-up ${waiter.pid}`,
   ]);
 });
