@@ -281,7 +281,8 @@ function judgeNfs(mount: MountFacts): TrustTable {
     ? {
       ...depends(
         `NFSv${version} keeps the lock on the server, which gives it to ` +
-          "others when this client is cut off for longer than its lease",
+          "others when this client is cut off for longer than its lease; " +
+          "run ends its command before that",
       ),
       whileReachable: true as const,
     }
