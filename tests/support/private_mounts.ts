@@ -46,7 +46,9 @@ export class PrivateMounts implements AsyncDisposable {
 
   /** The arguments that run a command inside, to be given to `nsenter`. */
   enter(...command: string[]): string[] {
-    return ["-m", "-t", String(this.#keeper.pid), ...command];
+    // With -m alone it would leave a chroot that the tests run in.
+    const { pid } = this.#keeper;
+    return ["-m", "-r", `-w/proc/${pid}/root`, `-t${pid}`, ...command];
   }
 
   /** Starts a helper inside, which must say "ready". */
