@@ -142,6 +142,12 @@ function isSafe(trust: TrustTable, kind: TrustKind): boolean {
 function resolve(path: string, exists: boolean): string {
   const whole = exists ? realPath(path) : undefined;
   if (whole !== undefined) return whole;
+  if (path.endsWith("/")) {
+    throw new LockError(
+      `Cannot examine ${quotePath(path)}: its name ends with a slash, and ` +
+        "there is no such directory; create it first",
+    );
+  }
   const directory = realPath(dirname(path));
   if (directory === undefined) {
     throw new LockError(

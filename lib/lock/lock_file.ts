@@ -187,6 +187,9 @@ function openError(
 }
 
 function openAdvice(path: LockPath, errno: number): string | undefined {
+  if (path.given.endsWith("/") && [EISDIR, ENOENT, ENOTDIR].includes(errno)) {
+    return "its name ends with a slash, and there is no such directory";
+  }
   switch (errno) {
     case ENOENT: {
       if (path.given === "") return "the path is empty";

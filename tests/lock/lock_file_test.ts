@@ -51,6 +51,19 @@ Deno.test("a probe makes nothing where a link leads nowhere", () => {
   assertEquals([...Deno.readDirSync(dir.path)].length, 1);
 });
 
+Deno.test("a name with a slash at its end is that of a directory", () => {
+  using dir = new TempDir();
+  Deno.writeTextFileSync(dir.join("file"), "");
+  for (const name of ["file/", "new/"]) {
+    assertThrows(
+      () => openLockFile(dir.join(name)),
+      LockError,
+      "its name ends with a slash, and there is no such directory",
+    );
+  }
+  closeFile(openLockFile(`${dir.path}/`).fd);
+});
+
 const root = needsRoot();
 
 Deno.test({

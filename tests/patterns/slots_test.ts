@@ -9,7 +9,9 @@ import { LockTimeoutError } from "../../lib/wait/lock_timeout_error.ts";
 import { UnsupportedFilesystemError } from "../../lib/fs/guard.ts";
 import { libc } from "../../lib/sys/libc.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
+import { runScript } from "../support/run_script.ts";
 import { TempDir } from "../support/temp_dir.ts";
+import { within } from "../support/within.ts";
 import { runWorkers, STRESS, Worker } from "./support/workers.ts";
 
 Deno.test("acquireSlots: the lowest free slots, and no more than there are", async () => {
@@ -204,3 +206,44 @@ Deno.test("acquireSlots: while somebody is stopped in looking for free ones, dea
   using held = await wait;
   assertEquals(held.slots, [0, 1]);
 });
+
+const SLOTS = new URL("../../lib/patterns/slots.ts", import.meta.url);
+
+for (
+  const [what, script] of [
+    [
+      "waits first in the line",
+      `const { acquireSlots } = await import(${JSON.stringify(SLOTS)});
+      const onWait = () => say("ready");
+      await acquireSlots(args[0], { slots: 1, fair: true, onWait });`,
+    ],
+    [
+      "is about to draw a ticket",
+      'ofd(open(args[0] + "/queue"), [0, 1]); say("ready"); line();',
+    ],
+    [
+      "looks for free ones",
+      'flock(open(args[0] + "/scan.lock")); say("ready"); line();',
+    ],
+  ] as const
+) {
+  Deno.test(`acquireSlots: without time to wait it gives up though somebody who ${what} is stopped`, async () => {
+    using dir = new TempDir();
+    const name = dir.join("build");
+    using _all = await acquireSlots(name, { slots: 1 });
+    await using stopped = await runScript(script, name);
+    stopped.kill("SIGSTOP");
+    const before = openDescriptors();
+    for (const fair of [false, true]) {
+      const error = await within(
+        assertRejects(
+          () => acquireSlots(name, { slots: 1, fair, timeoutMs: 0 }),
+          LockTimeoutError,
+        ),
+        `giving up, fair: ${fair}`,
+      );
+      assertEquals(error.waitedMs, 0);
+    }
+    assertEquals(openDescriptors(), before);
+  });
+}

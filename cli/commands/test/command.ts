@@ -216,6 +216,14 @@ function remoteReason(asked: TestKind | undefined): string | undefined {
 
 /** A lock file that isn't there could be created; in no directory, it can't. */
 function requireParent(path: string): void {
+  if (path.endsWith("/")) {
+    throw new SyscallError("open lock file", {
+      syscall: "open",
+      errno: ENOENT,
+      path,
+      advice: "its name ends with a slash, and there is no such directory",
+    });
+  }
   const parent = dirname(path);
   if (statPath(parent)?.type === "directory") {
     const errno = -checkAccess(parent, "write and enter");

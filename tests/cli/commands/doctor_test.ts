@@ -103,6 +103,36 @@ Deno.test("doctor: a missing directory and a missing operand are errors", async 
   assertEquals((await runCli(["doctor", "-k", "no", "/tmp"])).code, 64);
 });
 
+Deno.test("doctor: a name with a slash at its end is that of a directory", async () => {
+  using dir = new TempDir();
+  Deno.writeTextFileSync(dir.join("file"), "");
+  for (const path of [dir.join("file/"), dir.join("new/")]) {
+    const { code, stdout, stderr } = await runCli(["doctor", path]);
+    assertEquals([code, stdout], [65, ""]);
+    assertMatch(stderr, /ends with a slash, and there is no such directory/);
+  }
+  assertEquals((await doctor(`${dir.path}/`)).safe, true);
+});
+
+Deno.test("doctor: no kind of lock is safe in /proc and in /sys", async () => {
+  for (
+    const path of [
+      "/proc/locks",
+      "/proc/self/status",
+      "/proc/no-such.lock",
+      "/sys/kernel/uevent_seqnum",
+      "/sys/kernel/no-such.lock",
+    ]
+  ) {
+    const report = await doctor(path);
+    assertEquals([path, report.code, report.safe], [path, 1, false]);
+    assertEquals([report.recommendedKind, report.command], [null, null]);
+    const entries = Object.values(report.trust)
+      .map(({ host }) => host?.trust);
+    assertEquals(new Set(entries), new Set(["no"]), path);
+  }
+});
+
 Deno.test("doctor: control characters of a path stay off the terminal", async () => {
   using dir = new TempDir();
   const { code, stdout } = await runCli(["doctor", dir.join("\x1b[31m")]);

@@ -68,6 +68,12 @@ Deno.test("test creates nothing, and says what can't be locked", async () => {
   const noDirectory = await runCli(["test", directory.join("no/lock")]);
   assertEquals(noDirectory.code, 66);
   assertStringIncludes(noDirectory.stderr, "there is no directory");
+  Deno.writeTextFileSync(path, "");
+  for (const noDirectory of [`${path}/`, directory.join("new/")]) {
+    const { code, stderr } = await runCli(["test", noDirectory]);
+    assertEquals(code, 66);
+    assertStringIncludes(stderr, "ends with a slash");
+  }
   const device = await runCli(["test", "/dev/null"]);
   assertEquals(device.code, 65);
   assertStringIncludes(device.stderr, "character device");
