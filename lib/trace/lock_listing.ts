@@ -27,21 +27,33 @@ export function readLockListing(): ProcLock[] {
   return parseProcLocks(text, { onError: () => {} });
 }
 
-/** The lines of both, and each as often as in the one that has more of it. */
+/**
+ * The lines of both. Those that are in both are as often there as in the one
+ * that has fewer of it: a torn reading may have a lock twice.
+ */
 export function joinListings(first: string, second: string): string {
+  const left = countLines(second);
+  const lines = first.split("\n").filter((line) => {
+    const lock = withoutNumber(line);
+    const count = left.get(lock);
+    if (count === undefined) return true;
+    left.set(lock, count - 1);
+    return count > 0;
+  });
+  const known = countLines(first);
+  for (const line of second.split("\n")) {
+    if (!known.has(withoutNumber(line))) lines.push(line);
+  }
+  return lines.join("\n");
+}
+
+function countLines(text: string): Map<string, number> {
   const counts = new Map<string, number>();
-  const lines = first.split("\n");
-  for (const line of lines) {
+  for (const line of text.split("\n")) {
     const lock = withoutNumber(line);
     counts.set(lock, (counts.get(lock) ?? 0) + 1);
   }
-  for (const line of second.split("\n")) {
-    const lock = withoutNumber(line);
-    const count = counts.get(lock) ?? 0;
-    if (count > 0) counts.set(lock, count - 1);
-    else lines.push(line);
-  }
-  return lines.join("\n");
+  return counts;
 }
 
 /** Each reading counts the locks anew. */

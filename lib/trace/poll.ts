@@ -51,6 +51,9 @@ export async function* pollLocks(
   }
 }
 
+/** Tells locks apart that look the same. */
+const TWIN = " #";
+
 class Poller {
   readonly #baseMs = performance.timeOrigin;
   readonly #state: LockState;
@@ -72,7 +75,7 @@ class Poller {
   look(): TraceBatch {
     const nowNs = performance.now() * 1e6;
     const listed = this.#keyed(readLocks());
-    if (this.#isMissing(listed)) this.#lookAgain(listed);
+    if (this.#isDoubtful(listed)) this.#lookAgain(listed);
     this.#dropReleased(listed, nowNs);
     for (const [key, lock] of listed) {
       if (!lock.blocked) this.#hold(key, lock, listed, nowNs);
@@ -102,20 +105,30 @@ class Poller {
     return true;
   }
 
-  #isMissing(listed: ReadonlyMap<string, PolledLock>): boolean {
+  /** Whether a lock is missing, or is there twice. */
+  #isDoubtful(listed: ReadonlyMap<string, PolledLock>): boolean {
     for (const key of this.#holds.keys()) if (!listed.has(key)) return true;
+    for (const key of listed.keys()) if (this.#isNewTwin(key)) return true;
     return false;
   }
 
+  #isNewTwin(key: string): boolean {
+    return key.includes(TWIN) && !this.#holds.has(key);
+  }
+
   /**
-   * The kernel makes the list a page at a time; what is released meanwhile moves
-   * other lines across the border. Who is missing twice is gone.
+   * The kernel makes the list a page at a time; what comes and goes meanwhile
+   * moves other lines across the border. Who is missing twice is gone, and who
+   * is twice there each time holds two.
    */
   #lookAgain(listed: Map<string, PolledLock>): void {
     const again = this.#keyed(readLocks());
     for (const key of this.#holds.keys()) {
       const lock = again.get(key);
       if (lock !== undefined && !listed.has(key)) listed.set(key, lock);
+    }
+    for (const key of [...listed.keys()]) {
+      if (this.#isNewTwin(key) && !again.has(key)) listed.delete(key);
     }
   }
 
@@ -134,7 +147,7 @@ class Poller {
       const plain = `${blocked} ${type} ${mode} ${pid} ` +
         `${device.major}:${device.minor}:${inode} ${startByte} ${endByte}`;
       let key = plain;
-      for (let n = 2; keyed.has(key); n++) key = `${plain} #${n}`;
+      for (let n = 2; keyed.has(key); n++) key = `${plain}${TWIN}${n}`;
       keyed.set(key, { file, type, mode, pid, startByte, endByte, blocked });
     }
     return keyed;
