@@ -11,6 +11,7 @@ import { prepareCommand } from "../../../../lib/sys/process/exec.ts";
 import { DeathLink } from "../../../../lib/sys/process/death_link.ts";
 import { closeFile } from "../../../../lib/sys/file.ts";
 import { setDescriptorInheritable } from "../../../../lib/sys/process/descriptors.ts";
+import { Pidfd } from "../../../../lib/sys/process/pidfd.ts";
 import { openPipe, writeLine } from "../../../../lib/sys/pipe.ts";
 import { selfCommand } from "../../../self_command.ts";
 
@@ -20,21 +21,20 @@ export class LeaseGuard implements Disposable {
   readonly #link = new DeathLink();
   /** What it has to know, by subject. */
   readonly #told = new Map<string, string>();
-  #writeEnd: number;
+  #process: GuardProcess;
 
   /** @param mark `NAME=value`, a variable that only the command will have. */
   constructor(mark: string) {
     this.#mark = mark;
     try {
-      this.#writeEnd = this.#start();
+      this.#process = this.#start();
     } catch (error) {
       this.#link[Symbol.dispose]();
       throw error;
     }
   }
 
-  /** Starts it, and gives the end of the pipe that it listens to. */
-  #start(): number {
+  #start(): GuardProcess {
     const { readEnd, writeEnd } = openPipe();
     const self = selfCommand(
       ["run", "--lease-guard", String(readEnd), this.#mark],
@@ -45,8 +45,7 @@ export class LeaseGuard implements Disposable {
       setDescriptorInheritable(readEnd, true, "pipe");
       // It need not know of this one, only have it open.
       setDescriptorInheritable(this.#link.readEnd, true, "pipe");
-      start();
-      return writeEnd;
+      return { pidfd: Pidfd.open(start()), writeEnd };
     } catch (error) {
       closeFile(writeEnd);
       throw error;
@@ -84,9 +83,9 @@ export class LeaseGuard implements Disposable {
   #tell(...lines: string[]): void {
     if (this.#write(lines)) return;
     try {
-      const writeEnd = this.#start();
-      closeFile(this.#writeEnd);
-      this.#writeEnd = writeEnd;
+      const next = this.#start();
+      this.#close();
+      this.#process = next;
       this.#write([...this.#told.values()]);
     } catch {
       // With the next renewal it is tried again.
@@ -94,16 +93,28 @@ export class LeaseGuard implements Disposable {
   }
 
   #write(lines: readonly string[]): boolean {
-    return writeLine(this.#writeEnd, lines.join("\n"));
+    return writeLine(this.#process.writeEnd, lines.join("\n"));
   }
 
   /**
-   * The command has ended. The guard isn't waited for: it may still be
-   * starting.
+   * The command has ended, and so does the guard, even one that is still
+   * starting: whoever reads the command's output waits for all who have it open.
    */
   [Symbol.dispose](): void {
     this.#write(["end"]);
+    this.#process.pidfd?.signal("SIGKILL");
+    this.#close();
     this.#link[Symbol.dispose]();
-    closeFile(this.#writeEnd);
   }
+
+  #close(): void {
+    closeFile(this.#process.writeEnd);
+    this.#process.pidfd?.[Symbol.dispose]();
+  }
+}
+
+interface GuardProcess {
+  readonly pidfd: Pidfd | undefined;
+  /** Of the pipe that it listens to. */
+  readonly writeEnd: number;
 }
