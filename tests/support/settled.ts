@@ -1,4 +1,4 @@
-import { equal } from "@std/assert";
+import { assertEquals, equal } from "@std/assert";
 
 /**
  * Reads until two readings in a row agree. /proc/locks isn't read at one
@@ -13,4 +13,16 @@ export function settled<T>(read: () => T): T {
     last = next;
   }
   return last;
+}
+
+/** Reads again where something else was read than is there, up to ten times. */
+export async function assertRead<T>(
+  read: () => Promise<T>,
+  expected: T,
+): Promise<void> {
+  let value = await read();
+  for (let reading = 1; reading < 10 && !equal(value, expected); reading++) {
+    value = await read();
+  }
+  assertEquals(value, expected);
 }

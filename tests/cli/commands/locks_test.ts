@@ -16,6 +16,7 @@ import { needs } from "../../support/programs.ts";
 import { needsMounts } from "../../support/private_mounts.ts";
 import { runProgram } from "../../support/run_program.ts";
 import { runScript } from "../../support/run_script.ts";
+import { assertRead } from "../../support/settled.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
 /** Waits until a process sleeps for a lock on one of a directory's files. */
@@ -212,19 +213,23 @@ Deno.test("locks: what is asked for", async () => {
   const names = async (...args: string[]) =>
     (await lines("-n", "-o", "PATH", "--sort", "path", ...args))
       .map((path) => path.replace(`${dir.path}/`, ""));
-  assertEquals(await names(dir.path), ["a.lock", "c.pos", "sub/b.lock"]);
-  assertEquals(await names(dir.join("link")), ["a.lock"]);
-  assertEquals(await names(dir.join("sub")), ["sub/b.lock"]);
-  assertEquals(await names(dir.join("*.lock")), ["a.lock"]);
-  assertEquals(await names(dir.join("**/*.lock")), ["a.lock", "sub/b.lock"]);
-  assertEquals(await names("--path", "?.pos", dir.path), ["c.pos"]);
-  assertEquals(await names("--type", "posix", dir.path), ["c.pos"]);
-  assertEquals(await names("--held-by", "deno", dir.path), ["c.pos"]);
-  assertEquals(await names("-p", `${a.pid}`, dir.path), ["a.lock"]);
-  assertEquals(
-    await names("--sort", "-PATH", dir.path),
-    ["sub/b.lock", "c.pos", "a.lock"],
-  );
+  await assertRead(() => names(dir.path), ["a.lock", "c.pos", "sub/b.lock"]);
+  await assertRead(() => names(dir.join("link")), ["a.lock"]);
+  await assertRead(() => names(dir.join("sub")), ["sub/b.lock"]);
+  await assertRead(() => names(dir.join("*.lock")), ["a.lock"]);
+  await assertRead(() => names(dir.join("**/*.lock")), [
+    "a.lock",
+    "sub/b.lock",
+  ]);
+  await assertRead(() => names("--path", "?.pos", dir.path), ["c.pos"]);
+  await assertRead(() => names("--type", "posix", dir.path), ["c.pos"]);
+  await assertRead(() => names("--held-by", "deno", dir.path), ["c.pos"]);
+  await assertRead(() => names("-p", `${a.pid}`, dir.path), ["a.lock"]);
+  await assertRead(() => names("--sort", "-PATH", dir.path), [
+    "sub/b.lock",
+    "c.pos",
+    "a.lock",
+  ]);
   // Observing creates nothing.
   const { code, stdout } = await runCli(["locks", dir.join("none")]);
   assertEquals([code, stdout], [0, ""]);
