@@ -41,6 +41,7 @@ export function writeCandidate(names: LinkNames, owner: LinkLockOwner): number {
     throw explain("create a file for link lock", names.given, error);
   }
   try {
+    keepOwnersRights(file, path);
     let bytes = encoder.encode(formatLinkOwner(owner));
     while (bytes.length > 0) bytes = bytes.subarray(file.writeSync(bytes));
     // What is linked must be whole even after the server has crashed. The
@@ -53,6 +54,17 @@ export function writeCandidate(names: LinkNames, owner: LinkLockOwner): number {
   } finally {
     file.close();
   }
+}
+
+/**
+ * A umask may take even its maker's right to read a record, which could then
+ * neither be released nor found stale.
+ */
+function keepOwnersRights(file: Deno.FsFile, path: string): void {
+  const OWNERS = 0o600;
+  const { mode } = file.statSync();
+  if (mode === null || (mode & OWNERS) === OWNERS) return;
+  Deno.chmodSync(path, (mode & 0o777) | OWNERS);
 }
 
 /**

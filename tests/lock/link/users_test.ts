@@ -61,3 +61,29 @@ for (
     },
   });
 }
+
+Deno.test({
+  name:
+    `a link lock is released under a umask that takes all rights${nobody.suffix}`,
+  ignore: nobody.ignore,
+  fn() {
+    using dir = new TempDir();
+    Deno.chmodSync(dir.path, 0o777);
+    const path = dir.join("a");
+    for (const lease of [[], ["--lease", "1m"]]) {
+      const words = ["run", "-k", "link", ...lease, path, "--", "true"];
+      const { code, stderr } = asNobody(dir, "sh", [
+        "-c",
+        'umask 777; exec "$@"',
+        "sh",
+        Deno.execPath(),
+        ...cliArgs(words),
+      ]);
+      assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+      assertEquals(
+        [...Deno.readDirSync(dir.path)].some(({ name }) => name === "a"),
+        false,
+      );
+    }
+  },
+});
