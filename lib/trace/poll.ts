@@ -7,8 +7,7 @@
 
 import { parseProcLocks, type ProcLock } from "../proc/proc_locks.ts";
 import { readText } from "../sys/file.ts";
-import { listDirectory } from "../sys/list_directory.ts";
-import { readPidStat } from "../sys/process/process.ts";
+import { readExertion } from "../sys/process/process.ts";
 import type { LockActivity } from "./activity.ts";
 import { FileFilter, type FileFilterOptions } from "./file_filter.ts";
 import type { Hold } from "./holds.ts";
@@ -101,7 +100,7 @@ class Poller {
     if (wait.wasAsleep || this.#state.processes.checkEnded(process)) {
       return false;
     }
-    wait.wasAsleep = isAsleep(process.pid);
+    wait.wasAsleep = readExertion(process.pid) !== "awake";
     return true;
   }
 
@@ -257,12 +256,4 @@ type Subject = PolledLock & Pick<Hold, "process" | "threadId">;
 
 function readLocks(): ProcLock[] {
   return parseProcLocks(readText("/proc/locks"), { onError: () => {} });
-}
-
-/** Whether no thread of a process runs, or would if it got a CPU. */
-function isAsleep(pid: number): boolean {
-  const threads = listDirectory(`/proc/${pid}/task`);
-  if (typeof threads === "number") return true;
-  return threads.map(Number).filter((id) => id > 0)
-    .every((id) => !/[RD]/.test(readPidStat(id)?.state ?? ""));
 }

@@ -4,13 +4,18 @@ import type {
   TableRange,
   TableWaiter,
 } from "../../../lib/inspect/lock_table.ts";
+import { readExertion } from "../../../lib/sys/process/process.ts";
 import { JsonWriter, SCHEMA } from "./json.ts";
+
+type Exertion = ReturnType<typeof readExertion>;
 
 interface Seen<Entry> {
   entry: Entry;
   sinceMs: number;
   /** Whether it was there already when the watch began. */
   fromStart: boolean;
+  /** Of a wait that is listed no more: whether its process was asleep since. */
+  wasAsleep?: boolean;
 }
 
 /**
@@ -20,12 +25,22 @@ interface Seen<Entry> {
  * lock that other processes hold now).
  *
  * What comes and goes between two readings is not seen. Times are those of the
- * readings.
+ * readings. Who is woken is listed no more, and takes the lock when it gets a
+ * CPU: that it gave up is known when it has been asleep without the lock, one
+ * reading later.
  */
 export class LockChanges {
   #locks = new Map<string, Seen<TableLock>>();
   #waiters = new Map<string, Seen<TableWaiter>>();
+  readonly #look: (pid: number) => Exertion;
+  /** Who is listed no more, and may be about to take the lock. */
+  #woken: Seen<TableWaiter>[] = [];
   #isFirst = true;
+
+  /** @param look What a process is about. */
+  constructor(look: (pid: number) => Exertion = readExertion) {
+    this.#look = look;
+  }
 
   /** The lines for what is new in a reading. */
   *next(table: LockTable): Generator<string> {
@@ -33,6 +48,11 @@ export class LockChanges {
     const { readAtMs } = table;
     const at = `"schema":${SCHEMA},"at":"${new Date(readAtMs).toISOString()}"`;
     const locks = this.#keyed(table.locks, this.#locks, lockKey, readAtMs);
+    // A torn reading misses a line that the next one has.
+    for (const seen of this.#woken) {
+      const key = waiterKey(seen.entry);
+      if (!this.#waiters.has(key)) this.#waiters.set(key, seen);
+    }
     const waiters = this.#keyed(
       table.waiters,
       this.#waiters,
@@ -42,6 +62,7 @@ export class LockChanges {
     const ended = [...this.#waiters]
       .filter(([key]) => !waiters.has(key)).map(([, seen]) => seen);
     const endedByKey = Map.groupBy(ended, ({ entry }) => waiterKey(entry));
+    const woken: Seen<TableWaiter>[] = [];
 
     for (const [key, { entry, sinceMs, fromStart }] of this.#locks) {
       if (locks.has(key)) continue;
@@ -62,7 +83,12 @@ export class LockChanges {
           `"lock":${writer.lock(entry)}}\n`;
       }
     }
-    for (const { entry, sinceMs } of [...endedByKey.values()].flat()) {
+    for (const seen of [...endedByKey.values()].flat()) {
+      const { entry, sinceMs } = seen;
+      if (this.#mayTakeIt(seen)) {
+        woken.push(seen);
+        continue;
+      }
       yield `{${at},"event":"gave-up","observedMs":${readAtMs - sinceMs},` +
         `"waiter":${writer.waiter(entry)}}\n`;
     }
@@ -72,7 +98,16 @@ export class LockChanges {
     }
     this.#locks = locks;
     this.#waiters = waiters;
+    this.#woken = woken;
     this.#isFirst = false;
+  }
+
+  #mayTakeIt(wait: Seen<TableWaiter>): boolean {
+    const pid = wait.entry.process?.pid;
+    if (pid === undefined || wait.wasAsleep) return false;
+    const exertion = this.#look(pid);
+    wait.wasAsleep = exertion === "asleep";
+    return exertion !== "ended";
   }
 
   /** The entries by what stays the same of them; look-alikes are numbered. */

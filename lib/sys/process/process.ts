@@ -8,6 +8,7 @@ import { CMDLINE_UNAVAILABLE, formatCmdline } from "../../proc/cmdline.ts";
 import { parsePidStat, type PidStat } from "../../proc/pid_stat.ts";
 import { readBytes, readTextIfAny } from "../file.ts";
 import { libc } from "../libc.ts";
+import { listDirectory } from "../list_directory.ts";
 
 /** Clock ticks a second in /proc/PID/stat: USER_HZ, 100 on every Linux. */
 const TICKS_PER_SECOND = 100;
@@ -103,4 +104,16 @@ export function readUser(pid: number): string | undefined {
   const status = readTextIfAny(`/proc/${pid}/status`);
   const uid = status?.match(/^Uid:\t\d+\t(\d+)/m)?.[1];
   return uid === undefined ? undefined : userName(Number(uid));
+}
+
+/**
+ * What a process is about: `awake` when any of its threads runs, or would if it
+ * got a CPU.
+ */
+export function readExertion(pid: number): "ended" | "asleep" | "awake" {
+  const threads = listDirectory(`/proc/${pid}/task`);
+  if (typeof threads === "number") return "ended";
+  const isAwake = threads.map(Number).filter((id) => id > 0)
+    .some((id) => /[RD]/.test(readPidStat(id)?.state ?? ""));
+  return isAwake ? "awake" : "asleep";
 }

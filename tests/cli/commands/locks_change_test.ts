@@ -62,10 +62,12 @@ function wants(pid: number): TableWaiter {
 }
 
 /** The events of readings one second apart, each with what it is about. */
+let exertion: "ended" | "asleep" | "awake" = "ended";
+
 function events(
   ...readings: { locks?: TableLock[]; waiters?: TableWaiter[] }[]
 ): unknown[][] {
-  const changes = new LockChanges();
+  const changes = new LockChanges(() => exertion);
   return readings.map(({ locks = [], waiters = [] }, second) => {
     const table: LockTable = {
       readAtMs: second * 1000,
@@ -127,6 +129,32 @@ Deno.test("a wait without success, one of two that look alike", () => {
       [["released", "1", 2000], ["acquired", "2", 2000]],
     ],
   );
+});
+
+Deno.test("who is woken and gets no CPU yet has not given up", () => {
+  const readings = [
+    { locks: [held(1, 1)], waiters: [wants(2)] },
+    {},
+    {},
+    { locks: [held(2, 2)] },
+  ];
+  exertion = "awake";
+  assertEquals(events(...readings).slice(1), [
+    [["released", "1", 1000]],
+    [],
+    [["acquired", "2", 3000]],
+  ]);
+  exertion = "asleep";
+  assertEquals(events(...readings).slice(1), [
+    [["released", "1", 1000]],
+    [["gave-up", "2", 2000]],
+    [["acquired", "2", null]],
+  ]);
+  exertion = "ended";
+  assertEquals(events(...readings)[1], [
+    ["released", "1", 1000],
+    ["gave-up", "2", 1000],
+  ]);
 });
 
 Deno.test("a lock that a child inherits is the same lock", () => {
