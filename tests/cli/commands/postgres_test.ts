@@ -81,7 +81,7 @@ commandTest(
     const script =
       'echo "$HOLDFAST_LOCK $HOLDFAST_FENCE $HOLDFAST_LOCK_KEY $HOLDFAST_SLOT"; exit 7';
     const run = (...args: string[]) =>
-      holdfast(["run", ...LEASE, ...args, "--", "sh", "-c", script]);
+      holdfast(["run", "-q", ...LEASE, ...args, "--", "sh", "-c", script]);
     const url = server.url("told");
     const first = await run(url);
     assertEquals([first.code, first.stderr], [7, ""]);
