@@ -22,7 +22,7 @@ const TAKINGS = 340;
 /* By what has been done, not by the clock: an emulated machine takes ten
  * seconds to start a worker. */
 const TAKINGS_PER_KILL = 20;
-const TAKINGS_PER_RESTART = 50;
+const TAKINGS_PER_RESTART = 100;
 const LONGEST_MS = 600_000;
 
 /** A filesystem that the soak runs on. */
