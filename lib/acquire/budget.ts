@@ -5,12 +5,11 @@
  */
 
 import type { HolderInfo } from "../inspect/holder.ts";
-import { checkCallbacks, checkOptions } from "../lock/check.ts";
+import { checkCallbacks, checkOptions, checkTimeout } from "../lock/check.ts";
 import { type LockPath, toLockPath } from "../lock/lock_path.ts";
 import {
   type AttemptLoopOptions,
   attemptUntil,
-  checkTimeout,
   type WaitOptions,
 } from "../wait/attempt_loop.ts";
 import { systemClock } from "../wait/clock.ts";
@@ -29,7 +28,10 @@ export interface LockFileChecks {
 /** How a lock file is checked and waited for. */
 export interface LockWaitOptions
   extends LockFileChecks, WaitOptions, NestedOptions {
-  /** Called once, when the lock is found busy and the wait begins. */
+  /**
+   * Called once, when the lock is found busy and the wait begins. A promise
+   * that it returns isn't awaited: handle errors in the function.
+   */
   onWait?: ((info: WaitInfo) => void) | undefined;
   /**
    * Called once, when the kernel can't tell when the lock is worth another
@@ -64,6 +66,18 @@ export interface WaitInfo {
   path: string;
   /** Reads who holds the lock now. */
   readHolders(): Promise<HolderInfo[]>;
+}
+
+/** Has a caller told of the first of several waits that are one to it. */
+export function onFirstWait(
+  onWait: LockWaitOptions["onWait"],
+): LockWaitOptions["onWait"] {
+  let isTold = false;
+  return onWait && ((info) => {
+    if (isTold) return;
+    isTold = true;
+    onWait(info);
+  });
 }
 
 /** What a wait is for. */
@@ -113,7 +127,8 @@ export class WaitBudget {
   constructor(options: EngineOptions) {
     checkOptions(options);
     checkCallbacks(options, "onWait", "onDegraded");
-    checkTimeout(options.timeoutMs ?? Infinity);
+    const { timeoutMs = Infinity } = options;
+    checkTimeout(timeoutMs);
     this.#options = options;
   }
 

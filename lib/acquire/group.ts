@@ -4,15 +4,10 @@
  * @module
  */
 
-import { checkOptions, rejectArgument } from "../lock/check.ts";
+import { checkOptions, checkWord, rejectArgument } from "../lock/check.ts";
 import { checkMode, type LockMode } from "../lock/flock/flock.ts";
 import type { LinkLockOptions } from "../lock/link/link_lock.ts";
-import {
-  isLockUrl,
-  type LockUrl,
-  type PathLike,
-  toLockPath,
-} from "../lock/lock_path.ts";
+import { type LockUrl, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import {
   HeldGroup,
   type LockGroup,
@@ -23,6 +18,7 @@ import { MAX_REPLACEMENTS, replacedTooOften } from "../lock/lock_attempt.ts";
 import { isStillNamed, statFd } from "../sys/file.ts";
 import { type LockWaitOptions, WaitBudget } from "./budget.ts";
 import {
+  engineUrlOf,
   type FileMember,
   type GroupFile,
   type GroupMember,
@@ -75,13 +71,15 @@ export interface AcquireAllOptions extends LockWaitOptions {
  *
  * Permissions: `--allow-ffi`; for URLs `--allow-net`. See flock(2).
  *
- * @param members The lock files, or paths of those to lock exclusively.
+ * @param members The locks: paths and URLs, or objects that have one as `path`
+ * and say how that is locked.
  * @param options `kind` and `mode` of those that name none, `timeoutMs` for the
- * whole group, `signal`, `strategy`.
+ * whole group, `signal`, `onWait`, `strategy`.
  * @returns The locks as one; `members` are in the caller's order.
  * @throws {LockTimeoutError} when one was busy until the deadline: its `path`
  * is that member's, and it names the holders.
- * @throws {UnsupportedFilesystemError} when flock can't be relied on there.
+ * @throws {UnsupportedFilesystemError} when a lock can't be relied on where it
+ * is.
  * @throws {SyscallError} when a file can't be opened or locked.
  * @throws {RangeError} when there are no members, a bad `timeoutMs`, or a file
  * is to be locked as `posix` and as `ofd`, which exclude each other.
@@ -134,19 +132,19 @@ export type GroupOf<Member> =
   Extract<Member, LockUrl | { path: LockUrl }> extends never ? LockGroup
     : MixedLockGroup;
 
-function isInEngine(member: GroupMember | PathLike): boolean {
-  return isLockUrl(member) ||
-    isLockUrl((member as Partial<GroupMember> | null)?.path);
-}
+const STRATEGIES = ["ordered-wait", "try-all-backoff"];
 
 async function acquireGroup(
   members: readonly (GroupMember | PathLike)[],
   options: AcquireAllOptions,
 ): Promise<LockGroup | MixedLockGroup> {
   checkOptions(options);
+  checkWord(options.strategy ?? "ordered-wait", STRATEGIES, "strategy");
   if (!Array.isArray(members)) rejectArgument("members", "an array", members);
   if (members.length === 0) throw new RangeError("A lock group needs a member");
-  if (!members.some(isInEngine)) return await acquireLocal(members, options);
+  if (!members.some((member) => engineUrlOf(member) !== undefined)) {
+    return await acquireLocal(members, options);
+  }
   // Not a literal: see `acquire`.
   const { acquireMixed }: typeof import("./mixed_group.ts") = await import(
     new URL("./mixed_group.ts", import.meta.url).href

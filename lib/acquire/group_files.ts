@@ -8,7 +8,12 @@
 import type { LockMode } from "../lock/flock/flock.ts";
 import type { HeldLock } from "../lock/held_lock.ts";
 import type { OpenedLockFile } from "../lock/lock_file.ts";
-import type { LockPath, PathLike } from "../lock/lock_path.ts";
+import {
+  isLockUrl,
+  type LockPath,
+  type LockUrl,
+  type PathLike,
+} from "../lock/lock_path.ts";
 import { fileOrder } from "../lock/lock_set.ts";
 import {
   type ByteSpan,
@@ -60,6 +65,15 @@ export interface LinkMember extends LinkLockOptions {
 
 /** One lock of a group. */
 export type GroupMember = FileMember | RangeMember | LinkMember;
+
+/** The URL of a member that is in an engine. */
+export function engineUrlOf(
+  member: GroupMember | PathLike,
+): LockUrl | undefined {
+  if (isLockUrl(member)) return member;
+  const path = (member as Partial<GroupMember> | null | undefined)?.path;
+  return isLockUrl(path) ? path : undefined;
+}
 
 /** The kinds of lock that open files have. */
 export type FileLockKind = Exclude<LockKind, "link">;

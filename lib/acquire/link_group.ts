@@ -9,7 +9,7 @@ import type { LockPath } from "../lock/lock_path.ts";
 import { HeldGroup, type LockGroup } from "../lock/lock_set.ts";
 import { realPath } from "../sys/storage/names.ts";
 import { dirname } from "../sys/path_parts.ts";
-import { WaitBudget, type WaitInfo } from "./budget.ts";
+import { onFirstWait, WaitBudget } from "./budget.ts";
 import type { AcquireAllOptions } from "./group.ts";
 import type { NamedMember } from "./group_files.ts";
 import { acquireLink } from "./link.ts";
@@ -46,7 +46,7 @@ export async function acquireWithLinks(
 ): Promise<LockGroup> {
   const budget = new WaitBudget(options);
   const files = members.filter(isFileMember);
-  const waiting = { ...options, onWait: once(options.onWait) };
+  const waiting = { ...options, onWait: onFirstWait(options.onWait) };
   using taken = new DisposableStack();
   const fileLocks = files.length === 0
     ? undefined
@@ -82,15 +82,4 @@ function canonicalName({ absolute }: LockPath): string {
   const directory = dirname(absolute);
   const entry = absolute.slice(absolute.lastIndexOf("/") + 1);
   return `${realPath(directory) ?? directory}/${entry}`;
-}
-
-function once(
-  call: ((info: WaitInfo) => void) | undefined,
-): ((info: WaitInfo) => void) | undefined {
-  let isCalled = false;
-  return call && ((info) => {
-    if (isCalled) return;
-    isCalled = true;
-    call(info);
-  });
 }

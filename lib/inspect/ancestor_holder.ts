@@ -70,14 +70,14 @@ export function hasInheritedLock(path: string): boolean {
  * Holders as text for one who waits for them: those that are this process, or
  * ancestors of it, are marked.
  *
- * @returns A line each; one that says so when there are none.
+ * @returns A line for each process; one that says so when there are none.
  */
 export function formatHoldersInTheWay(
   holders: readonly HolderInfo[],
 ): string[] {
   if (holders.length === 0) return [NO_HOLDERS_RECORDED];
   const ancestors = readAncestors(Deno.pid);
-  return holders.map((holder) => {
+  const lines = holders.map((holder) => {
     const { pid } = holder;
     const mark = pid === Deno.pid
       ? " (this process)"
@@ -86,6 +86,10 @@ export function formatHoldersInTheWay(
       : "";
     return formatHolder(holder) + mark;
   });
+  // Who holds a flock and an OFD lock, or several ranges, is named once.
+  return lines.filter((line, index) =>
+    holders[index]!.pid === undefined || lines.indexOf(line) === index
+  );
 }
 
 /**

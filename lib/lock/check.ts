@@ -62,6 +62,21 @@ export function checkNumber(value: number, name: string): void {
   if (typeof value !== "number") rejectArgument(name, "a number", value);
 }
 
+/**
+ * Checks a timeout given by a caller.
+ *
+ * @throws {RangeError} when it is negative or NaN.
+ * @throws {TypeError} when it is no number.
+ */
+export function checkTimeout(timeoutMs: number): void {
+  checkNumber(timeoutMs, "timeoutMs");
+  if (!(timeoutMs >= 0)) {
+    throw new RangeError(
+      `timeoutMs must be 0 or more milliseconds, got ${timeoutMs}`,
+    );
+  }
+}
+
 /** @throws {TypeError} when a value is no function. */
 export function checkFunction(
   value: (...args: never[]) => unknown,

@@ -17,8 +17,8 @@ export interface OwnHolder {
 
 /**
  * A wait for a lock would never end: this process holds the lock itself, or may
- * before long, and would sleep where it can't release it; or an ancestor holds it and waits for
- * this process to end.
+ * before long, and would sleep where it can't release it; or an ancestor holds
+ * it and waits for this process to end.
  */
 export class SelfDeadlockError extends LockError {
   /** The name of the class. */

@@ -1,4 +1,4 @@
-import { checkNumber, rejectArgument } from "../lock/check.ts";
+import { checkTimeout, rejectArgument } from "../lock/check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { hasWaiters, takePlace } from "./waiter_queue.ts";
 import type { WakeSource } from "./wake.ts";
@@ -38,21 +38,6 @@ export interface AttemptResult<T> {
    * waited for, with a `timeoutMs` of 0, and only then where time was up.
    */
   waitedMs: number;
-}
-
-/**
- * Checks a timeout given by a caller.
- *
- * @throws {RangeError} when it is negative or NaN.
- * @throws {TypeError} when it is no number.
- */
-export function checkTimeout(timeoutMs: number): void {
-  checkNumber(timeoutMs, "timeoutMs");
-  if (!(timeoutMs >= 0)) {
-    throw new RangeError(
-      `timeoutMs must be 0 or more milliseconds, got ${timeoutMs}`,
-    );
-  }
 }
 
 /**

@@ -77,6 +77,17 @@ Deno.test({
         Error,
         "is held by somebody else",
       );
+      const waits: string[] = [];
+      await assertRejects(
+        () =>
+          acquireAll([other, b!, a!], {
+            timeoutMs: 500,
+            onWait: ({ path }) => waits.push(path),
+          }),
+        Error,
+        "was still held",
+      );
+      assertEquals(waits, [a!]);
       using untaken = tryAcquire(other);
       assert(untaken?.held);
     }

@@ -222,6 +222,31 @@ const REFUSED: [says: string, call: (path: string) => unknown][] = [
     'strategy must be "ordered-wait" for link locks',
     (path) => acquireAll([path], { kind: "link", strategy: "try-all-backoff" }),
   ],
+  [
+    'strategy must be "ordered-wait" or "try-all-backoff", got "sorted"',
+    // @ts-expect-error: there is no such strategy.
+    (path) => acquireAll([path], { strategy: "sorted" }),
+  ],
+  [
+    "kind must not be set for a lock in an engine that is one of a group",
+    (path) =>
+      acquireAll([path, { path: "etcd://h/x", kind: "ofd", range: {} }]),
+  ],
+  [
+    "ttlMs must not be set for a lock in an engine that is one of a group",
+    // @ts-expect-error: the group has no say in its members' leases.
+    (path) => acquireAll([path, { path: "etcd://h/x", ttlMs: 5000 }]),
+  ],
+  [
+    'mode must be "exclusive" or "shared", got "read"',
+    // @ts-expect-error: there is no such mode.
+    (path) => acquireAll([path, "etcd://h/x"], { mode: "read" }),
+  ],
+  [
+    "A member must be an object, got null",
+    // @ts-expect-error: that is no member.
+    () => acquireAll(["etcd://h/x", null]),
+  ],
 ];
 
 for (const [says, call] of REFUSED) {
@@ -232,6 +257,32 @@ for (const [says, call] of REFUSED) {
       TypeError,
     );
     assert(error.message.startsWith(says), error.message);
+    assertEquals([...Deno.readDirSync(dir.path)], []);
+  });
+}
+
+Deno.test("a timeout names a holder once, whatever it holds the file by", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a");
+  using held = tryAcquire(path, { kind: "both" });
+  assert(held);
+  const { message, holders } = await assertRejects(
+    () => acquire(path, { kind: "both", timeoutMs: 0 }),
+    LockTimeoutError,
+  );
+  assertEquals(holders.map(({ type }) => type).sort(), ["FLOCK", "OFDLCK"]);
+  assertEquals(message.split(`pid=${Deno.pid} `).length, 2, message);
+});
+
+for (const kind of KINDS) {
+  Deno.test(`kind ${kind}: null is no timeout`, async () => {
+    using dir = new TempDir();
+    await assertRejects(
+      // @ts-expect-error: neither 0 nor for ever.
+      () => acquire(dir.join("a"), { kind, timeoutMs: null }),
+      TypeError,
+      "timeoutMs must be a number, got null",
+    );
     assertEquals([...Deno.readDirSync(dir.path)], []);
   });
 }

@@ -7,7 +7,7 @@ import type {
   EngineOptions,
 } from "../engine.ts";
 import { leaseTimes } from "../lease_rule.ts";
-import { checkTimeout } from "../../wait/attempt_loop.ts";
+import { checkTimeout } from "../../lock/check.ts";
 import { type ClusterUrl, withLockName } from "../url.ts";
 import { diagnoseEtcd } from "./diagnosis.ts";
 import { Gateway } from "./gateway.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkTimeout } from "../../lock/check.ts";
 import type { Clock } from "../../wait/clock.ts";
 import type { ClusterLock, ClusterLockRequest } from "../engine.ts";
 import { ClusterUnreachableError } from "../errors.ts";
@@ -57,7 +58,7 @@ export async function acquireLock(
 }
 
 function checkRequest(name: string, request: ClusterLockRequest): void {
-  const { slots, mode, timeoutMs } = request;
+  const { slots, mode, timeoutMs = Infinity } = request;
   if (name === "") {
     throw new TypeError("A lock needs a name: postgres://HOST/DATABASE#NAME");
   }
@@ -70,9 +71,7 @@ function checkRequest(name: string, request: ClusterLockRequest): void {
   if (slots !== undefined && mode === "shared") {
     throw new TypeError("A lock with slots can't be shared");
   }
-  if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
-    throw new RangeError(`timeoutMs must be 0 or more, got ${timeoutMs}`);
-  }
+  checkTimeout(timeoutMs);
 }
 
 class Acquisition {

@@ -12,7 +12,7 @@ import {
   type ParkedCall,
 } from "../../sys/thread/parked_call.ts";
 import { ownFlocks } from "../own_locks.ts";
-import { checkNumber, checkOptions } from "../check.ts";
+import { checkOptions, checkTimeout } from "../check.ts";
 import type { HeldLock, LossWatch, WatchableLock } from "../held_lock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import type { LockPath, PathLike } from "../lock_path.ts";
@@ -212,7 +212,7 @@ export class FlockAttempt extends LockAttempt {
    */
   block(options: BlockOptions): FlockHandle | undefined {
     const { timeoutMs = Infinity } = options;
-    checkNumber(timeoutMs, "timeoutMs");
+    checkTimeout(timeoutMs);
     const deadline = performance.now() + timeoutMs;
     return this.lock((file) => {
       const isHeld = this.#sleepOn(file, {

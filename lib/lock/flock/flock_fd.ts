@@ -23,8 +23,8 @@ import {
 } from "../../sys/lock/flock.ts";
 import {
   checkDescriptor,
-  checkNumber,
   checkOptions,
+  checkTimeout,
   rejectArgument,
 } from "../check.ts";
 
@@ -122,7 +122,7 @@ export function blockFlockFd(
   checkDescriptor(fd);
   checkOptions(options);
   const { mode = "exclusive", timeoutMs = Infinity, onTick, tickMs } = options;
-  checkNumber(timeoutMs, "timeoutMs");
+  checkTimeout(timeoutMs);
   checkMode(mode);
   const result = withInterruptTimer(
     sleepOrAttempt(fd, () => flockAsleep(fd, mode), () => flockNow(fd, mode)),

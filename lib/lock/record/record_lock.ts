@@ -40,7 +40,7 @@ import type { ParkedCall } from "../../sys/thread/parked_call.ts";
 import {
   checkBigint,
   checkDescriptor,
-  checkNumber,
+  checkTimeout,
   checkWord,
 } from "../check.ts";
 import type { BlockOptions, DescriptorOptions } from "../flock/flock_fd.ts";
@@ -121,7 +121,7 @@ function setLockWait(
 ): boolean {
   const { timeoutMs = Infinity, onTick, tickMs, path } = options;
   check(fd, request);
-  checkNumber(timeoutMs, "timeoutMs");
+  checkTimeout(timeoutMs);
   const result = withInterruptTimer(
     sleepOrAttempt(
       fd,

@@ -5,7 +5,7 @@
  */
 
 import type { ParkedCall } from "../../sys/thread/parked_call.ts";
-import { checkNumber, checkOptions, checkWord } from "../check.ts";
+import { checkOptions, checkTimeout, checkWord } from "../check.ts";
 import type { BlockOptions, LockMode } from "../flock/flock.ts";
 import type { OpenedLockFile } from "../lock_file.ts";
 import type { LockPath, PathLike } from "../lock_path.ts";
@@ -121,7 +121,7 @@ export class RecordLockAttempt extends LockAttempt {
    */
   block(options: BlockOptions): RecordLockHandle | undefined {
     const { timeoutMs = Infinity } = options;
-    checkNumber(timeoutMs, "timeoutMs");
+    checkTimeout(timeoutMs);
     const deadline = performance.now() + timeoutMs;
     return this.#lock((file, request) =>
       this.#sleepOn(file, request, {

@@ -225,10 +225,11 @@ export class CallThread {
   /** Has the memory used for another thread, while none uses it. */
   putBack(): void {
     this.scratch.bytes.fill(0);
-    if (idle.length < MAX_IDLE) idle.push(this);
-    else {threads.munmap(
-        this.#memory.address,
-        BigInt(this.#memory.bytes.length),
-      );}
+    if (idle.length < MAX_IDLE) {
+      idle.push(this);
+      return;
+    }
+    const { address, bytes } = this.#memory;
+    threads.munmap(address, BigInt(bytes.length));
   }
 }

@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
+  blockRecordLock,
+  fOfdSetlkw,
+} from "../../../lib/acquire/record_lock.ts";
+import {
   blockFlock,
+  blockFlockFd,
   probeLockFile,
   tryFlock,
 } from "../../../lib/lock/flock/mod.ts";
@@ -167,6 +172,23 @@ Deno.test("blockFlock: gives up after timeoutMs, ticking meanwhile", async () =>
   // A busy machine may let some go by.
   assert(ticks >= 1 && ticks <= elapsed / 50, `${ticks} ticks`);
 });
+
+for (const timeoutMs of [NaN, -1]) {
+  Deno.test(`a thread can't sleep for a timeoutMs of ${timeoutMs}`, () => {
+    using dir = new TempDir();
+    const path = dir.join("a.lock");
+    // Busy: nobody would ever wake a thread that sleeps here.
+    using held = tryFlock(path)!;
+    for (
+      const sleep of [
+        () => blockFlock(path, { timeoutMs }),
+        () => blockFlockFd(held.fd, { timeoutMs }),
+        () => blockRecordLock(path, { timeoutMs }),
+        () => fOfdSetlkw(held.fd, { type: "write" }, { timeoutMs }),
+      ]
+    ) assertThrows(sleep, RangeError, "timeoutMs must be 0 or more");
+  });
+}
 
 Deno.test("blockFlock: ticks end when one says so", async () => {
   using dir = new TempDir();
