@@ -94,9 +94,13 @@ Deno.test("help and mistakes need no permission but to load the commands", async
   const none = { permissions: [] };
   assertEquals((await runCli(["run", "--help"], none)).code, 0);
   assertEquals((await runCli(["run", "--hlep"], none)).code, 64);
+  assertEquals((await runCli(["flock", "--help"], none)).code, 0);
   const read = { permissions: ["--allow-read"] };
   assertEquals((await runCli(["--help"], read)).code, 0);
   assertEquals((await runCli(["whoo"], read)).code, 64);
+  for (const command of Object.keys(COMMANDS)) {
+    assertEquals((await runCli([command, "--help"], read)).code, 0, command);
+  }
 });
 
 Deno.test("HOLDFAST_DEBUG adds the stack", async () => {

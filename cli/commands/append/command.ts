@@ -13,8 +13,8 @@ import { readWaitOptions } from "../../args/wait_options.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function appendCommand(args: string[]): Promise<number> {
-  keepIgnoredSignals();
   const options = parseOptions(APPEND_SPEC, args);
+  keepIgnoredSignals();
   const [path, ...others] = options.operands;
   if (path === undefined) throw new UsageError("missing file");
   if (others.length > 0) throw new UsageError("only one file at a time");

@@ -21,8 +21,8 @@ import { readWaitOptions } from "../../args/wait_options.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function cacheCommand(args: string[]): Promise<number> {
-  keepIgnoredSignals();
   const options = parseOptions(CACHE_SPEC, args);
+  keepIgnoredSignals();
   const [directory, key, ...others] = options.operands;
   if (directory === undefined) throw new UsageError("missing directory");
   if (key === undefined) throw new UsageError("missing key");

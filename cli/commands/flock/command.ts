@@ -69,7 +69,6 @@ interface FlockRequest {
 
 /** Runs the subcommand and gives the exit code. */
 export async function flockCommand(args: string[]): Promise<number> {
-  keepIgnoredSignals();
   try {
     if (args.length === 0) throw new UsageError("not enough arguments");
     const options = parseOptions(FLOCK_SPEC, args);
@@ -80,6 +79,7 @@ export async function flockCommand(args: string[]): Promise<number> {
       );
       return EXIT.OK;
     }
+    keepIgnoredSignals();
     const request = await readRequest(options);
     return await lockAndRun(request);
   } catch (error) {

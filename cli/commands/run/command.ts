@@ -19,8 +19,8 @@ import { takeLock } from "./take_lock.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function runCommand(args: string[]): Promise<number> {
-  keepIgnoredSignals();
   const options = parseOptions(RUN_SPEC, args);
+  keepIgnoredSignals();
   const guard = options.value("guard");
   if (guard !== undefined) {
     const { becomeGuarded } = await import("./become_command.ts");

@@ -21,8 +21,8 @@ import { TRACE_SPEC } from "./spec.ts";
 
 /** Runs the subcommand and gives the exit code. */
 export async function traceCommand(args: string[]): Promise<number> {
-  keepIgnoredSignals();
   const options = parseOptions(TRACE_SPEC, withPollInterval(args));
+  keepIgnoredSignals();
   if (options.flag("json") && options.flag("text")) {
     throw new UsageError("options '--json' and '--text' are incompatible");
   }
