@@ -72,6 +72,7 @@ export async function flockCommand(args: string[]): Promise<number> {
   try {
     if (args.length === 0) throw new UsageError("not enough arguments");
     const options = parseOptions(FLOCK_SPEC, args);
+    keepIgnoredSignals();
     if (options.flag("version")) {
       const { VERSION } = await import("../../version.ts");
       (await import("../../ui/output.ts")).writeOut(

@@ -123,6 +123,8 @@ const CAUGHT_BY_RUNTIME = ["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1"] as const;
  * Has signals stay ignored that this process was started to ignore: to be
  * called before the runtime catches them, for what they did before can't be told
  * later.
+ *
+ * Permissions: `--allow-ffi`.
  */
 export function keepIgnoredSignals(): void {
   const ignored = CAUGHT_BY_RUNTIME.filter(isSignalIgnored);
