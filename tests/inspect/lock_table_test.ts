@@ -12,7 +12,7 @@ import { tryFlock } from "../../lib/lock/flock/mod.ts";
 import { HelperProcess } from "../support/helper_process.ts";
 import { flockCommand, holdFlock } from "../support/foreign_flock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
-import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
+import { needsRootOfMounts, PrivateMounts } from "../support/private_mounts.ts";
 import { needs } from "../support/programs.ts";
 import { runScript } from "../support/run_script.ts";
 import { needsWholeProcLocks } from "../support/host_facts.ts";
@@ -276,7 +276,7 @@ Deno.test({
   },
 });
 
-const mountable = needsMounts();
+const mountable = needsRootOfMounts();
 
 Deno.test({
   name: "a path that is one only in the holder's mount namespace says so" +

@@ -6,7 +6,11 @@
 import { assertEquals } from "@std/assert";
 import { cliArgs } from "../support/cli.ts";
 import type { HelperProcess } from "../support/helper_process.ts";
-import { needsMounts, PrivateMounts } from "../support/private_mounts.ts";
+import {
+  needsMounts,
+  needsRootOfMounts,
+  PrivateMounts,
+} from "../support/private_mounts.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** Becomes a shell that holds a flock on $1. */
@@ -31,6 +35,8 @@ interface Case {
   /** The path that `locks` tells, and what it says of it. */
   locksPath?: (directory: string) => string;
   pathStatus?: string;
+  /** Whether the path is one of another mount namespace. */
+  isElsewhere?: boolean;
   /** Programs the case needs. */
   needs?: string[];
 }
@@ -174,6 +180,7 @@ sys.stdin.read()'`,
   },
   {
     name: "another mount namespace",
+    isElsewhere: true,
     lock: "m/a.lock",
     setup: "mkdir m",
     holder: `exec unshare -m sh -c 'mount -t tmpfs t m; ` +
@@ -183,6 +190,7 @@ sys.stdin.read()'`,
   },
   {
     name: "another mount namespace, on a directory that both have",
+    isElsewhere: true,
     holder: `exec unshare -m flock -F "$1" sh -c 'echo ready; read -r _'`,
   },
   {
@@ -254,7 +262,8 @@ interface LocksReport {
 }
 
 for (const test of CASES) {
-  const guard = needsMounts("flock", ...(test.needs ?? []));
+  const needsPlace = test.isElsewhere ? needsRootOfMounts : needsMounts;
+  const guard = needsPlace("flock", ...(test.needs ?? []));
   Deno.test({
     name: `true holders: ${JSON.stringify(test.name)}${guard.suffix}`,
     ignore: guard.ignore,

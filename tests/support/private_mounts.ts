@@ -1,6 +1,8 @@
 import { type Guard, needsRoot, unless } from "./programs.ts";
 import { HelperProcess } from "./helper_process.ts";
 
+const HERE = new URL(import.meta.url).pathname;
+
 /**
  * The guard of a test that makes mounts of its own, and needs programs for
  * them.
@@ -11,6 +13,20 @@ export function needsMounts(...programs: string[]): Guard {
   const { success } = new Deno.Command("unshare", { args: ["-m", "true"] })
     .outputSync();
   return unless(success ? undefined : "may not mount here");
+}
+
+/**
+ * The guard of a test that asks for a path in another mount namespace: seen
+ * from a chroot, the kernel gives it from the root outside.
+ */
+export function needsRootOfMounts(...programs: string[]): Guard {
+  const guard = needsMounts(...programs);
+  if (guard.ignore) return guard;
+  // Entering a mount namespace leaves a chroot.
+  const { success } = new Deno.Command("unshare", {
+    args: ["-m", "sh", "-c", 'nsenter -m -t $$ test -e "$0"', HERE],
+  }).outputSync();
+  return unless(success ? undefined : "in a chroot");
 }
 
 /**
