@@ -221,6 +221,20 @@ etcdTest(
   },
 );
 
+etcdTest(
+  "a guard that is frozen keeps nobody waiting for the end of the command's output",
+  async (server) => {
+    const { held, pid } = await startHolding([server.url("deploy")]);
+    await using _held = held;
+    const [guard] = guardsOf(held.pid);
+    Deno.kill(guard!, "SIGSTOP");
+    Deno.kill(pid, "SIGKILL");
+    assertEquals(await held.nextLine(), undefined);
+    assertEquals((await held.status).code, 128 + 9);
+    await until(() => !isAlive(guard!));
+  },
+);
+
 /** The guard processes that a supervisor has. */
 function guardsOf(supervisor: number): number[] {
   const children = Deno.readTextFileSync(
