@@ -80,7 +80,6 @@ export async function flockCommand(args: string[]): Promise<number> {
       );
       return EXIT.OK;
     }
-    keepIgnoredSignals();
     const request = await readRequest(options);
     return await lockAndRun(request);
   } catch (error) {
