@@ -20,6 +20,8 @@ import { explainDeadlock } from "./record_deadlock_error.ts";
  * @throws {UnsupportedFilesystemError} when such locks can't be relied on
  * there.
  * @throws {SyscallError} when the file can't be opened or locked.
+ * @throws {RangeError} when there is no such range, or `timeoutMs` is negative
+ * or not a number.
  *
  * @example
  * ```ts

@@ -134,6 +134,8 @@ export function bothLockAttempt(
  * @returns The held lock; `using` releases it at the end of the block.
  * @throws {LockTimeoutError} when it was busy until the deadline; it names
  * those who hold a lock on these bytes.
+ * @throws {SelfDeadlockError} when it would wait without end, for an ancestor
+ * that waits for this process; see `allowNested`.
  * @throws {UnsupportedFilesystemError} when such locks can't be relied on
  * there.
  * @throws {SyscallError} when the file can't be opened or locked.
@@ -187,13 +189,16 @@ export function tryBothLocks(
  * Permissions: `--allow-ffi`. See flock(2), fcntl(2).
  *
  * @param path The file; it is created if need be.
- * @param options Mode, checks, `timeoutMs`, `signal` and `onWait`.
+ * @param options `mode`, checks, `timeoutMs`, `signal` and `onWait`.
  * @returns The held locks; `using` releases them at the end of the block.
  * @throws {LockTimeoutError} when one was busy until the deadline; it names
  * the holders.
+ * @throws {SelfDeadlockError} when it would wait without end, for an ancestor
+ * that waits for this process; see `allowNested`.
  * @throws {UnsupportedFilesystemError} on NFS, where the two are one lock, and
  * on other remote filesystems unless `allowRemote` is set.
  * @throws {SyscallError} when the file can't be opened or locked.
+ * @throws {RangeError} when `timeoutMs` is negative or not a number.
  * @throws `signal.reason` when the signal aborts.
  *
  * @example

@@ -8,14 +8,12 @@
 import type { EngineOptions, Wait } from "../../../lib/acquire/budget.ts";
 import { toLockPath } from "../../../lib/lock/lock_path.ts";
 import { isFirstProcess } from "../../../lib/sys/process/exec.ts";
+import { LockTimeoutError } from "../../../lib/wait/lock_timeout_error.ts";
 import type { WakeSource } from "../../../lib/wait/wake.ts";
 import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
 import type { RunRequest } from "./request.ts";
 import type { HolderReader, WaitNotice } from "./wait_notice.ts";
-
-/** What the library throws when something was busy until the deadline. */
-const TIMEOUTS = ["LockTimeoutError", "SlotTimeoutError", "CpuTimeoutError"];
 
 /** What is said of waits, where that isn't the file and all of its holders. */
 export interface WaitSubject {
@@ -54,7 +52,7 @@ export async function takeByEngine<T>(
     return await acquire({ timeoutMs, allowRemote, allowNested, waitBy });
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
-    if (!(error instanceof Error && TIMEOUTS.includes(error.name))) throw error;
+    if (!(error instanceof LockTimeoutError)) throw error;
     if (verbosity !== "quiet") writeError(`holdfast run: ${error.message}\n`);
     return undefined;
   }

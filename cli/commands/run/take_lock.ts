@@ -23,8 +23,8 @@ export async function takeLock(
     case "interval":
     case "fenced":
     case "slots":
-      return (await import("./take_coordinated.ts"))
-        .takeCoordinated(request, target);
+      return (await import("./take_pattern.ts"))
+        .takePattern(request, target);
     case "cluster":
       return (await import("./cluster/take.ts")).takeCluster(request, target);
     case "nothing":

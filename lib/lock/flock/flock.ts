@@ -278,6 +278,7 @@ export function tryFlock(
  * @throws {SelfDeadlockError} when it would sleep without end for a lock that
  * this isolate holds, or waits for; see `allowNested`.
  * @throws {SyscallError} when it can't be opened or locked.
+ * @throws {RangeError} when `timeoutMs` is negative or not a number.
  *
  * @example
  * ```ts

@@ -114,6 +114,7 @@ export function flockIfFree(
  * @param options `mode`, when to give up and what to do meanwhile.
  * @returns Whether the lock is held now; `false` only after `timeoutMs`.
  * @throws {SyscallError} when the kernel can't lock it at all.
+ * @throws {RangeError} when `timeoutMs` is negative or not a number.
  */
 export function blockFlockFd(
   fd: number,

@@ -155,8 +155,8 @@ export function functionAddress(name: string): bigint {
  * what getcontext(3) and makecontext(3) write is looked for where it should
  * be. A wrong guess would have a thread jump anywhere.
  *
- * Every signal mask is blocked by the kernel for this moment alone, and of
- * real-time signals only, which wait in a queue.
+ * Signals are blocked for this moment alone, and only real-time signals, which
+ * the kernel queues.
  */
 export function isContextLayoutRight(): boolean {
   const context = ownMemory(CONTEXT_SIZE);

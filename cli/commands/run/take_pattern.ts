@@ -17,7 +17,7 @@ import { takeByEngine } from "./take_by_engine.ts";
 import { absolutePath } from "../../../lib/sys/path_parts.ts";
 
 /** Takes a lock that is made of locks. */
-export function takeCoordinated(
+export function takePattern(
   request: RunRequest,
   target: FairTarget | FencedTarget | IntervalTarget | SlotsTarget,
 ): Promise<TakenLock | undefined> {
