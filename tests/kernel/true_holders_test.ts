@@ -206,7 +206,7 @@ sys.stdin.read()'`,
     // The inner shell can't tell its outer pid; the outer one can.
     holder: `exec 8<&0; unshare -p -f flock -F "$1" ` +
       `sh -c 'echo ready; read -r _' <&8 & ` +
-      `until child=$(pgrep -P $!) && ` +
+      `until child=$(cat /proc/$!/task/$!/children) && child=\${child% } && ` +
       `grep -q '^lock:' /proc/"$child"/fdinfo/*; do :; done 2>/dev/null; ` +
       `echo "pids $child"; wait`,
     tellsPids: true,
