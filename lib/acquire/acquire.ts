@@ -188,8 +188,10 @@ export function acquire(
  * remote filesystems, and for more files than there can be threads sleep until
  * someone closes the file, by inotify(7); a release that leaves it open is
  * found by attempts 0.25 to 5 s apart. Whatever a Worker waits for or has
- * taken is given up when it ends, even if it is terminated. Calls for one path
- * in one isolate are served in order, with one descriptor for all that wait.
+ * taken is given up when it ends, even if it is terminated; what it takes first
+ * by a call that gives no promise, such as {@linkcode tryAcquire}, from its next
+ * turn of the event loop on. Calls for one path in one isolate are served in
+ * order, with one descriptor for all that wait.
  *
  * Permissions: `--allow-ffi`. See flock(2).
  *

@@ -7,6 +7,7 @@
 import { checkOptions, checkWord, rejectArgument } from "../lock/check.ts";
 import { checkMode, type LockMode } from "../lock/flock/flock.ts";
 import type { LinkLockOptions } from "../lock/link/link_lock.ts";
+import { closeWithWorker, inWorker } from "../lock/lock_file.ts";
 import { type LockUrl, type PathLike, toLockPath } from "../lock/lock_path.ts";
 import {
   HeldGroup,
@@ -177,6 +178,7 @@ async function acquireFiles(
   options: AcquireAllOptions,
 ): Promise<LockGroup> {
   const budget = new WaitBudget(options);
+  if (inWorker) await closeWithWorker();
   const open = await memberOpener(members, options);
   const take = options.strategy === "try-all-backoff"
     ? takeWithBackoff

@@ -22,7 +22,9 @@ import {
 import { LockError, SyscallError } from "../sys/error.ts";
 import {
   closeFile,
+  type DescriptorWatcher,
   type FileStat,
+  hasDescriptorWatcher,
   O_APPEND,
   O_CLOEXEC,
   O_CREAT,
@@ -34,6 +36,7 @@ import {
   openFile,
   statFd,
   statPath,
+  watchDescriptors,
 } from "../sys/file.ts";
 import { makeDirectory, statIfAny } from "../sys/storage/names.ts";
 import { quotePath } from "../proc/printable.ts";
@@ -95,11 +98,34 @@ export function openLockFile(
   return openNamed(new LockPath(given, given), options);
 }
 
+/** Whether this is a Worker, which may be terminated at any moment. */
+export const inWorker: boolean = "WorkerGlobalScope" in globalThis;
+
+/** What is open in a Worker while that is loaded which closes it in the end. */
+class EarlyDescriptors implements DescriptorWatcher {
+  readonly open = new Set<number>();
+
+  opened(fd: number): void {
+    this.open.add(fd);
+  }
+
+  closed(fd: number): void {
+    this.open.delete(fd);
+  }
+}
+
+/** Has descriptors closed when this Worker ends, once that is loaded. */
+export async function closeWithWorker(): Promise<void> {
+  if (!hasDescriptorWatcher()) watchDescriptors(new EarlyDescriptors());
+  (await import("../sys/thread/worker_descriptors.ts")).closeWithWorker();
+}
+
 /** Opens the file that a path meant when it was given. */
 export function openNamed(
   path: LockPath,
   options: OpenLockFileOptions,
 ): OpenedLockFile {
+  if (inWorker && !hasDescriptorWatcher()) closeWithWorker();
   const { create = true, createParents = false, readOnly = false, writing } =
     options;
   const { absolute } = path;

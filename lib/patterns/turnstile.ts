@@ -21,7 +21,7 @@ import {
   type LockMode,
 } from "../lock/flock/flock.ts";
 import { type LockPath, type PathLike, toLockPath } from "../lock/lock_path.ts";
-import { openNamed } from "../lock/lock_file.ts";
+import { closeWithWorker, inWorker, openNamed } from "../lock/lock_file.ts";
 import {
   fOfdSetlk,
   fOfdSetlkw,
@@ -112,6 +112,8 @@ export async function joinQueue(
   options: Pick<LockWaitOptions, "allowRemote" | "createParents"> = {},
 ): Promise<Turn> {
   const queue = toLockPath(file);
+  // A ticket that outlived its Worker would hold up the line.
+  if (inWorker) await closeWithWorker();
   for (;;) {
     const { fd, stat } = openNamed(queue, options);
     let turn: Turn | undefined;

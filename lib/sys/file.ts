@@ -71,28 +71,29 @@ export interface DescriptorWatcher {
   opened(fd: number): void;
   /** It is about to be closed. */
   closed(fd: number): void;
+  /** What the next one is to be told of that is open by then. */
+  readonly open?: Iterable<number>;
 }
 
 let watcher: DescriptorWatcher | undefined;
 
-/** Tells someone of each descriptor from now on. */
+/** Tells someone of each descriptor from now on, in place of who was told. */
 export function watchDescriptors(someone: DescriptorWatcher): void {
+  const { open = [] } = watcher ?? {};
   watcher = someone;
+  for (const fd of open) someone.opened(fd);
 }
 
-/**
- * Tells the watcher of a descriptor that was opened by another call than
- * {@linkcode openFile}.
- *
- * @param fd The descriptor, or minus the error number.
- * @returns The same.
- */
+/** Whether anyone is told. */
+export const hasDescriptorWatcher = (): boolean => watcher !== undefined;
+
+/** Tells the watcher of what another call than open(2) gave; gives it back. */
 export function noteOpened(fd: number): number {
   if (fd >= 0) watcher?.opened(fd);
   return fd;
 }
 
-/** Tells the watcher of a descriptor that another thread is about to close. */
+/** Tells it of a descriptor that another thread is about to close. */
 export function noteClosed(fd: number): void {
   watcher?.closed(fd);
 }

@@ -1,4 +1,5 @@
 import { checkTimeout, rejectArgument } from "../lock/check.ts";
+import { closeWithWorker, inWorker } from "../lock/lock_file.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { hasWaiters, takePlace } from "./waiter_queue.ts";
 import type { WakeSource } from "./wake.ts";
@@ -66,9 +67,7 @@ export async function attemptUntil<T>(
     rejectArgument("signal", "an AbortSignal", signal);
   }
   signal?.throwIfAborted();
-  if ("WorkerGlobalScope" in globalThis) {
-    (await import("../sys/thread/worker_descriptors.ts")).closeWithWorker();
-  }
+  if (inWorker) await closeWithWorker();
   const start = clock.now();
   const leftMs = () => Math.max(0, start + timeoutMs - clock.now());
   const behindOthers = timeoutMs > 0 && queue !== undefined &&

@@ -1,14 +1,22 @@
 /** What a Worker leaves behind that is terminated while it waits or holds. */
 import { assert, assertEquals } from "@std/assert";
 import { type FlockHandle, tryAcquire } from "../../mod.ts";
+import { acquireFair } from "../../lib/patterns/turnstile.ts";
 import { parseProcLocks } from "../../lib/proc/proc_locks.ts";
 import { readSleepingCalls } from "../../lib/sys/sleeping_call.ts";
 import { settle } from "../support/manual_clock.ts";
 import { openDescriptors } from "../support/open_descriptors.ts";
 import { TempDir } from "../support/temp_dir.ts";
+import { within } from "../support/within.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url);
 const RECORD = new URL("../../lib/acquire/record_lock.ts", import.meta.url);
+
+const PATTERNS = new URL("../../lib/patterns/mod.ts", import.meta.url);
+const WATCH = new URL(
+  "../../lib/sys/thread/worker_descriptors.ts",
+  import.meta.url,
+);
 
 /** Starts a Worker, and gives it once it says something. */
 async function startWorker(code: string): Promise<Worker> {
@@ -17,6 +25,8 @@ async function startWorker(code: string): Promise<Worker> {
       encodeURIComponent(
         `import { acquire } from ${JSON.stringify(MOD)};
          import { acquireRecordLock } from ${JSON.stringify(RECORD)};
+         const mod = await import(${JSON.stringify(MOD)});
+         const patterns = () => import(${JSON.stringify(PATTERNS)});
         ${code}`,
       )
     }`,
@@ -118,6 +128,44 @@ Deno.test("a lock that a terminated Worker has taken is free", async () => {
     await until(() => (lock = tryAcquire(path)) !== undefined, () => "held");
     lock?.release();
   }
+});
+
+for (
+  const [what, code] of [
+    ["a group", "await mod.acquireAll([path, `${path}.2`])"],
+    ["a lock without a wait", "mod.tryAcquire(path)"],
+    ["a lock in its turn", "await (await patterns()).acquireFair(path)"],
+  ] as const
+) {
+  Deno.test(`${what} that a terminated Worker has taken is free`, async () => {
+    using dir = new TempDir();
+    const path = dir.join("a.lock");
+    const worker = await startWorker(
+      `const path = ${JSON.stringify(path)};
+      globalThis.held = ${code};
+      // Is loaded by the first lock too, and before this.
+      await import(${JSON.stringify(WATCH)});
+      postMessage("holds");`,
+    );
+    assertEquals(tryAcquire(path), undefined);
+    worker.terminate();
+    await until(() => ofLocks(dir).length === 0, () => ofLocks(dir).join());
+  });
+}
+
+Deno.test("a Worker that is terminated in the line holds up nobody", async () => {
+  using dir = new TempDir();
+  const path = dir.join("a.lock");
+  const holder = await acquireFair(path);
+  const worker = await startWorker(
+    `const { acquireFair } = await patterns();
+    acquireFair(${
+      JSON.stringify(path)
+    }, { onWait: () => postMessage("waits") });`,
+  );
+  worker.terminate();
+  holder.release();
+  (await within(acquireFair(path), "its turn")).release();
 });
 
 Deno.test("what a Worker has closed isn't closed again with it", async () => {

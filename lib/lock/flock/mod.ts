@@ -16,6 +16,9 @@
  * @module
  */
 
+// Needed by the first lock of a Worker, when nothing may be free to read it.
+import "../../sys/thread/worker_descriptors.ts";
+
 export {
   blockFlock,
   blockFlockFd,
