@@ -152,8 +152,25 @@ function type(node: Node): string {
       return `${type(value.objType)}[${type(value.indexType)}]`;
     case "typeLiteral":
       return `{ ${members(value).join("; ")} }`;
+    case "conditional":
+      return `${type(value.checkType)} extends ${type(value.extendsType)} ? ${
+        type(value.trueType)
+      } : ${type(value.falseType)}`;
+    case "mapped": {
+      const { typeParam, tsType } = value;
+      const readonly = modifier(value.readonly, "readonly ");
+      return `{ ${readonly}[${typeParam.name} in ${
+        type(typeParam.constraint)
+      }]${modifier(value.optional, "?")}: ${type(tsType)} }`;
+    }
   }
   return JSON.stringify(node, (key, part) => key === "location" ? 0 : part);
+}
+
+/** A modifier of a mapped type: added, or taken away by a minus. */
+function modifier(set: boolean | "+" | "-" | undefined, word: string): string {
+  if (set === undefined || set === false) return "";
+  return set === true ? word : set + word;
 }
 
 if (import.meta.main) {
