@@ -14,11 +14,11 @@ import {
 } from "../../../lib/acquire/link_lock.ts";
 import { LinkLockAttempt } from "../../../lib/lock/link/attempt.ts";
 import { quotePath } from "../../../lib/proc/printable.ts";
+import { absolutePath } from "../../../lib/sys/path_parts.ts";
 import { UsageError } from "../../args/parse.ts";
 import { writeError } from "../../ui/output.ts";
 import { StatusLine } from "../../ui/terminal.ts";
 import type { LinkTarget, RunRequest, TakenLock } from "./request.ts";
-import { absolutePath } from "../../../lib/sys/path_parts.ts";
 
 /** Takes it. */
 export async function takeLink(

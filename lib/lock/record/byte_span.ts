@@ -83,9 +83,11 @@ export function rangeToSpan(range: ByteRange = {}): ByteSpan {
   }
   const endByte = startByte + lengthBytes - 1n;
   if (startByte > MAX_OFFSET || endByte > MAX_OFFSET) {
+    const what = lengthBytes === 0n
+      ? `A range from ${startByte} starts`
+      : `A range of ${lengthBytes} bytes from ${startByte} ends`;
     throw new RangeError(
-      `A range of ${lengthBytes} bytes from ${startByte} ends beyond the ` +
-        `largest possible offset, ${MAX_OFFSET}`,
+      `${what} beyond the largest possible offset, ${MAX_OFFSET}`,
     );
   }
   // The kernel takes the two for the same.

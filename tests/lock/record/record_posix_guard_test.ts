@@ -152,13 +152,20 @@ Deno.test("a range that can't be is refused before the file is made", () => {
   using directory = new TempDir();
   const path = directory.join("file");
   for (
-    const range of [
-      { startByte: -1n },
-      { startByte: 5n, lengthBytes: -6n },
-      { startByte: 2n ** 63n - 1n, lengthBytes: 2n },
-    ]
+    const [range, says] of [
+      [{ startByte: -1n }, "0 or more"],
+      [{ startByte: 5n, lengthBytes: -6n }, "starts before the file"],
+      [
+        { startByte: 2n ** 63n - 1n, lengthBytes: 2n },
+        "of 2 bytes from 9223372036854775807 ends beyond the largest",
+      ],
+      [
+        { startByte: 2n ** 63n },
+        "A range from 9223372036854775808 starts beyond the largest",
+      ],
+    ] as const
   ) {
-    assertThrows(() => tryRecordLock(path, { range }), RangeError);
+    assertThrows(() => tryRecordLock(path, { range }), RangeError, says);
   }
   assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
 });
