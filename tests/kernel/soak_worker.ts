@@ -214,11 +214,9 @@ while (!ended) {
   await round(kinds[below(kinds.length)]!, number++);
   if (number % 50 === 0) collectLockFiles(disk);
 }
-/** What is open that wasn't; the runtime opens two sockets of its own late. */
+/** What is open that wasn't. */
 const left = () =>
-  openDescriptors().filter((name) =>
-    !descriptors.includes(name) && !name.includes("socket:")
-  );
+  openDescriptors().filter((name) => !descriptors.includes(name));
 // A thread of ours closes what it waited on a moment after the wait; the
 // runtime's helper threads end 10 s after their last use.
 for (
