@@ -50,6 +50,11 @@ export async function* pollLocks(
   }
 }
 
+/** The key of the lock that a wait is for. */
+function heldKey(wish: string): string {
+  return wish.replace(/^true/, "false");
+}
+
 /** Tells locks apart that look the same. */
 const TWIN = " #";
 
@@ -104,10 +109,14 @@ class Poller {
     return true;
   }
 
-  /** Whether a lock is missing, or is there twice. */
+  /** Whether a lock is missing, or is there twice, or a wait seems given up. */
   #isDoubtful(listed: ReadonlyMap<string, PolledLock>): boolean {
     for (const key of this.#holds.keys()) if (!listed.has(key)) return true;
     for (const key of listed.keys()) if (this.#isNewTwin(key)) return true;
+    for (const [key, wait] of this.#waits) {
+      const isListed = listed.has(key) || listed.has(heldKey(key));
+      if (wait.wasAsleep && !isListed) return true;
+    }
     return false;
   }
 
@@ -125,6 +134,12 @@ class Poller {
     for (const key of this.#holds.keys()) {
       const lock = again.get(key);
       if (lock !== undefined && !listed.has(key)) listed.set(key, lock);
+    }
+    for (const wish of this.#waits.keys()) {
+      for (const key of [wish, heldKey(wish)]) {
+        const lock = again.get(key);
+        if (lock !== undefined && !listed.has(key)) listed.set(key, lock);
+      }
     }
     for (const key of [...listed.keys()]) {
       if (this.#isNewTwin(key) && !again.has(key)) listed.delete(key);
