@@ -4,11 +4,15 @@
  *
  * The decisions are those of lib/cluster/lease_rule.ts itself.
  */
-import { LeaseRule, type LeaseTimes } from "../../lib/cluster/lease_rule.ts";
+import type { LeaseTimes } from "../../lib/cluster/lease_rule.ts";
 import type { Step } from "./explore.ts";
-
-/** A second is the unit of the model; the holder acts once in each. */
-const SECOND = 1000;
+import {
+  holderClock,
+  type HolderState,
+  ruleOf,
+  SECOND,
+  secondPasses,
+} from "./lease_holder.ts";
 
 /** What the model is run with. */
 export interface LeaseVariant {
@@ -28,19 +32,10 @@ interface Request {
   answer: "none" | "renewed" | "gone";
 }
 
-/** All clocks count seconds. */
-export interface LeaseState {
-  /** True time, which is the server's. */
-  now: number;
-  /** How far the holder's clock is behind. */
-  behind: number;
+/** The holder and its server. */
+export interface LeaseState extends HolderState {
   /** When the server gives the lock to somebody else. */
   expiresAt: number;
-  /** What the holder counts from, and how far its clock was behind then. */
-  renewedAt: number;
-  renewedBehind: number;
-  lost: boolean;
-  killed: boolean;
   requests: Request[];
 }
 
@@ -58,16 +53,6 @@ export function startLease({ times }: LeaseVariant): LeaseState {
   };
 }
 
-function holderClock({ now, behind }: LeaseState): number {
-  return now - behind;
-}
-
-function ruleOf(state: LeaseState, { times }: LeaseVariant): LeaseRule {
-  const rule = new LeaseRule(state.renewedAt * SECOND, times);
-  if (state.lost) rule.lose();
-  return rule;
-}
-
 /** Every step that can be next. */
 export function leaseSteps(
   state: LeaseState,
@@ -83,31 +68,15 @@ export function leaseSteps(
   ];
 }
 
-/** A second passes; the holder's clock may not notice. */
+/** A second passes; the server gives a lease away that has run out. */
 function timeSteps(
   state: LeaseState,
   variant: LeaseVariant,
 ): Step<LeaseState>[] {
-  const oldest = Math.min(
-    state.renewedBehind,
-    ...state.requests.map(({ behind }) => behind),
-  );
-  const mayLose = state.behind - oldest < variant.lostSeconds;
-  return (mayLose ? [0, 1] : [0]).map((losing) => {
-    const next = {
-      ...state,
-      now: state.now + 1,
-      behind: state.behind + losing,
-    };
-    const verdict = ruleOf(next, variant).state(holderClock(next) * SECOND);
-    next.lost = verdict === "lost" || verdict === "kill";
-    next.killed = verdict === "kill";
-    const isShared = next.now >= next.expiresAt && !next.killed;
-    return {
-      state: next,
-      label: losing === 0 ? "a second" : "a second, unnoticed by the holder",
-      ...(isShared ? { violation: "two holders" } : {}),
-    };
+  return secondPasses(state, variant, state.requests).map((step) => {
+    const { now, expiresAt, killed } = step.state;
+    const isShared = now >= expiresAt && !killed;
+    return { ...step, ...(isShared ? { violation: "two holders" } : {}) };
   });
 }
 

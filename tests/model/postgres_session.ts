@@ -7,11 +7,16 @@
  *
  * The holder's decisions are those of lib/cluster/lease_rule.ts itself.
  */
-import { LeaseRule, type LeaseTimes } from "../../lib/cluster/lease_rule.ts";
+import type { LeaseTimes } from "../../lib/cluster/lease_rule.ts";
 import type { Step } from "./explore.ts";
+import {
+  holderClock,
+  type HolderState,
+  ruleOf,
+  SECOND,
+  secondPasses,
+} from "./lease_holder.ts";
 
-/** A second is the unit of the model; the holder acts once in each. */
-const SECOND = 1000;
 const MAX_STATEMENTS = 2;
 const MAX_RESTARTS = 2;
 
@@ -36,22 +41,13 @@ interface Statement {
   isDone: boolean;
 }
 
-/** All clocks count seconds. */
-export interface SessionState {
-  /** True time, which is the server's. */
-  now: number;
-  /** How far the holder's clock is behind. */
-  behind: number;
+/** The holder and its server. */
+export interface SessionState extends HolderState {
   /** When the server last heard the holder; `undefined` without a session. */
   heardAt: number | undefined;
   /** Since when the server remembers its sessions, as it says itself. */
   bootAt: number;
   restarts: number;
-  /** What the holder counts from, and how far its clock was behind then. */
-  renewedAt: number;
-  renewedBehind: number;
-  lost: boolean;
-  killed: boolean;
   hasNext: boolean;
   statements: Statement[];
 }
@@ -77,16 +73,6 @@ export function startSession(variant: SessionVariant): SessionState {
   };
 }
 
-function holderClock({ now, behind }: SessionState): number {
-  return now - behind;
-}
-
-function ruleOf(state: SessionState, { times }: SessionVariant): LeaseRule {
-  const rule = new LeaseRule(state.renewedAt * SECOND, times);
-  if (state.lost) rule.lose();
-  return rule;
-}
-
 /** Every step that can be next. */
 export function sessionSteps(
   state: SessionState,
@@ -94,36 +80,10 @@ export function sessionSteps(
 ): Step<SessionState>[] {
   if (state.hasNext) return [{ state, label: "the end", isProgress: true }];
   return [
-    ...timeSteps(state, variant),
+    ...secondPasses(state, variant, state.statements),
     ...holderSteps(state, variant),
     ...serverSteps(state, variant),
   ];
-}
-
-/** A second passes; the holder's clock may not notice. */
-function timeSteps(
-  state: SessionState,
-  variant: SessionVariant,
-): Step<SessionState>[] {
-  const oldest = Math.min(
-    state.renewedBehind,
-    ...state.statements.map(({ behind }) => behind),
-  );
-  const mayLose = state.behind - oldest < variant.lostSeconds;
-  return (mayLose ? [0, 1] : [0]).map((losing) => {
-    const next = {
-      ...state,
-      now: state.now + 1,
-      behind: state.behind + losing,
-    };
-    const verdict = ruleOf(next, variant).state(holderClock(next) * SECOND);
-    next.lost = verdict === "lost" || verdict === "kill";
-    next.killed ||= verdict === "kill";
-    return {
-      state: next,
-      label: losing === 0 ? "a second" : "a second, unnoticed by the holder",
-    };
-  });
 }
 
 function holderSteps(

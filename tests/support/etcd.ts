@@ -266,3 +266,19 @@ async function readLog(
   }
   ready.reject(new Error(`etcd ended before it served: ${last.slice(-1000)}`));
 }
+
+/** A test of `run` with a server and a directory of its own. */
+export function runEtcdTest(
+  name: string,
+  fn: (server: EtcdServer, directory: TempDir) => Promise<void>,
+): void {
+  Deno.test({
+    name: `run with etcd: ${name}${ETCD.suffix}`,
+    ignore: ETCD.ignore,
+    fn: async () => {
+      await using server = await EtcdServer.start();
+      using directory = new TempDir();
+      await fn(server, directory);
+    },
+  });
+}

@@ -6,7 +6,7 @@ import {
   readClusterLock,
 } from "../../../lib/cluster/mod.ts";
 import { cliArgs } from "../../support/cli.ts";
-import { ETCD, EtcdServer } from "../../support/etcd.ts";
+import { runEtcdTest } from "../../support/etcd.ts";
 import {
   isAlive,
   nextHolder,
@@ -17,7 +17,6 @@ import {
 import { HelperProcess } from "../../support/helper_process.ts";
 import { assertForm } from "../../support/json_schema.ts";
 import { TcpProxy } from "../../support/tcp_proxy.ts";
-import { TempDir } from "../../support/temp_dir.ts";
 import { until } from "../../support/until.ts";
 
 const PERMISSIONS = ["--allow-ffi", "--allow-net"];
@@ -25,27 +24,12 @@ const TTL_MS = 10_000;
 /** KILL comes a third of it before the end: a busy machine is late with it. */
 const MARGIN_MS = 7500;
 
-function etcdTest(
-  name: string,
-  fn: (server: EtcdServer, directory: TempDir) => Promise<void>,
-): void {
-  Deno.test({
-    name: `run with etcd: ${name}${ETCD.suffix}`,
-    ignore: ETCD.ignore,
-    fn: async () => {
-      await using server = await EtcdServer.start();
-      using directory = new TempDir();
-      await fn(server, directory);
-    },
-  });
-}
-
 function startHolding(args: string[], setup?: string) {
   const lease = ["--lease", `${TTL_MS}ms`, "--lease-margin", `${MARGIN_MS}ms`];
   return startLeased([...lease, ...args], PERMISSIONS, setup);
 }
 
-etcdTest(
+runEtcdTest(
   "a revoked lease: TERM for the command, 65, and events that say so",
   async (server, directory) => {
     const url = server.url("deploy");
@@ -68,7 +52,7 @@ etcdTest(
   },
 );
 
-etcdTest(
+runEtcdTest(
   "events tell of renewals, and of the next server when one is cut off",
   async (server, directory) => {
     using proxy = new TcpProxy(server.port);
@@ -99,7 +83,7 @@ const FAULTS: [
 ];
 
 for (const [who, setup] of Object.entries(WORKERS)) {
-  etcdTest(
+  runEtcdTest(
     `a supervisor cut off, frozen or killed with -9: ${who} is dead before the next holder starts`,
     async (server) => {
       await Promise.all(FAULTS.map(async ([fault, exitCode, inflict]) => {
@@ -126,7 +110,7 @@ for (const [who, setup] of Object.entries(WORKERS)) {
   );
 }
 
-etcdTest(
+runEtcdTest(
   "what a command leaves behind when it ends by itself goes on",
   async (server) => {
     const url = server.url("deploy");
@@ -141,7 +125,7 @@ etcdTest(
   },
 );
 
-etcdTest(
+runEtcdTest(
   "of several servers one is cut off: holder and waiter ask another, and events say so",
   async (server, directory) => {
     using first = new TcpProxy(server.port);
@@ -178,7 +162,7 @@ etcdTest(
 );
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  etcdTest(
+  runEtcdTest(
     `a wait that ${signal} ends leaves the queue at once, and dies of it`,
     async (server) => {
       const url = server.url("deploy");
@@ -203,7 +187,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   );
 }
 
-etcdTest(
+runEtcdTest(
   "a guard that is killed is replaced: a supervisor that is frozen then leaves no command",
   async (server) => {
     const url = server.url("deploy");
@@ -221,7 +205,7 @@ etcdTest(
   },
 );
 
-etcdTest(
+runEtcdTest(
   "a guard that is frozen keeps nobody waiting for the end of the command's output",
   async (server) => {
     const { held, pid } = await startHolding([server.url("deploy")]);

@@ -10,7 +10,12 @@ import {
   readClusterLock,
 } from "../../../lib/cluster/mod.ts";
 import { runCli } from "../../support/cli.ts";
-import { ETCD, etcdctlEnv, EtcdServer } from "../../support/etcd.ts";
+import {
+  ETCD,
+  etcdctlEnv,
+  EtcdServer,
+  runEtcdTest,
+} from "../../support/etcd.ts";
 import { freePort } from "../../support/free_port.ts";
 import { startLeased, untilQueued } from "../../support/leased_command.ts";
 import { HelperProcess } from "../../support/helper_process.ts";
@@ -21,26 +26,11 @@ import { TempDir } from "../../support/temp_dir.ts";
 const PERMISSIONS = ["--allow-ffi", "--allow-net"];
 const openssl = needs("openssl");
 
-function etcdTest(
-  name: string,
-  fn: (server: EtcdServer, directory: TempDir) => Promise<void>,
-): void {
-  Deno.test({
-    name: `run with etcd: ${name}${ETCD.suffix}`,
-    ignore: ETCD.ignore,
-    fn: async () => {
-      await using server = await EtcdServer.start();
-      using directory = new TempDir();
-      await fn(server, directory);
-    },
-  });
-}
-
 function run(args: string[], env: Record<string, string> = {}) {
   return runCli(["run", ...args], { permissions: PERMISSIONS, env });
 }
 
-etcdTest(
+runEtcdTest(
   "the command is told lock, fence and key, and the lock is free afterwards",
   async (server, directory) => {
     const url = server.url("deploy");
@@ -61,7 +51,7 @@ etcdTest(
   },
 );
 
-etcdTest(
+runEtcdTest(
   "a busy lock is 75, with the holder's name, command and place",
   async (server) => {
     const url = server.url("deploy");
@@ -86,7 +76,7 @@ Deno.test("run with etcd: where none is, it is 69 and one sentence", async () =>
   assertStringIncludes(stderr, "refuses connections");
 });
 
-etcdTest(
+runEtcdTest(
   "wrong credentials are 77, and no secret is in any text",
   async (server, directory) => {
     await server.ctl("user", "add", "root:rootpw");
@@ -132,7 +122,7 @@ Deno.test("run with etcd: what can't go with a lease is refused", async () => {
   }
 });
 
-etcdTest(
+runEtcdTest(
   "a group of files and URLs: files first, and one order for everybody",
   async (server, directory) => {
     const file = directory.join("file.lock");
@@ -153,7 +143,7 @@ etcdTest(
   },
 );
 
-etcdTest("slots: each command has a number of its own", async (server) => {
+runEtcdTest("slots: each command has a number of its own", async (server) => {
   const url = server.url("gpu");
   const args = ["--slots", "2", url, "--", "sh", "-c", "echo $HOLDFAST_SLOT"];
   await using held = await acquireClusterLock(url, { slots: 2 });
@@ -162,7 +152,7 @@ etcdTest("slots: each command has a number of its own", async (server) => {
   assertEquals([code, stdout], [0, "1\n"]);
 });
 
-etcdTest(
+runEtcdTest(
   "a command that can't be found is 127, and the lock is given up",
   async (server) => {
     const url = server.url("deploy");
@@ -257,7 +247,7 @@ Deno.test("options for the server of a URL are refused without one", async () =>
   }
 });
 
-etcdTest(
+runEtcdTest(
   "who names all in the order of the queue, whatever program they are",
   async (server) => {
     const url = server.url("deploy");

@@ -11,6 +11,11 @@ import {
 
 const withTerminal = needsTerminal();
 
+/** Says what it gets, until USR1. */
+const CATCHES_INT =
+  "trap 'echo got INT' INT; trap 'exit 5' USR1; echo ready; " +
+  "while :; do sleep 0.02; done";
+
 function onTerminal(script: string, lock: string): TerminalJob {
   return TerminalJob.start(
     Deno.execPath(),
@@ -23,11 +28,7 @@ Deno.test({
   ignore: withTerminal.ignore,
   fn: async () => {
     using directory = new TempDir();
-    await using job = onTerminal(
-      "trap 'echo got INT' INT; trap 'exit 5' USR1; echo ready; " +
-        "while :; do sleep 0.02; done",
-      directory.join("l"),
-    );
+    await using job = onTerminal(CATCHES_INT, directory.join("l"));
     assertEquals(await job.next(), "out ready");
     await job.type("\x03");
     assertEquals(await job.next(), "out ^Cgot INT");
@@ -44,11 +45,7 @@ Deno.test({
   ignore: withTerminal.ignore,
   fn: async () => {
     using directory = new TempDir();
-    await using job = onTerminal(
-      "trap 'echo got INT' INT; trap 'exit 5' USR1; echo ready; " +
-        "while :; do sleep 0.02; done",
-      directory.join("l"),
-    );
+    await using job = onTerminal(CATCHES_INT, directory.join("l"));
     assertEquals(await job.next(), "out ready");
     for (let round = 0; round < 3; round++) {
       await job.signal("SIGINT");
